@@ -1,0 +1,82 @@
+"""Formats: what is read, what is written, and how a path is recognised.
+
+>>> from hoitool.convert import load
+>>> load(Path("data/hico-det/test.parquet"))
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hoitool.convert.reading import Reading
+from hoitool.data import Dataset, by_subset, concat
+from hoitool.errors import DataError, UsageError
+from hoitool.files import require
+from hoitool.lookup import Lookup, unknown_name
+
+__all__ = ["FORMATS", "PREDICTION_FORMATS", "Reading", "load", "read", "sniff"]
+
+# A format is a module or value with SUMMARY, sniff(path), read(path, truth) and write(parts or predictions, path).
+FORMATS = Lookup(
+    "dataset format",
+    {
+        "hoitool": "hoitool.convert.hoitool",
+        "hico-det": "hoitool.convert.hico_det",
+    },
+)
+PREDICTION_FORMATS = Lookup(
+    "prediction format",
+    {
+        "pairs": "hoitool.convert.predictions.pairs",
+        "hico-matlab": "hoitool.convert.predictions.hico_matlab:COCO_ORDER",
+        "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
+        "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",
+    },
+)
+
+
+def sniff(path: Path) -> str | None:
+    """The name of the format that a path is in, None when no format knows it. UsageError when several fit."""
+    fitting = [name for table in (FORMATS, PREDICTION_FORMATS) for name in table if table[name].sniff(path)]
+    if len(fitting) > 1:
+        raise UsageError(f"{path}: could be {' or '.join(fitting)}; say which with --from")
+    return fitting[0] if fitting else None
+
+
+def read(path: Path, format: str | None = None, truth: Dataset | None = None) -> Reading:
+    """Everything a path holds, in a named format or the one it is recognised as.
+
+    truth  the annotations that predictions belong to: their image order and label space.
+    Raises UsageError for an unknown format, DataError for a file that none recognises, and what the readers raise.
+    """
+    require(path, "data")
+    name = format or sniff(path)
+    if name is None:
+        raise DataError(f"{path}: no known format ({', '.join([*FORMATS, *PREDICTION_FORMATS])}); it may be damaged")
+    found: Reading = format_named(name).read(path, truth)
+    return found
+
+
+def format_named(name: str) -> Any:
+    """The format of a name, of annotations or predictions. Raises UsageError for an unknown one."""
+    for table in (FORMATS, PREDICTION_FORMATS):
+        if name in table:
+            return table[name]
+    raise unknown_name("format", name, [*FORMATS, *PREDICTION_FORMATS])
+
+
+def load(
+    path: Path | str, format: str | None = None, truth: Dataset | None = None, subset: str | None = None
+) -> Dataset:
+    """One dataset, or predictions, from any registered format. Raises UsageError when a subset must be named."""
+    parts = read(Path(path), format, truth).parts
+    held = [part.meta.subset for part in parts]
+    if subset is not None:
+        whole = [part for part in parts if part.meta.subset == subset or part.subset is not None]
+        if not whole:
+            raise unknown_name("subset", subset, held)
+        return by_subset(whole[0], subset)
+    if len(set(held)) > 1:
+        raise UsageError(f"{path}: holds {len(parts)} subsets, name one of {', '.join(held)}")
+    return concat(parts)

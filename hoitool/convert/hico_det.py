@@ -1,0 +1,469 @@
+"""HICO-DET's official annotations: anno_bbox.mat (boxes and pairs) and anno.mat (image-level labels).
+
+Layout: bbox_train and bbox_test are 1xN structs (filename, size, hoi); a hoi entry has id (1-based), bboxhuman,
+bboxobject (structs x1 x2 y1 y2), connection (rows of 1-based human and object numbers) and invis. anno.mat has
+list_*, and anno_* (K x N): 1 present, -1 absent, 0 uncertain, NaN unknown.
+Frame: one-based pixel indices there, the inclusive zero-based frame here (minus 1).
+An entry becomes an image label 1, with a pair for each connection; an invisible one has none, and comes back so.
+Integers may be stored as uint8 or uint16: everything is widened to float64 before arithmetic.
+Source: Chao et al., WACV 2018; docs/formats/hico-det.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.convert.reading import Reading
+from hoitool.data import Dataset, Meta, offsets_of, ranges, strings, to_frame
+from hoitool.errors import DataError, UsageError
+from hoitool.files import atomic, load_mat, reading, refuse_overwrite, require, sha256, starts_with
+from hoitool.progress import progress
+from hoitool.labels import LabelSpace, build, load_labels
+
+Array = NDArray[Any]
+SUMMARY = "the official HICO-DET annotations, anno_bbox.mat with anno.mat"
+BOXES, LABELS = "anno_bbox.mat", "anno.mat"
+SUBSETS = ("train", "test")
+CORNERS = ("x1", "y1", "x2", "y2")
+ACTION_FIELDS = ("nname", "vname", "vname_ing", "syn", "def", "synset", "add_def")
+EXTRA = "hico-det"
+
+
+def sniff(path: Path) -> bool:
+    """Whether a path is anno_bbox.mat, or a folder that holds it."""
+    file = path / BOXES if path.is_dir() else path
+    return file.name.startswith("anno_bbox") and file.suffix == ".mat" and starts_with(file, b"MATLAB 5.0")
+
+
+def read(path: Path, truth: Dataset | None = None) -> Reading:
+    """The train and test subsets that the files hold.
+
+    path  anno_bbox.mat (anno.mat is taken from beside it), or the folder of both. Raises MissingData, DataError.
+    """
+    boxes_file = path / BOXES if path.is_dir() else path
+    require(boxes_file, "the official anno_bbox.mat")
+    labels_file = boxes_file.parent / LABELS
+    content = load_mat(boxes_file, "the official anno_bbox.mat", ["list_action"], [f"bbox_{s}" for s in SUBSETS])
+    images, notes = {}, []
+    if labels_file.is_file():
+        images = load_mat(labels_file, "the official anno.mat", [], [f"{n}_{s}" for s in SUBSETS for n in ("list", "anno")])
+    else:
+        notes.append(f"{labels_file} is not there: image labels hold only the positives of {boxes_file.name}")
+    with reading(boxes_file, "the official anno_bbox.mat"):
+        actions = _actions(content["list_action"])
+        flat = {s: _flatten(content[f"bbox_{s}"], f"{boxes_file}: bbox_{s}") for s in SUBSETS if f"bbox_{s}" in content}
+    if not flat:
+        raise DataError(f"{boxes_file}: neither bbox_train nor bbox_test, expected at least one of them")
+    del content
+    space = _label_space(actions, flat.get("train"), boxes_file)
+    files = [boxes_file, labels_file] if images else [boxes_file]
+    sources = {file.name: sha256(file) for file in files}
+    parts = []
+    for subset, entries in flat.items():
+        meta = Meta(space, dataset=space.name if space.name != "hico" else "hico-det", subset=subset, sources=sources)
+        table = _image_table(images, subset, entries, len(space), labels_file)
+        parts.append(_dataset(entries, table, meta, actions))
+    return Reading(parts, notes=notes)
+
+
+def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
+    """Write subsets as <path>/anno_bbox.mat and <path>/anno.mat. Raises UsageError when one is not train or test."""
+    from scipy.io import savemat
+
+    targets = [path / BOXES, path / LABELS]
+    for target in targets:
+        refuse_overwrite(target, overwrite)
+    boxes: dict[str, Any] = {}
+    labels: dict[str, Any] = {}
+    for part in parts:
+        subset = part.meta.subset
+        if subset not in SUBSETS or part.meta.label_kind != "interactions" or part.kind != "dataset":
+            raise UsageError(f"{part!r}: the official layout holds annotated interactions of train and test only")
+        part = to_frame(part, "inclusive")
+        boxes[f"bbox_{subset}"] = _structs(part)
+        labels[f"list_{subset}"] = _cells(part.key).reshape(-1, 1)
+        labels[f"anno_{subset}"] = _anno(part)
+        boxes["list_action"] = labels["list_action"] = _action_structs(part)
+    for target, content in zip(targets, (boxes, labels), strict=True):
+        with atomic(target) as temporary:
+            savemat(temporary, content, do_compression=True, oned_as="row")
+    return targets
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """The content of bbox_<subset> as columns: N images, E hoi entries, H and O boxes, C connections."""
+
+    names: list[str]
+    size: Array  # (N, 3) width height depth
+    entries: Array  # (N,) entries of each image
+    id: Array  # (E,) 1-based interaction
+    invisible: Array  # (E,)
+    humans: Array  # (E,) boxes of each entry
+    objects: Array
+    links: Array  # (E,) connections of each entry
+    human_boxes: Array  # (H, 4) one-based
+    object_boxes: Array
+    connections: Array  # (C, 2) 1-based human and object of the entry
+
+    @property
+    def image(self) -> Array:
+        """(E,) the image of each entry."""
+        return np.repeat(np.arange(len(self.names)), self.entries)
+
+    @property
+    def structure(self) -> Array:
+        """(E, 5) id, humans, objects, connections, invis: what shapes an entry, its boxes aside."""
+        return np.stack([self.id, self.humans, self.objects, self.links, self.invisible], axis=1).astype(np.int64)
+
+
+def _flatten(structs: Array, where: str) -> _Entries:
+    rows = structs.ravel()
+    held = [_struct_rows(cell) for cell in rows["hoi"]]
+    counts = np.array([len(cell) for cell in held], np.int64)
+    at = np.repeat(np.arange(len(rows)), counts)
+    number = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+    def place(entry: int, field: str) -> str:
+        return f"{where}({at[entry] + 1}).hoi({number[entry] + 1}).{field}"
+
+    columns = {name: [c for cell in held if len(cell) for c in cell[name]] for name in _HOI_FIELDS}
+    humans, human_boxes = _boxes(columns["bboxhuman"], lambda e: place(e, "bboxhuman"))
+    objects, object_boxes = _boxes(columns["bboxobject"], lambda e: place(e, "bboxobject"))
+    links, connections = _connections(columns["connection"], lambda e: place(e, "connection"))
+    made = _Entries(
+        names=[str(cell.ravel()[0]) if cell.size else "" for cell in rows["filename"]],
+        size=np.stack([_scalars([s[n][0, 0] for s in rows["size"]], f"{where}.size.{n}") for n in _SIZE_FIELDS], axis=1),
+        entries=counts,
+        id=_scalars(columns["id"], lambda e: place(e, "id")),
+        invisible=_scalars(columns["invis"], lambda e: place(e, "invis")),
+        humans=humans,
+        objects=objects,
+        links=links,
+        human_boxes=human_boxes,
+        object_boxes=object_boxes,
+        connections=connections,
+    )
+    _check_links(made, place)
+    return made
+
+
+_HOI_FIELDS = ("id", "bboxhuman", "bboxobject", "connection", "invis")
+_SIZE_FIELDS = ("width", "height", "depth")
+
+
+def _struct_rows(cell: Array) -> Array:
+    """A struct array as rows; MATLAB's [] as none."""
+    return cell.ravel() if cell.dtype.names else cell.ravel()[:0]
+
+
+def _scalars(cells: Sequence[Array], where: Any) -> Array:
+    """(n,) float64 of n one-element arrays. Raises DataError, naming the place, where one has another size."""
+    flat = np.concatenate([cell.ravel() for cell in cells]) if len(cells) else np.empty(0)
+    if len(flat) != len(cells):
+        wrong = next(i for i, cell in enumerate(cells) if cell.size != 1)
+        place = where(wrong) if callable(where) else where
+        raise DataError(f"{place}: {cells[wrong].size} values, expected one")
+    return flat.astype(np.float64)
+
+
+def _boxes(cells: Sequence[Array], place: Any) -> tuple[Array, Array]:
+    """How many boxes each entry has, and all of them (n, 4) as x1 y1 x2 y2."""
+    held = [_struct_rows(cell) for cell in cells]
+    counts = np.array([len(cell) for cell in held], np.int64)
+    owner = np.repeat(np.arange(len(held)), counts)
+    corners = [
+        _scalars([value for cell in held if len(cell) for value in cell[name]], lambda i: f"{place(owner[i])}.{name}")  # noqa: B023
+        for name in CORNERS
+    ]
+    return counts, np.stack(corners, axis=1)
+
+
+def _connections(cells: Sequence[Array], place: Any) -> tuple[Array, Array]:
+    counts = np.array([len(cell) if cell.size else 0 for cell in cells], np.int64)
+    held = [cell for cell in cells if cell.size]
+    for entry in np.flatnonzero(counts):
+        if cells[entry].ndim != 2 or cells[entry].shape[1] != 2:
+            raise DataError(f"{place(entry)}: shape {list(cells[entry].shape)}, expected [n, 2]")
+    return counts, (np.concatenate(held) if held else np.empty((0, 2))).astype(np.float64)
+
+
+def _check_links(entries: _Entries, place: Any) -> None:
+    owner = np.repeat(np.arange(len(entries.id)), entries.links)
+    for side, counts in ((0, entries.humans), (1, entries.objects)):
+        number = entries.connections[:, side]
+        wrong = (number < 1) | (number > counts[owner])
+        if wrong.any():
+            row = int(wrong.argmax())
+            what = ("human", "object")[side]
+            raise DataError(
+                f"{place(owner[row], 'connection')}: {what} {number[row]:g}, expected 1..{counts[owner[row]]}"
+            )
+
+
+def _actions(cells: Array) -> list[list[Any]]:
+    """list_action as rows of text, in the order of ACTION_FIELDS; a cell array of strings becomes a list."""
+    return [[_text(row[field]) for field in ACTION_FIELDS] for row in cells.ravel()]
+
+
+def _text(cell: Array) -> Any:
+    if cell.dtype.kind == "O":
+        return [_text(inner) for inner in cell.ravel()]
+    return str(cell.ravel()[0]) if cell.size else ""
+
+
+def _label_space(actions: list[list[Any]], train: _Entries | None, file: Path) -> LabelSpace:
+    """HICO's when the actions are its 600, else one made of them, named after the folder."""
+    hico = load_labels("hico")
+    if [f"{row[1]} {row[0]}" for row in actions] == [hico.interaction_name(i) for i in range(len(hico))]:
+        return hico
+    counts = np.full(len(actions), -1)
+    if train is not None:
+        owner = np.repeat(train.id, train.links).astype(np.int64)
+        counts = np.bincount(owner - 1, minlength=len(actions))
+    known = {name: int(coco) for name, coco in zip(hico.objects, hico.coco_ids, strict=True)}
+    ing = {row[1]: row[2] for row in actions}
+    return build(
+        name=file.resolve().parent.name,
+        source=f"list_action of {file.name}; training pairs counted in its bbox_train",
+        objects=[(name, known.get(name, -1)) for name in sorted({row[0] for row in actions})],
+        verbs=[(name, ing[name]) for name in sorted(ing)],
+        interactions=[(row[1], row[0], int(count)) for row, count in zip(actions, counts, strict=True)],
+    )
+
+
+def _image_table(images: dict[str, Any], subset: str, entries: _Entries, classes: int, file: Path) -> Array:
+    """anno_<subset> (K, N), all NaN without anno.mat. Raises DataError when it does not fit the boxes."""
+    if f"anno_{subset}" not in images or f"list_{subset}" not in images:
+        return np.full((classes, len(entries.names)), np.nan)
+    table: Array = images[f"anno_{subset}"].astype(np.float64, copy=False)
+    if table.shape != (classes, len(entries.names)):
+        raise DataError(f"{file}: anno_{subset} is {list(table.shape)}, expected {[classes, len(entries.names)]}")
+    if not np.isin(table[~np.isnan(table)], (-1, 0, 1)).all():
+        raise DataError(f"{file}: anno_{subset} holds values other than 1, -1, 0 and NaN")
+    listed = [_text(cell) for cell in images[f"list_{subset}"].ravel()]
+    for i, (mine, theirs) in enumerate(zip(listed, entries.names, strict=True)):
+        if mine != theirs:
+            raise DataError(f"{file}: list_{subset}({i + 1}) is {mine!r}, bbox_{subset}({i + 1}) is {theirs!r}")
+    return table
+
+
+def _dataset(entries: _Entries, table: Array, meta: Meta, actions: list[list[Any]]) -> Dataset:
+    """Columns from entries and image labels. Raises DataError for an interaction that does not exist."""
+    image, per_entry = entries.image, entries.humans + entries.objects
+    wrong = (entries.id < 1) | (entries.id > len(meta.labels)) | (entries.id != np.floor(entries.id))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"bbox_{meta.subset}: image {entries.names[image[row]]!r} has interaction {entries.id[row]:g}, "
+            f"expected 1..{len(meta.labels)}"
+        )
+    label = entries.id.astype(np.int32) - 1
+    start = np.cumsum(per_entry) - per_entry
+    boxes, categories = np.empty((int(per_entry.sum()), 4)), np.empty(int(per_entry.sum()), np.int32)
+    human_rows = ranges(start, entries.humans)
+    object_rows = ranges(start + entries.humans, entries.objects)
+    boxes[human_rows], boxes[object_rows] = entries.human_boxes - 1, entries.object_boxes - 1
+    categories[human_rows] = meta.labels.person
+    categories[object_rows] = np.repeat(meta.labels.interaction_objects[label], entries.objects)
+    box_offsets = offsets_of(_per_image(per_entry, entries.entries))
+    inside = start - box_offsets[image]
+    subject = np.repeat(inside, entries.links) + entries.connections[:, 0] - 1
+    obj = np.repeat(inside + entries.humans, entries.links) + entries.connections[:, 1] - 1
+    labels = _image_labels(entries, label, table)
+    return Dataset(
+        meta=replace(meta, extras={EXTRA: _extras(entries, label, table, actions)}),
+        key=strings(entries.names),
+        file_name=strings(entries.names),
+        width=entries.size[:, 0].astype(np.int32),
+        height=entries.size[:, 1].astype(np.int32),
+        boxes=boxes,
+        categories=categories,
+        subject=subject.astype(np.int32),
+        object=obj.astype(np.int32),
+        label=np.repeat(label, entries.links),
+        image_label=labels[1],
+        image_value=labels[2],
+        box_offsets=box_offsets,
+        pair_offsets=offsets_of(_per_image(entries.links, entries.entries)),
+        image_label_offsets=offsets_of(np.bincount(labels[0], minlength=len(entries.names))),
+    )
+
+
+def _per_image(per_entry: Array, entries: Array) -> Array:
+    return np.diff(offsets_of(per_entry)[offsets_of(entries)])
+
+
+def _image_labels(entries: _Entries, label: Array, table: Array) -> tuple[Array, Array, Array]:
+    """Image, label and value of every image label: entries in their order, then the others by label."""
+    mine = table[label, entries.image]
+    others = ~np.isnan(table)
+    others[label, entries.image] = False
+    other_image, other_label = np.nonzero(others.T)
+    image = np.concatenate([entries.image, other_image])
+    order = np.argsort(image, kind="stable")
+    labels = np.concatenate([label, other_label])[order].astype(np.int32)
+    values = np.concatenate([np.where(np.isnan(mine), 1, mine), table[other_label, other_image]])[order]
+    return image[order], labels, values.astype(np.int8)
+
+
+def _extras(entries: _Entries, label: Array, table: Array, actions: list[list[Any]]) -> dict[str, Any]:
+    """What the columns cannot hold, by image name: odd depths, entries of an unusual shape, entries not in anno.mat."""
+    depth, image, starts = entries.size[:, 2], entries.image, offsets_of(entries.entries)
+    structure = entries.structure
+    odd = np.unique(image[_odd_entries(entries, label, table)])
+    odd = np.union1d(odd, np.flatnonzero((table == 1).sum(axis=0) > np.bincount(
+        image[table[label, image] == 1], minlength=len(entries.names))))  # fmt: skip
+    unlabelled: dict[str, list[int]] = {}
+    if not np.isnan(table).all():
+        for e in np.flatnonzero(np.isnan(table[label, image])).tolist():
+            unlabelled.setdefault(entries.names[int(image[e])], []).append(int(label[e]))
+    return {
+        "list_action": {str(i): row for i, row in enumerate(actions)},
+        "depth": {entries.names[i]: float(depth[i]) for i in np.flatnonzero(depth != 3)},
+        "entries": {entries.names[i]: structure[starts[i] : starts[i + 1]].tolist() for i in odd.tolist()},
+        "unlabelled": unlabelled,
+    }
+
+
+def _odd_entries(entries: _Entries, label: Array, table: Array) -> Array:
+    """(E,) entries that `write` would not bring back from labels, pairs and the boxes they use."""
+    owner = np.repeat(np.arange(len(label)), entries.links)
+    odd = (entries.invisible != 0) == (entries.links > 0)
+    odd |= (entries.links == 0) & np.isin(table[label, entries.image], (-1, 0))
+    for side, counts in ((0, entries.humans), (1, entries.objects)):
+        # connections that take boxes in order use number 1 first, then at most one more than any before, to the last
+        step = int(counts.max(initial=0)) + 1
+        highest = np.maximum.accumulate(entries.connections[:, side] + owner * step) - owner * step
+        before = np.concatenate([[0.0], highest[:-1]])
+        before[np.concatenate([[True], owner[1:] != owner[:-1]])[: len(before)]] = 0
+        odd[owner[highest > before[: len(highest)] + 1]] = True
+        last = np.zeros(len(label))
+        np.maximum.at(last, owner, highest)
+        odd |= last != counts
+    key = entries.image * (table.shape[0] + 1) + label
+    values, count = np.unique(key, return_counts=True)
+    return odd | np.isin(key, values[count > 1])
+
+
+def _structs(data: Dataset) -> Array:
+    """bbox_<subset> as MATLAB writes it: a 1xN struct array of doubles."""
+    extras = data.meta.extras.get(EXTRA, {})
+    made = np.empty((1, len(data)), [(name, object) for name in ("filename", "size", "hoi")])
+    depth, odd = extras.get("depth", {}), extras.get("entries", {})
+    width = data.width if data.width is not None else np.zeros(len(data))
+    height = data.height if data.height is not None else np.zeros(len(data))
+    for i, key in enumerate(progress(data.key.tolist(), f"writing {data.meta.subset}")):
+        entries = _structured(data, i, odd[key]) if key in odd else None
+        entries = _usual(data, i) if entries is None else entries
+        hoi = np.empty((1, len(entries)), [(name, object) for name in _HOI_FIELDS])
+        for j, entry in enumerate(entries):
+            hoi[0, j] = entry
+        size = _struct(_SIZE_FIELDS, [[float(width[i])], [float(height[i])], [float(depth.get(key, 3))]])
+        made[0, i] = (key, size, hoi)
+    return made
+
+
+def _usual(data: Dataset, image: int) -> list[tuple[Any, ...]]:
+    """Entries of an image: a label with pairs has the boxes they use, in order; a present label without any is invisible."""
+    assert data.label is not None
+    pairs = np.arange(data.pair_offsets[image], data.pair_offsets[image + 1])
+    by_label: dict[int, list[int]] = {}
+    if data.image_label is not None and data.image_value is not None and data.image_label_offsets is not None:
+        rows = slice(data.image_label_offsets[image], data.image_label_offsets[image + 1])
+        paired = set(data.label[pairs].tolist())
+        for label, value in zip(data.image_label[rows].tolist(), data.image_value[rows].tolist(), strict=True):
+            if value == 1 or label in paired:
+                by_label[label] = []
+    for pair, label in zip(pairs.tolist(), data.label[pairs].tolist(), strict=True):
+        by_label.setdefault(label, []).append(pair)
+    boxes = data.boxes[data.box_offsets[image] : data.box_offsets[image + 1]]
+    made = []
+    for label, members in by_label.items():
+        subjects, subject = _numbered(data.subject[members])
+        objects, obj = _numbered(data.object[members])
+        made.append(_entry(label + 1, boxes[subjects], boxes[objects], np.stack([subject, obj], axis=1), not members))
+    return made
+
+
+def _numbered(index: Array) -> tuple[list[int], Array]:
+    """Distinct values in order of appearance, and for each value its 1-based number among them."""
+    number: dict[int, int] = {}
+    return_index = [number.setdefault(value, len(number) + 1) for value in index.tolist()]
+    return list(number), np.array(return_index, float)
+
+
+def _structured(data: Dataset, image: int, structure: list[list[int]]) -> list[tuple[Any, ...]] | None:
+    """Entries of an image in the recorded shape, None when boxes or pairs have changed since."""
+    box, pair = int(data.box_offsets[image]), int(data.pair_offsets[image])
+    totals = np.array(structure, np.int64).reshape(-1, 5).sum(axis=0)
+    if totals[1] + totals[2] != data.box_offsets[image + 1] - box or totals[3] != data.pair_offsets[image + 1] - pair:
+        return None
+    made, inside = [], 0
+    for number, humans, objects, links, invisible in structure:
+        first = box + inside
+        subject = data.subject[pair : pair + links] - inside + 1
+        obj = data.object[pair : pair + links] - inside - humans + 1
+        human_boxes, object_boxes = data.boxes[first : first + humans], data.boxes[first + humans : first + humans + objects]
+        made.append(_entry(number, human_boxes, object_boxes, np.stack([subject, obj], axis=1), bool(invisible)))
+        inside, pair = inside + humans + objects, pair + links
+    return made
+
+
+def _entry(number: int, humans: Array, objects: Array, connection: Array, invisible: bool) -> tuple[Any, ...]:
+    links = connection.astype(float) if len(connection) else np.empty((0, 0))
+    return float(number), _box_structs(humans), _box_structs(objects), links, float(invisible)
+
+
+def _box_structs(boxes: Array) -> Array:
+    """One-based boxes as a 1xn struct array x1 x2 y1 y2, or MATLAB's []."""
+    if not len(boxes):
+        return np.empty((0, 0))
+    x1, y1, x2, y2 = (boxes.astype(np.float64) + 1).T.tolist()
+    return _struct(("x1", "x2", "y1", "y2"), [x1, x2, y1, y2])
+
+
+def _struct(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Array:
+    made = np.empty((1, len(columns[0])), [(name, object) for name in names])
+    for name, column in zip(names, columns, strict=True):
+        made[name][0] = column
+    return made
+
+
+def _anno(data: Dataset) -> Array:
+    """anno_<subset> (K, N)."""
+    table = np.full((len(data.meta.labels), len(data)), np.nan)
+    table[data.need("label"), data.image_of("pair")] = 1
+    if data.image_label is not None and data.image_value is not None:
+        table[data.image_label, data.image_of("image_label")] = data.image_value
+    unlabelled = data.meta.extras.get(EXTRA, {}).get("unlabelled", {})
+    for i in [i for i, key in enumerate(data.key.tolist()) if key in unlabelled] if unlabelled else []:
+        table[unlabelled[data.key[i]], i] = np.nan
+    return table
+
+
+def _action_structs(data: Dataset) -> Array:
+    labels = data.meta.labels
+    held = data.meta.extras.get(EXTRA, {}).get("list_action", {})
+    rows = []
+    for i in range(len(labels)):
+        verb, obj = int(labels.interaction_verbs[i]), int(labels.interaction_objects[i])
+        plain = [labels.objects[obj], labels.verbs[verb], labels.verbs_ing[verb], "", "", "", ""]
+        rows.append([_cells(text) if isinstance(text, list) else text for text in held.get(str(i), plain)])
+    made = np.empty((len(rows), 1), [(name, object) for name in ACTION_FIELDS])
+    for i, row in enumerate(rows):
+        made[i, 0] = tuple(row)
+    return made
+
+
+def _cells(values: Sequence[Any] | Array) -> Array:
+    """A MATLAB cell array of strings."""
+    made = np.empty(len(values), object)
+    made[:] = list(values)
+    return made

@@ -1,0 +1,227 @@
+"""A flat table of scored pairs that anybody can write: .npz, .csv or .parquet, one row per detected pair.
+
+Columns: file_name (or image, an index into the truth's order); human and object, 4 numbers each (x1 y1 x2 y2,
+zero-based pixel indices), in .csv as human_x1 ... object_y2; label (0-based interaction), or object_category and
+verb (names, or 0-based indices into the label space); score (higher is surer).
+Specification: docs/formats/pairs.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hoitool.convert.reading import Reading
+from hoitool.data import Dataset, Predictions, to_frame, to_interactions
+from hoitool.data.arrow import from_arrow, one_chunk, to_arrow
+from hoitool.errors import DataError, HoitoolError, UsageError
+from hoitool.files import atomic, load_npz, reading, refuse_overwrite, require, starts_with
+from hoitool.labels import LabelSpace, load_labels
+
+Array = NDArray[Any]
+SUMMARY = "a flat table of scored pairs: .npz, .csv or .parquet"
+CORNERS = ("x1", "y1", "x2", "y2")
+WANTED = "file_name (or image), human, object, label (or object_category and verb), score"
+
+
+def sniff(path: Path) -> bool:
+    """Whether a path is a flat table by its beginning and its suffix."""
+    if path.suffix == ".npz":
+        return starts_with(path, b"PK")
+    if path.suffix == ".parquet":
+        return starts_with(path, b"PAR1") and _has_columns(path)
+    if path.suffix != ".csv" or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        header = stream.readline(65536).decode("utf-8", "replace").strip().split(",")
+    return "score" in [name.strip().strip('"') for name in header]
+
+
+def read(path: Path, truth: Dataset | None = None) -> Reading:
+    """The predictions of a table; with `truth`, in its order and label space. DataError names column and row."""
+    columns = _columns(require(path, "a table of pairs"))
+    try:
+        return Reading([_predictions(columns, truth)])
+    except HoitoolError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def write(predictions: Predictions, path: Path, overwrite: bool = False) -> list[Path]:
+    """Write a table; the suffix says which. Boxes are written in the inclusive frame, scores as they end up."""
+    if path.suffix not in WRITERS:
+        raise UsageError(f"{path}: a table of pairs ends in {', '.join(WRITERS)}")
+    refuse_overwrite(path, overwrite)
+    data = to_frame(to_interactions(predictions), "inclusive")
+    columns = {
+        "file_name": data.key.astype(str)[data.image_of("pair")],
+        "human": data.boxes[data.pair_boxes("subject")],
+        "object": data.boxes[data.pair_boxes("object")],
+        "label": data.need("label"),
+        "score": data.need("score"),
+    }
+    with atomic(path) as temporary:
+        WRITERS[path.suffix](columns, temporary)
+    return [path]
+
+
+def _predictions(columns: dict[str, Array], truth: Dataset | None) -> Predictions:
+    space = load_labels("hico") if truth is None else truth.meta.labels
+    name = next((n for n in ("file_name", "image") if n in columns), None)
+    if name is None:
+        raise DataError(f"no column 'file_name' or 'image'; {_expected(columns)}")
+    if "score" not in columns:
+        raise DataError(f"no column 'score'; {_expected(columns)}")
+    return Predictions.from_pairs(
+        columns[name],
+        _box(columns, "human"),
+        _box(columns, "object"),
+        _labels(columns, space),
+        columns["score"],
+        images=None if truth is None else truth.key,
+        labels=space,
+        dataset="" if truth is None else truth.meta.dataset,
+        subset="" if truth is None else truth.meta.subset,
+    )
+
+
+def _labels(columns: dict[str, Array], space: LabelSpace) -> Array:
+    if "label" in columns:
+        return columns["label"]
+    if "object_category" not in columns or "verb" not in columns:
+        hint = " ('hoi' is often 1-based: subtract 1 and name it label)" if "hoi" in columns else ""
+        raise DataError(f"no column 'label', nor 'object_category' and 'verb'{hint}; {_expected(columns)}")
+    obj = _indices(columns["object_category"], "object_category", space.objects, space.object_index)
+    verb = _indices(columns["verb"], "verb", space.verbs, space.verb_index)
+    label: Array = space.matrix[obj, verb]
+    if (label < 0).any():
+        row = int((label < 0).argmax())
+        raise DataError(
+            f"row {row}: label space {space.name!r} has no interaction {space.verbs[verb[row]]!r} "
+            f"with {space.objects[obj[row]]!r}"
+        )
+    return label
+
+
+def _indices(column: Array, name: str, known: tuple[str, ...], index: Any) -> Array:
+    """Names or 0-based indices as indices. Raises DataError with the row for an unknown one."""
+    if column.dtype.kind in "iu":
+        wrong = (column < 0) | (column >= len(known))
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise DataError(f"{name} in row {row} is {column[row]}, expected 0..{len(known) - 1} or a name")
+        return column.astype(np.int64)
+    if column.dtype.kind not in "UO":
+        raise DataError(f"{name} is {column.dtype}, expected names or 0-based indices")
+    values, first, inverse = np.unique(column.astype(str), return_index=True, return_inverse=True)
+    found = np.empty(len(values), np.int64)
+    for i, value in enumerate(values.tolist()):
+        try:
+            found[i] = index(value)
+        except UsageError as error:
+            raise DataError(f"{name} in row {first[i]}: {error}") from error
+    return found[inverse]
+
+
+def _box(columns: dict[str, Array], side: str) -> Array:
+    """(N, 4) from one column of 4 numbers a row, or four columns."""
+    four = [f"{side}_{corner}" for corner in CORNERS]
+    if side in columns:
+        boxes = columns[side]
+        if boxes.dtype.kind in "UO" and boxes.ndim == 1:
+            return _parsed(boxes, side)
+        return boxes
+    if all(name in columns for name in four):
+        return np.stack([columns[name] for name in four], axis=1)
+    raise DataError(f"no column {side!r} (4 numbers a row), nor {', '.join(four)}; {_expected(columns)}")
+
+
+def _parsed(texts: Array, side: str) -> Array:
+    """Boxes written as text, such as '[10, 20, 30.5, 40]' or '10 20 30.5 40'."""
+    boxes = np.empty((len(texts), 4))
+    for row, text in enumerate(texts.tolist()):
+        try:
+            boxes[row] = [float(part) for part in text.strip(" []()").replace(",", " ").replace(";", " ").split()]
+        except ValueError as error:
+            raise DataError(f"{side} in row {row} is {text!r}, expected 4 numbers") from error
+    return boxes
+
+
+def _expected(columns: dict[str, Array]) -> str:
+    return f"a table of pairs has {WANTED}; this one has {', '.join(columns) or 'no columns'}"
+
+
+def _columns(path: Path) -> dict[str, Array]:
+    if path.suffix == ".npz":
+        return _same_length(load_npz(path, "a table of pairs"), path)
+    with reading(path, "a table of pairs"):
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+        elif path.suffix == ".csv":
+            from pyarrow import csv
+
+            table = csv.read_csv(path)
+        else:
+            raise UsageError(f"{path}: a table of pairs ends in {', '.join(WRITERS)}")
+        return {name: _column(table[name], name) for name in table.column_names}
+
+
+def _same_length(columns: dict[str, Array], path: Path) -> dict[str, Array]:
+    """The per-row arrays of an .npz; scalars and whatever the format does not name are left out."""
+    known = {"file_name", "image", "human", "object", "label", "object_category", "verb", "score", "hoi"}
+    known |= {f"{side}_{corner}" for side in ("human", "object") for corner in CORNERS}
+    for name, values in columns.items():
+        if name in known and values.ndim == 0:
+            raise DataError(f"{path}, array {name!r}: a single value, expected one per pair")
+    return {name: values for name, values in columns.items() if name in known}
+
+
+def _column(column: Any, name: str) -> Array:
+    values = one_chunk(column)
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values = values.dictionary_decode()
+        kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return from_arrow(values, name, ("str",), None)
+    if pa.types.is_integer(kind):
+        return from_arrow(values, name, ("int64", "int32"), None)
+    if pa.types.is_floating(kind):
+        return from_arrow(values, name, ("float64", "float32"), None)
+    return from_arrow(values, name, ("float64", "float32"), 4)
+
+
+def _has_columns(path: Path) -> bool:
+    try:
+        names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError):
+        return False
+    return "score" in names and bool({"file_name", "image"} & names)
+
+
+def _write_npz(columns: dict[str, Array], path: Path) -> None:
+    with path.open("wb") as stream:
+        np.savez(stream, **columns)  # type: ignore[arg-type]
+
+
+def _write_csv(columns: dict[str, Array], path: Path) -> None:
+    from pyarrow import csv
+
+    flat: dict[str, Any] = {}
+    for name, values in columns.items():
+        if values.ndim == 2:
+            flat |= {f"{name}_{corner}": to_arrow(values[:, i]) for i, corner in enumerate(CORNERS)}
+        else:
+            flat[name] = to_arrow(values)
+    csv.write_csv(pa.table(flat), path)
+
+
+def _write_parquet(columns: dict[str, Array], path: Path) -> None:
+    pq.write_table(pa.table({name: to_arrow(values) for name, values in columns.items()}), path, compression="lz4")
+
+
+WRITERS = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}

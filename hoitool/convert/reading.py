@@ -1,0 +1,16 @@
+"""What a reader returns, for annotations and predictions alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hoitool.data import Dataset
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The parts of a source (one per subset), what was dropped (reason -> how many), and what else to know."""
+
+    parts: list[Dataset]
+    dropped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)

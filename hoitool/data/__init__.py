@@ -1,0 +1,40 @@
+"""The columnar dataset and predictions: in memory, in Parquet, and what can be done with them."""
+
+from hoitool.data.check import swapped_boxes, validate
+from hoitool.data.dataset import COLUMNS, GROUPS, Dataset, Predictions, offsets_of, ranges, strings
+from hoitool.data.dense import to_interactions
+from hoitool.data.frames import to_frame
+from hoitool.data.meta import Meta
+from hoitool.data.parquet import is_ours, iter_shards, read, read_header, shard_files, write
+from hoitool.data.select import best_first, by_class, by_subset, concat, select_images, select_pairs, top_k
+from hoitool.data.stats import class_counts, statistics
+
+__all__ = [
+    "COLUMNS",
+    "GROUPS",
+    "Dataset",
+    "Meta",
+    "Predictions",
+    "best_first",
+    "by_class",
+    "by_subset",
+    "class_counts",
+    "concat",
+    "is_ours",
+    "iter_shards",
+    "offsets_of",
+    "ranges",
+    "read",
+    "read_header",
+    "select_images",
+    "select_pairs",
+    "shard_files",
+    "statistics",
+    "strings",
+    "swapped_boxes",
+    "to_frame",
+    "to_interactions",
+    "top_k",
+    "validate",
+    "write",
+]

@@ -1,0 +1,269 @@
+"""The columnar dataset and predictions: NumPy columns and offsets, never a list of objects.
+
+A column belongs to a group. Image columns have one row per image; box, pair, image_label and caption columns are
+flat, and `<group>_offsets` (I + 1,) says which rows are whose: those of image i are offsets[i]:offsets[i + 1].
+Pairs index the boxes of their own image, and keep their order: protocols break ties by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.data.meta import Kind, Meta
+from hoitool.errors import DataError
+from hoitool.labels import LabelSpace, load_labels
+
+Array = NDArray[Any]
+GROUPS = ("image", "box", "pair", "image_label", "caption")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What may stand in a column: its group, the NumPy dtypes allowed (first is the usual), values per row."""
+
+    group: str
+    dtypes: tuple[str, ...]
+    width: int | None = None  # None: scalars; 0: any fixed number of values per row
+    doc: str = ""
+
+
+FLOATS = ("float64", "float32")
+
+
+def column(group: str, *dtypes: str, width: int | None = None, doc: str) -> Any:
+    """A dataclass field for a column, None when the data does not have it."""
+    return field(default=None, metadata={"column": Column(group, dtypes, width, doc)})
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Annotated images. See `Predictions` for what models say of them."""
+
+    meta: Meta
+    key: Array = column("image", "str", doc="the image's name in its dataset; predictions join truth by it")
+    file_name: Array | None = column("image", "str", doc="relative to an image root")
+    width: Array | None = column("image", "int32", doc="pixels, 0 = unknown")
+    height: Array | None = column("image", "int32", doc="pixels, 0 = unknown")
+    subset: Array | None = column("image", "str", doc="present where a file holds more than one subset")
+    image_scores: Array | None = column("image", *FLOATS, width=0, doc="recognition scores, one per label")
+    boxes: Array = column("box", *FLOATS, width=4, doc="x1 y1 x2 y2 in the frame that meta.box_frame names")
+    categories: Array = column("box", "int32", doc="object class of each box, -1 unknown")
+    box_scores: Array | None = column("box", *FLOATS, doc="the detector's confidence")
+    annotated: Array | None = column("box", "bool", doc="whether a person's interactions were annotated")
+    crowd: Array | None = column("box", "bool", doc="a region of many objects")
+    box_ids: Array | None = column("box", "int64", doc="the source's id of the box")
+    subject: Array = column("pair", "int32", doc="index into the image's boxes")
+    object: Array = column("pair", "int32", doc="index into the image's boxes, -1 = none")
+    label: Array | None = column("pair", "int32", doc="index into what meta.label_kind names; absent in dense data")
+    score: Array | None = column("pair", *FLOATS, doc="higher is surer")
+    scores: Array | None = column("pair", *FLOATS, width=0, doc="dense: one per label; NaN = not predicted")
+    image_label: Array | None = column("image_label", "int32", doc="a label of the whole image")
+    image_value: Array | None = column("image_label", "int8", doc="1 present, -1 absent, 0 uncertain")
+    caption_id: Array | None = column("caption", "int64", doc="the source's id of the caption")
+    caption_text: Array | None = column("caption", "str", doc="the caption")
+    box_offsets: Array = field(default=None)  # type: ignore[assignment]
+    pair_offsets: Array = field(default=None)  # type: ignore[assignment]
+    image_label_offsets: Array | None = None
+    caption_offsets: Array | None = None
+
+    kind: Kind = field(default="dataset", init=False)
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.key)
+
+    def __repr__(self) -> str:
+        of = " ".join(filter(None, (self.meta.dataset, self.meta.subset)))
+        return f"<{type(self).__name__} {of}: {len(self)} images, {len(self.boxes)} boxes, {len(self.subject)} pairs>"
+
+    @property
+    def dense(self) -> bool:
+        """Whether pairs carry a score for every label in place of one label."""
+        return self.scores is not None
+
+    def need(self, name: str) -> Array:
+        """The column `name`. Raises DataError when this data does not have it."""
+        found: Array | None = getattr(self, name)
+        if found is None:
+            raise DataError(f"{self!r} has no column {name!r}")
+        return found
+
+    def offsets(self, group: str) -> Array | None:
+        """The offsets (I + 1,) of a group; those of the image group count the images."""
+        if group == "image":
+            return np.arange(len(self) + 1, dtype=np.int64)
+        found: Array | None = getattr(self, f"{group}_offsets")
+        return found
+
+    def columns(self, group: str | None = None) -> dict[str, Array]:
+        """The columns that this data has, of one group or of all."""
+        return {
+            name: getattr(self, name)
+            for name, spec in COLUMNS.items()
+            if group in (None, spec.group) and getattr(self, name) is not None
+        }
+
+    def image_of(self, group: str) -> Array:
+        """(rows,) the image index of every row of a group."""
+        offsets = self.offsets(group)
+        if offsets is None:
+            return np.empty(0, np.int32)
+        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(offsets))
+
+    def pair_boxes(self, side: str) -> Array:
+        """(P,) the flat row in `boxes` of each pair's 'subject' or 'object', -1 where there is none."""
+        index = self.need(side)
+        start = np.repeat(self.box_offsets[:-1], np.diff(self.pair_offsets))
+        return np.where(index < 0, -1, start + index)
+
+    def with_columns(self, meta: Meta | None = None, **columns: Any) -> Self:
+        """A copy with columns, offsets or metadata replaced."""
+        return replace(self, meta=meta or self.meta, **columns)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions(Dataset):
+    """What a model says of images. Sparse: a label and a score per pair. Dense: a score per pair and label."""
+
+    kind: Kind = field(default="predictions", init=False)
+
+    @classmethod
+    def from_pairs(
+        cls,
+        image: Sequence[str] | Array,
+        human: Array,
+        object: Array,
+        label: Array,
+        score: Array,
+        *,
+        images: Sequence[str] | Array | None = None,
+        labels: LabelSpace | str = "hico",
+        box_frame: str = "inclusive",
+        dataset: str = "",
+        subset: str = "",
+    ) -> Predictions:
+        """Predictions from flat arrays, one row per detected pair; boxes are never merged.
+
+        image   (N,) image names, or indices into `images`
+        human   (N, 4) and object (N, 4): x1 y1 x2 y2; HICO's inclusive frame is zero-based pixel indices
+        label   (N,) 0-based interaction; score (N,), higher is surer
+        images  the names that indices mean, and the order of the result; default: by first appearance
+        Rows are grouped by image, stably: within an image their order stays. Raises DataError for other shapes.
+        """
+        space = load_labels(labels) if isinstance(labels, str) else labels
+        names, index = _image_index(image, images)
+        rows = len(index)
+        flat = {"human": (human, 4), "object": (object, 4), "label": (label, None), "score": (score, None)}
+        for name, (values, width) in flat.items():
+            expected = (rows,) if width is None else (rows, width)
+            if np.shape(values) != expected:
+                raise DataError(f"{name} has shape {list(np.shape(values))}, expected {list(expected)}")
+        label = _integers("label", label)
+        if rows and not (0 <= label.min() and label.max() < len(space)):
+            row = int(np.flatnonzero((label < 0) | (label >= len(space)))[0])
+            raise DataError(
+                f"label in row {row} is {label[row]}, expected 0..{len(space) - 1} "
+                f"(0-based interactions of {space.name!r})"
+            )
+        for name, values in (("human", human), ("object", object), ("score", score)):
+            _check_numbers(name, np.asarray(values))
+        order = None if (np.diff(index) >= 0).all() else np.argsort(index, kind="stable")
+        human, object, label, score, index = (
+            np.asarray(a) if order is None else np.asarray(a)[order] for a in (human, object, label, score, index)
+        )
+        pair_offsets = np.zeros(len(names) + 1, np.int64)
+        np.cumsum(np.bincount(index, minlength=len(names)), out=pair_offsets[1:])
+        boxes = np.stack([_floats(human), _floats(object)], axis=1).reshape(-1, 4)
+        categories = np.empty((rows, 2), np.int32)
+        categories[:, 0] = space.person
+        categories[:, 1] = space.interaction_objects[label]
+        subject = (2 * (np.arange(rows) - pair_offsets[index])).astype(np.int32)
+        return cls(
+            meta=Meta(space, dataset=dataset, subset=subset, box_frame=box_frame),  # type: ignore[arg-type]
+            key=names,
+            boxes=boxes,
+            categories=categories.reshape(-1),
+            subject=subject,
+            object=subject + np.int32(1),
+            label=label.astype(np.int32),
+            score=_floats(score),
+            box_offsets=2 * pair_offsets,
+            pair_offsets=pair_offsets,
+        )
+
+
+COLUMNS: dict[str, Column] = {f.name: f.metadata["column"] for f in fields(Dataset) if "column" in f.metadata}
+
+
+def strings(values: Sequence[str] | Array) -> Array:
+    """A column of Python strings."""
+    made = np.empty(len(values), object)
+    made[:] = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    return made
+
+
+def offsets_of(counts: Sequence[int] | Array) -> Array:
+    """Offsets (n + 1,) from the number of rows of each image (n,)."""
+    made = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=made[1:])
+    return made
+
+
+def ranges(starts: Array, counts: Array) -> Array:
+    """start, start + 1, ... for each of starts (n,), `counts` (n,) of them, one after the other."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
+
+
+def _image_index(image: Sequence[str] | Array, images: Sequence[str] | Array | None) -> tuple[Array, Array]:
+    """Names in order, and for each row its index into them."""
+    column = np.asarray(image)
+    if column.dtype.kind in "iu":
+        if images is None:
+            raise DataError("image holds indices, which mean nothing without the names in their order (a truth)")
+        if len(column) and not (0 <= column.min() and column.max() < len(images)):
+            row = int(np.flatnonzero((column < 0) | (column >= len(images)))[0])
+            raise DataError(f"image in row {row} is {column[row]}, expected 0..{len(images) - 1}")
+        return strings(images), column.astype(np.int32)
+    if column.dtype.kind not in "UO" and len(column):
+        raise DataError(f"image is {column.dtype}, expected names or integer indices")
+    starts = np.flatnonzero(np.concatenate([[True], column[1:] != column[:-1]])) if len(column) else np.empty(0, int)
+    runs = column[starts].tolist()
+    known = {name: i for i, name in enumerate(dict.fromkeys(runs) if images is None else images)}
+    unknown = next((i for i, name in enumerate(runs) if name not in known), None)
+    if unknown is not None:
+        raise DataError(f"image in row {starts[unknown]} is {runs[unknown]!r}, which is not among the images given")
+    run_index = np.array([known[name] for name in runs], np.int32)
+    lengths = np.diff(np.append(starts, len(column)))
+    return strings(list(known)), np.repeat(run_index, lengths)
+
+
+def _integers(name: str, values: Array) -> Array:
+    made = np.asarray(values)
+    if made.dtype.kind in "iu" or len(made) == 0:
+        return made.astype(np.int64)
+    if made.dtype.kind == "f" and (made == np.floor(made)).all():
+        return made.astype(np.int64)
+    raise DataError(f"{name} is {made.dtype}, expected integers")
+
+
+def _check_numbers(name: str, values: Array) -> None:
+    """Boxes must be finite, scores anything but NaN. Raises DataError with the first row that is not."""
+    if values.dtype.kind not in "fiu":
+        raise DataError(f"{name} is {values.dtype}, expected numbers")
+    wrong = np.isnan(values) if values.ndim == 1 else ~np.isfinite(values).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        came = " ".join(f"{value:g}" for value in np.atleast_1d(values[row]))
+        raise DataError(f"{name} in row {row} is {came}, expected {'a number' if values.ndim == 1 else 'finite numbers'}")
+
+
+def _floats(values: Array) -> Array:
+    made = np.asarray(values)
+    return made if made.dtype in (np.float32, np.float64) else made.astype(np.float64)

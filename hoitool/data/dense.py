@@ -1,0 +1,83 @@
+"""Dense predictions (a score for every label of a pair) as sparse ones (a label and a score per row)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hoitool.data.dataset import Array, Predictions, offsets_of
+from hoitool.errors import DataError
+
+
+def to_interactions(data: Predictions) -> Predictions:
+    """Sparse predictions over interactions with final scores, float64 where box scores are multiplied in.
+
+    A dense pair becomes one row for each interaction that its object's class allows, in label order; NaN scores
+    (not predicted) give no row. Verb scores give the interactions of those verbs. Sparse interactions stay as
+    they are. Raises DataError for a dense pair whose object or object class is unknown.
+    """
+    if data.dense:
+        return _expanded(data)
+    if data.meta.label_kind == "verbs":
+        data = _labelled(data)
+    if data.meta.score == "final":
+        return data
+    meta = replace(data.meta, score="final")
+    return data.with_columns(meta, score=data.need("score") * _pair_factor(data))
+
+
+def _expanded(data: Predictions) -> Predictions:
+    labels, scores = data.meta.labels, data.need("scores")
+    category = _object_classes(data)
+    allowed = np.zeros((len(labels.objects), scores.shape[1]), bool)
+    if data.meta.label_kind == "verbs":
+        allowed[:] = labels.matrix >= 0
+    else:
+        allowed[labels.interaction_objects, np.arange(len(labels))] = True
+    pair, column = np.nonzero(allowed[category] & ~np.isnan(scores))
+    label = labels.matrix[category[pair], column] if data.meta.label_kind == "verbs" else column.astype(np.int32)
+    score = scores[pair, column]
+    if data.meta.score == "times-box-scores":
+        score = score * _pair_factor(data)[pair]
+    kept = offsets_of(np.bincount(pair, minlength=len(data.subject)))
+    return data.with_columns(
+        replace(data.meta, label_kind="interactions", score="final"),
+        subject=data.subject[pair],
+        object=data.object[pair],
+        label=label,
+        score=score,
+        scores=None,
+        pair_offsets=kept[data.pair_offsets],
+    )
+
+
+def _labelled(data: Predictions) -> Predictions:
+    """Sparse verbs as interactions. Raises DataError where the label space has no such interaction."""
+    verb = data.need("label")
+    label = data.meta.labels.matrix[_object_classes(data), verb]
+    if (label < 0).any():
+        row = int((label < 0).argmax())
+        name = data.meta.labels.verbs[verb[row]]
+        raise DataError(f"pair {row}: no interaction {name!r} with that object in {data.meta.labels.name!r}")
+    return data.with_columns(replace(data.meta, label_kind="interactions"), label=label)
+
+
+def _object_classes(data: Predictions) -> Array:
+    box = data.pair_boxes("object")
+    category = np.where(box < 0, -1, data.categories[box]) if len(box) else box
+    if (category < 0).any():
+        row = int((category < 0).argmax())
+        image = int(np.searchsorted(data.pair_offsets, row, side="right")) - 1
+        raise DataError(
+            f"image {data.key[image]!r}, pair {row - data.pair_offsets[image]}: the object has no class, "
+            "which decides the interactions that its verb scores stand for"
+        )
+    return category
+
+
+def _pair_factor(data: Predictions) -> Array:
+    """(P,) the product of the two boxes' scores, float64; a missing object counts as 1."""
+    scores, box = data.need("box_scores").astype(np.float64), data.pair_boxes("object")
+    subject: Array = scores[data.pair_boxes("subject")]
+    return subject * np.where(box < 0, 1.0, scores[box])

@@ -1,0 +1,46 @@
+"""What a data file says about itself, beside its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hoitool.labels import LabelSpace
+
+Kind = Literal["dataset", "predictions"]
+LabelKind = Literal["interactions", "verbs"]
+ScoreKind = Literal["final", "times-box-scores"]
+Frame = Literal["inclusive", "continuous", "normalised"]
+
+KINDS: tuple[Kind, ...] = ("dataset", "predictions")
+LABEL_KINDS: tuple[LabelKind, ...] = ("interactions", "verbs")
+SCORE_KINDS: tuple[ScoreKind, ...] = ("final", "times-box-scores")
+FRAMES: tuple[Frame, ...] = ("inclusive", "continuous", "normalised")
+
+
+@dataclass(frozen=True)
+class Meta:
+    """The metadata of DESIGN's data section.
+
+    dataset    name of the dataset, such as hico-det
+    subset     which images: train, test, val; several joined with + when a file holds more than one
+    labels     the label space; label_kind says which of its tables a label indexes
+    score      final, or to be multiplied by the scores of the pair's two boxes
+    box_frame  inclusive (zero-based pixel indices), continuous (x, y, x+w, y+h), normalised (0..1)
+    sources    file name -> SHA-256 of what the data was made from
+    extras     what a source format holds and the columns cannot, by format name, so that its writer loses nothing
+    """
+
+    labels: LabelSpace
+    dataset: str = ""
+    subset: str = ""
+    label_kind: LabelKind = "interactions"
+    score: ScoreKind = "final"
+    box_frame: Frame = "inclusive"
+    sources: dict[str, str] = field(default_factory=dict)
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are of this label_kind."""
+        return len(self.labels) if self.label_kind == "interactions" else len(self.labels.verbs)

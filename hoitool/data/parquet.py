@@ -1,0 +1,291 @@
+"""Datasets and predictions in Parquet: one row per image, in one file or a folder of shards.
+
+The file's metadata holds one JSON object under the key `hoitool`: kind, version, layout, label space and hash,
+label_kind, score, box_frame, dataset, subset, sources, extras. A label space that is not packaged is written
+once beside the file, as labels-<hash>.json. Specification: docs/formats/hoitool.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hoitool.data.arrow import from_arrow, from_lists, one_chunk, to_arrow, to_lists
+from hoitool.data.check import validate
+from hoitool.data.dataset import COLUMNS, Dataset, Predictions
+from hoitool.data.meta import FRAMES, KINDS, LABEL_KINDS, SCORE_KINDS, Meta
+from hoitool.errors import DataError, MissingData
+from hoitool.files import atomic, atomic_folder, reading, require, starts_with
+from hoitool.labels import LABEL_SPACES, LabelSpace, difference, load_labels, parse
+
+KEY = b"hoitool"
+VERSION = 1
+ROW_GROUP = 4096  # images
+# version -> the function that turns (table, metadata) of that version into those of the next one
+MIGRATIONS: dict[int, Callable[[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]] = {}
+
+# Parquet column -> its struct fields and the columns behind them
+STRUCTS = {
+    "pairs": ("pair", {"subject": "subject", "object": "object", "label": "label", "score": "score"}),
+    "image_labels": ("image_label", {"label": "image_label", "value": "image_value"}),
+    "captions": ("caption", {"id": "caption_id", "text": "caption_text"}),
+}
+LISTS = ("boxes", "categories", "box_scores", "annotated", "crowd", "box_ids")
+
+
+def write(data: Dataset, path: Path, shards: int = 1) -> None:
+    """Write a dataset or predictions to `path`: one file, or a folder of `shards` files; complete or absent."""
+    if shards == 1:
+        with atomic(path) as temporary:
+            _write_file(data, temporary)
+        _write_labels(data.meta.labels, path.parent)
+        return
+    from hoitool.data.select import select_images
+
+    with atomic_folder(path) as folder:
+        for i, rows in enumerate(np.array_split(np.arange(len(data)), shards)):
+            _write_file(select_images(data, rows), folder / f"{i:05d}.parquet")
+        _write_labels(data.meta.labels, folder)
+
+
+def read(path: Path, columns: list[str] | None = None) -> Dataset:
+    """Read a dataset or predictions from a file or a folder of shards, and check it.
+
+    columns  Parquet columns to read beside `key`, default all.
+    Raises MissingData when the path is not there, DataError for anything that is not a valid hoitool file.
+    """
+    from hoitool.data.select import concat
+
+    parts = list(iter_shards(path, columns))
+    data = parts[0] if len(parts) == 1 else concat(parts)
+    try:
+        validate(data)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return data
+
+
+def iter_shards(path: Path, columns: list[str] | None = None) -> Iterator[Dataset]:
+    """The shards of a folder one after the other, unchecked; a single file is one shard."""
+    for file in shard_files(path):
+        table, meta = _open(file, columns)
+        try:
+            yield _from_table(table, meta, file)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from error
+
+
+def shard_files(path: Path) -> list[Path]:
+    """The Parquet files behind a path: itself, or the visible ones in a folder, in name order."""
+    require(path, "a hoitool Parquet file or a folder of shards")
+    if path.is_file():
+        return [path]
+    found = sorted(p for p in path.glob("*.parquet") if not p.name.startswith("."))
+    if not found:
+        raise MissingData(f"{path}: no .parquet file in this folder")
+    return found
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a path is a Parquet file, or a folder of shards, that hoitool wrote."""
+    if path.is_dir():
+        first = next(iter(sorted(path.glob("[!.]*.parquet"))), None)
+        return first is not None and first.is_file() and is_ours(first)
+    if not starts_with(path, b"PAR1"):
+        return False
+    try:
+        return KEY in (pq.read_metadata(path).metadata or {})
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The metadata of a hoitool file (the first shard of a folder), without reading its columns."""
+    file = shard_files(path)[0]
+    with reading(file, "Parquet"):
+        return _header(pq.read_schema(file), file)
+
+
+def _write_file(data: Dataset, path: Path) -> None:
+    table = _to_table(data)
+    coded = [leaf for leaf in _leaves(table.schema) if leaf.endswith((".label", ".subject", ".object"))]
+    pq.write_table(
+        table,
+        path,
+        compression="lz4",
+        use_dictionary=[*coded, "categories.list.element"],
+        row_group_size=ROW_GROUP,
+    )
+
+
+def _leaves(schema: Any) -> list[str]:
+    return [f"{name}.list.element.{field}" for name, (_, inner) in STRUCTS.items() for field in inner if name in schema.names]
+
+
+def _to_table(data: Dataset) -> Any:
+    arrays: dict[str, Any] = {name: to_arrow(values) for name, values in data.columns("image").items()}
+    for name in LISTS:
+        values = getattr(data, name)
+        if values is not None:
+            arrays[name] = to_lists(to_arrow(values), data.box_offsets)
+    for name, (group, inner) in STRUCTS.items():
+        members = {f: getattr(data, c) for f, c in inner.items() if getattr(data, c) is not None}
+        offsets = data.offsets(group)
+        if members and offsets is not None:
+            struct = pa.StructArray.from_arrays([to_arrow(v) for v in members.values()], list(members))
+            arrays[name] = to_lists(struct, offsets)
+    if data.scores is not None:
+        width = data.scores.shape[1]
+        arrays["scores"] = to_lists(to_arrow(data.scores.reshape(-1)), data.pair_offsets * width)
+    return pa.table(arrays, metadata={KEY: json.dumps(_to_header(data))})
+
+
+def _to_header(data: Dataset) -> dict[str, Any]:
+    meta = data.meta
+    return {
+        "kind": data.kind,
+        "version": VERSION,
+        "layout": "dense" if data.dense else "sparse",
+        "labels": meta.labels.summary(),
+        "label_kind": meta.label_kind,
+        "score": meta.score,
+        "box_frame": meta.box_frame,
+        "dataset": meta.dataset,
+        "subset": meta.subset,
+        "sources": meta.sources,
+        "extras": meta.extras,
+    }
+
+
+def _write_labels(space: LabelSpace, folder: Path) -> None:
+    if space.name not in LABEL_SPACES:
+        space.save(folder / f"labels-{space.hash[:12]}.json")
+
+
+def _open(path: Path, columns: list[str] | None) -> tuple[Any, dict[str, Any]]:
+    with reading(path, "Parquet"):
+        if not starts_with(path, b"PAR1"):
+            raise DataError(f"{path}: not a Parquet file")
+        file = pq.ParquetFile(path, memory_map=True)
+        header = _header(file.schema_arrow, path)
+        wanted = None if columns is None else ["key", *(c for c in columns if c in file.schema_arrow.names)]
+        table = file.read(wanted)
+    while header["version"] < VERSION:
+        table, header = MIGRATIONS[header["version"]](table, header)
+    return table, header
+
+
+def _header(schema: Any, path: Path) -> dict[str, Any]:
+    """The checked metadata of a file. Raises DataError for a foreign file, another kind or a newer version."""
+    text = (schema.metadata or {}).get(KEY)
+    if text is None:
+        raise DataError(
+            f"{path}: a Parquet file, but not one of hoitool's (no {KEY.decode()!r} metadata); "
+            "a flat table of pairs is read with --from pairs"
+        )
+    header: dict[str, Any] = json.loads(text)
+    version = header.get("version")
+    if not isinstance(version, int) or (version < VERSION and version not in MIGRATIONS):
+        raise DataError(f"{path}: format version {version!r} is not known (this hoitool reads up to {VERSION})")
+    if version > VERSION:
+        raise DataError(f"{path}: format version {version}, newer than this hoitool reads ({VERSION}); upgrade hoitool")
+    return header
+
+
+def _from_header(header: dict[str, Any], path: Path) -> Meta:
+    choices = {"kind": KINDS, "label_kind": LABEL_KINDS, "score": SCORE_KINDS, "box_frame": FRAMES}
+    for name, allowed in choices.items():
+        if header.get(name) not in allowed:
+            raise DataError(f"metadata {name!r} is {header.get(name)!r}, expected one of {', '.join(allowed)}")
+    return Meta(
+        labels=_labels(header.get("labels", {}), path),
+        dataset=str(header.get("dataset", "")),
+        subset=str(header.get("subset", "")),
+        label_kind=header["label_kind"],
+        score=header["score"],
+        box_frame=header["box_frame"],
+        sources=dict(header.get("sources", {})),
+        extras=dict(header.get("extras", {})),
+    )
+
+
+def _labels(named: dict[str, Any], path: Path) -> LabelSpace:
+    """The label space that a file names: packaged, or stored beside it. DataError when it is another one."""
+    name, digest = str(named.get("name")), str(named.get("hash"))
+    if name in LABEL_SPACES:
+        space = load_labels(name)
+    else:
+        beside = path.parent / f"labels-{digest[:12]}.json"
+        if not beside.is_file():
+            raise MissingData(f"label space {name!r} is neither packaged nor beside the file ({beside.name})")
+        space = parse(beside.read_text(encoding="utf-8"), str(beside))
+    differs = difference(space, named)
+    if differs:
+        raise DataError(differs)
+    return space
+
+
+def _from_table(table: Any, header: dict[str, Any], path: Path) -> Dataset:
+    meta = _from_header(header, path)
+    made: dict[str, Any] = {}
+    try:
+        _image_columns(table, made)
+        _box_columns(table, made)
+        _struct_columns(table, made)
+        _dense_scores(table, made)
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise DataError(f"columns do not fit the format ({error})") from error
+    for name in ("key", "boxes", "categories", "subject", "object"):
+        if name not in made:
+            raise DataError(f"no column {'pairs' if name in ('subject', 'object') else name!r}")
+    return (Predictions if header["kind"] == "predictions" else Dataset)(meta=meta, **made)
+
+
+def _image_columns(table: Any, made: dict[str, Any]) -> None:
+    for name, spec in COLUMNS.items():
+        if spec.group == "image" and name in table.column_names:
+            made[name] = from_arrow(one_chunk(table[name]), name, spec.dtypes, spec.width)
+
+
+def _box_columns(table: Any, made: dict[str, Any]) -> None:
+    for name in LISTS:
+        if name not in table.column_names:
+            continue
+        values, offsets = from_lists(one_chunk(table[name]), name)
+        if not np.array_equal(made.setdefault("box_offsets", offsets), offsets):
+            row = int(np.flatnonzero(made["box_offsets"] != offsets)[0]) - 1
+            raise DataError(f"column {name!r} has another number of entries than 'boxes' in image {made['key'][row]!r}")
+        made[name] = from_arrow(values, name, COLUMNS[name].dtypes, COLUMNS[name].width)
+
+
+def _struct_columns(table: Any, made: dict[str, Any]) -> None:
+    for name, (group, inner) in STRUCTS.items():
+        if name not in table.column_names:
+            continue
+        struct, offsets = from_lists(one_chunk(table[name]), name)
+        if not pa.types.is_struct(struct.type):
+            raise DataError(f"column {name!r} is a list of {struct.type}, expected a list of structs")
+        made[f"{group}_offsets"] = offsets
+        held = [struct.type.field(i).name for i in range(struct.type.num_fields)]
+        for field, values in zip(held, struct.flatten(), strict=True):
+            if field in inner:
+                made[inner[field]] = from_arrow(values, f"{name}.{field}", COLUMNS[inner[field]].dtypes, None)
+
+
+def _dense_scores(table: Any, made: dict[str, Any]) -> None:
+    if "scores" not in table.column_names:
+        return
+    values, offsets = from_lists(one_chunk(table["scores"]), "scores")
+    pairs, flat = len(made["subject"]), from_arrow(values, "scores", COLUMNS["scores"].dtypes, None)
+    width = len(flat) // pairs if pairs else 0
+    if not np.array_equal(offsets, made["pair_offsets"] * width):
+        raise DataError(f"column 'scores' holds {len(flat)} values, not the same number for each of {pairs} pairs")
+    made["scores"] = flat.reshape(pairs, width)
+
+

@@ -1,0 +1,39 @@
+"""Protocols: one file each over one matching core.
+
+>>> from hoitool.eval import score
+>>> score(truth, predictions, "hico-det").mean("rare")
+"""
+
+from __future__ import annotations
+
+from hoitool.data import Dataset, Predictions
+from hoitool.errors import DataError
+from hoitool.eval.result import Result, Row, from_json
+from hoitool.lookup import Lookup, unknown_name
+
+__all__ = ["PROTOCOLS", "Result", "Row", "from_json", "score", "variants"]
+
+# name -> module with VARIANTS (the first is the default) and evaluate(truth, predictions, variant)
+PROTOCOLS = Lookup("protocol", {"hico-det": "hoitool.eval.hico_det"})
+
+
+def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", variant: str | None = None) -> Result:
+    """Score predictions against truth under a named protocol, in its first variant unless one is named.
+
+    Raises UsageError for an unknown name, DataError when the predictions do not fit the truth.
+    """
+    module = PROTOCOLS[protocol]
+    if not isinstance(predictions, Predictions):
+        raise DataError(f"{predictions!r} holds annotations, expected predictions")
+    if truth.kind != "dataset":
+        raise DataError(f"{truth!r} holds predictions, expected annotations as the truth")
+    names = variants(protocol)
+    if variant is not None and variant not in names:
+        raise unknown_name(f"variant of {protocol}", variant, names)
+    result: Result = module.evaluate(truth, predictions, variant or names[0])
+    return result
+
+
+def variants(protocol: str) -> list[str]:
+    """The names of a protocol's variants, the default first."""
+    return list(PROTOCOLS[protocol].VARIANTS)

@@ -1,0 +1,48 @@
+"""Predictions brought into the order of the truth, joined by image key."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hoitool.data import Dataset, Predictions, offsets_of, select_images
+from hoitool.errors import DataError
+from hoitool.labels import difference
+
+
+def align(predictions: Predictions, truth: Dataset) -> Predictions:
+    """Predictions with exactly the truth's images in the truth's order; images not predicted become empty.
+
+    Raises DataError when they name an image that the truth does not have, or use another label space.
+    """
+    differs = difference(truth.meta.labels, predictions.meta.labels.summary())
+    if differs:
+        raise DataError(f"predictions do not fit the truth: {differs}")
+    if np.array_equal(predictions.key, truth.key):
+        return predictions
+    row = {key: i for i, key in enumerate(truth.key.tolist())}
+    unknown = [key for key in predictions.key.tolist() if key not in row]
+    if unknown:
+        raise DataError(_told(unknown, predictions, truth))
+    at = np.array([row[key] for key in predictions.key.tolist()], np.int64)
+    if (np.diff(at) < 0).any():
+        predictions = select_images(predictions, np.argsort(at))
+        at = np.sort(at)
+    spread = {}
+    for group in ("box", "pair"):
+        counts = np.zeros(len(truth), np.int64)
+        counts[at] = np.diff(predictions.offsets(group))
+        spread[f"{group}_offsets"] = offsets_of(counts)
+    images = {name: None for name in predictions.columns("image") if name != "key"}
+    labels = {"image_label": None, "image_value": None, "image_label_offsets": None}
+    captions = {"caption_id": None, "caption_text": None, "caption_offsets": None}
+    return predictions.with_columns(key=truth.key, **spread, **images, **labels, **captions)
+
+
+def _told(unknown: list[str], predictions: Predictions, truth: Dataset) -> str:
+    count = f"{len(unknown)} of {len(predictions)}" if len(unknown) < len(predictions) else f"all {len(unknown)}"
+    told = f"predictions name image {unknown[0]!r}, which the truth does not have ({count} images are unknown)"
+    mine, theirs = truth.meta.subset, predictions.meta.subset
+    if mine and theirs and mine != theirs:
+        return f"{told}; they are for the subset {theirs!r}, the truth is {mine!r}"
+    example = f", whose names look like {truth.key[0]!r}" if len(truth) else ""
+    return f"{told}; give the truth of their subset{example}"

@@ -1,0 +1,259 @@
+"""The HICO-DET protocol: mean average precision of human-object pairs over interactions.
+
+A detection (human box, object box, interaction, score) matches a true pair of its image and interaction when the
+smaller of the two boxes' IoUs reaches 0.5. AP has 11 recall points; mAP is the plain mean over interactions.
+Settings: `default` scores each interaction on all images; `known-object` only on images that show its object,
+by the image-level labels; `known-object-boxes` the same by the true pairs, where there are no image-level labels.
+Boxes: the inclusive frame, zero-based pixel indices; others are converted. Arithmetic: float64 unless a rule says
+otherwise. Source: Chao et al., WACV 2018; eval_one.m and VOCevaldet_bboxpair.m of HO-RCNN; docs/protocols/hico-det.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.data import Dataset, Predictions, to_frame, to_interactions
+from hoitool.eval.align import align
+from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
+from hoitool.eval.matching import Overlap, Pairs, match
+from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
+
+Array = NDArray[Any]
+KNOWN_OBJECT, KNOWN_OBJECT_BOXES = "known-object", "known-object-boxes"
+
+
+@dataclass(frozen=True)
+class PairRule:
+    """Every choice of the protocol. A variant is the official rule with some fields replaced."""
+
+    reproduces: str = field(metadata={"doc": "what this rule gives the figures of"})
+    min_iou: float = field(default=0.5, metadata={"doc": "pair overlap that matches"})
+    strict: bool = field(default=False, metadata={"doc": "only a larger overlap matches, not an equal one"})
+    overlap: Overlap = field(
+        default=Overlap(), metadata={"doc": "edges, origin, precision and one-pixel intersections of the IoU"}
+    )
+    thresholds: str = field(default="start-plus-steps", metadata={"doc": "how the 11 recall thresholds come about"})
+    ties: Literal["file-order", "unstable"] = field(
+        default="file-order", metadata={"doc": "equal scores: image and file order, or undefined (bounds are given)"}
+    )
+    max_pairs: int | None = field(default=None, metadata={"doc": "only the best-scored pairs of an image count"})
+    suppression: PairSuppression | None = field(default=None, metadata={"doc": "pair NMS before scoring"})
+    unannotated_images: Literal["false-positives", "dropped"] = field(
+        default="false-positives", metadata={"doc": "detections on images without a true pair"}
+    )
+    averaged: Literal["all", "with-truth"] = field(
+        default="all", metadata={"doc": "interactions in the mean: all (AP 0 without truths), or those with truths"}
+    )
+
+    def signature(self, name: str) -> str:
+        """The rule in one line, stored and printed with every score."""
+        parts = [f"{f.name}:{_told(getattr(self, f.name))}" for f in fields(self) if f.name != "reproduces"]
+        return f"{name}|{'|'.join(parts)}"
+
+
+OFFICIAL = PairRule("the official MATLAB code of HICO-DET (eval_one.m, VOCevaldet_bboxpair.m)")
+_PYTHON = replace(OFFICIAL, overlap=Overlap(single_pixel=False), ties="unstable", averaged="with-truth")
+_QPIC_LINE = replace(_PYTHON, overlap=Overlap(single_pixel=False, precision="float32"), max_pairs=100)
+
+VARIANTS: dict[str, PairRule] = {
+    "official": OFFICIAL,
+    "with-truth": replace(
+        OFFICIAL, reproduces="the official rule, averaged over the interactions that the truth holds", averaged="with-truth"
+    ),
+    "ppdm": replace(_PYTHON, reproduces="hico_eval.py of PPDM"),
+    "qpic": replace(
+        _QPIC_LINE, reproduces="hico_eval.py of QPIC and CDN, boxes in one frame", unannotated_images="dropped"
+    ),
+    "gen-vlkt": replace(
+        _QPIC_LINE, reproduces="hico_eval_triplet.py of GEN-VLKT and HOICLIP, without pair NMS"
+    ),
+    "gen-vlkt-nms": replace(
+        _QPIC_LINE,
+        reproduces="hico_eval_triplet.py of GEN-VLKT and HOICLIP with its pair NMS (threshold .7, powers 1 and .5)",
+        suppression=PairSuppression(threshold=0.7, human_power=1.0, object_power=0.5),
+    ),
+    "pocket": replace(
+        OFFICIAL, reproduces="BoxPairAssociation and DetectionAPMeter of pocket, as UPT and PViC use them",
+        overlap=Overlap(precision="float32"), strict=True, thresholds="symmetric", ties="unstable",
+    ),
+}  # fmt: skip
+
+
+def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official") -> Result:
+    """Score predictions of interactions (sparse, or dense and expanded) under a variant of the rule.
+
+    Metrics: mAP and recall (mean of each interaction's final recall), as fractions. Raises DataError when the
+    predictions name images or labels that the truth does not have, MissingData and UsageError never.
+    """
+    rule = VARIANTS[variant]
+    truth, notes = to_frame(truth, "inclusive"), []
+    predictions = align(to_frame(to_interactions(predictions), "inclusive"), truth)
+    if not len(predictions.subject):
+        notes.append("there are no predictions, so every figure is 0")
+    true, detected = Pairs.of(truth), _considered(Pairs.of(predictions), truth, rule)
+    classes, truths = truth.meta.classes, np.bincount(truth.need("label"), minlength=truth.meta.classes)
+    hit = match(true, detected, classes, rule.overlap, rule.min_iou, rule.strict)
+    ranking = Ranking.of(detected.label, _scores(detected), classes)
+    settings = {"default": None} | _known_object(truth, notes)
+    curves, bounds = {}, {}
+    for setting, shows in settings.items():
+        keep = None if shows is None else shows[detected.image, truth.meta.labels.interaction_objects[detected.label]]
+        curves[setting] = evaluate_classes(iter(ranking), hit, truths, rule.thresholds, keep)
+        if rule.ties == "unstable":
+            bounds[setting] = [
+                evaluate_classes(tied_orders(iter(ranking), hit, _scores(detected), best), hit, truths, rule.thresholds, keep)
+                for best in (False, True)
+            ]
+    groups = _splits(truth)
+    rows = _rows(curves, bounds, groups, truths, rule)
+    _note_gaps(truths, rule, notes)
+    return Result(
+        protocol="hico-det",
+        variant=variant,
+        signature=rule.signature(f"hico-det/{variant}"),
+        rows=tuple(rows),
+        per_class=_per_class(truth, truths, curves),
+        inputs=_inputs(truth, predictions, groups),
+        notes=tuple(notes),
+    )
+
+
+def true_positives(truth: Dataset, predictions: Predictions, variant: str = "official") -> Array:
+    """(P,) whether each sparse prediction is a true positive, in the predictions' order brought to the truth's images.
+
+    Predictions that the variant does not score (caps, pair NMS, dropped images) are False.
+    """
+    rule = VARIANTS[variant]
+    truth, predictions = to_frame(truth, "inclusive"), align(to_frame(predictions, "inclusive"), truth)
+    detected = _considered(Pairs.of(predictions), truth, rule)
+    hit = match(Pairs.of(truth), detected, truth.meta.classes, rule.overlap, rule.min_iou, rule.strict)
+    found = np.zeros(len(predictions.subject), bool)
+    found[detected.row[hit]] = True
+    return found
+
+
+def _scores(detected: Pairs) -> Array:
+    assert detected.score is not None
+    return detected.score
+
+
+def _considered(detected: Pairs, truth: Dataset, rule: PairRule) -> Pairs:
+    """The detections that a rule scores, their scores in its precision."""
+    detected = replace(detected, score=_scores(detected).astype(rule.overlap.precision, copy=False))
+    if rule.max_pairs is not None:
+        detected = detected.take(best_per_image(detected, rule.max_pairs))
+    if rule.suppression is not None:
+        detected = detected.take(suppress(detected, rule.suppression, rule.overlap))
+    if rule.unannotated_images == "dropped":
+        detected = detected.take(np.flatnonzero(np.diff(truth.pair_offsets)[detected.image] > 0))
+    return detected
+
+
+def _known_object(truth: Dataset, notes: list[str]) -> dict[str, Array]:
+    """The known-object setting: its name, and (I, O) which images show which objects."""
+    objects = truth.meta.labels.interaction_objects
+    shows = np.zeros((len(truth), len(truth.meta.labels.objects)), bool)
+    if truth.image_label is None or truth.image_value is None:
+        notes.append(
+            f"the truth has no image-level labels: {KNOWN_OBJECT_BOXES!r} takes the images with a true pair of the "
+            f"object, fewer than the official {KNOWN_OBJECT!r}"
+        )
+        shows[truth.image_of("pair"), objects[truth.need("label")]] = True
+        return {KNOWN_OBJECT_BOXES: shows}
+    present = truth.image_value == 1
+    shows[truth.image_of("image_label")[present], objects[truth.image_label[present]]] = True
+    return {KNOWN_OBJECT: shows}
+
+
+def _splits(truth: Dataset) -> dict[str, Array]:
+    """Class groups (K,) by name: full, and rare and non-rare where training counts are known."""
+    labels = truth.meta.labels
+    groups = {"full": np.ones(len(labels), bool)}
+    if (labels.train_instances >= 0).all():
+        groups |= {"rare": labels.rare, "non-rare": ~labels.rare}
+    return groups
+
+
+def _rows(
+    curves: dict[str, ClassCurves],
+    bounds: dict[str, list[ClassCurves]],
+    groups: dict[str, Array],
+    truths: Array,
+    rule: PairRule,
+) -> Iterator[Row]:
+    for setting, made in curves.items():
+        for split, group in groups.items():
+            among = group if rule.averaged == "all" else group & (truths > 0)
+            metrics = {"mAP": mean(made.ap[among]), "recall": mean(made.recall[among])}
+            if setting in bounds:
+                low, high = (mean(bound.ap[among]) for bound in bounds[setting])
+                metrics |= {"mAP_low": low, "mAP_high": high}
+            yield Row(setting, split, int(among.sum()), metrics)
+
+
+def _note_gaps(truths: Array, rule: PairRule, notes: list[str]) -> None:
+    without = int((truths == 0).sum())
+    if without and rule.averaged == "all":
+        notes.append(
+            f"{without} of the {len(truths)} interactions have no true pair here, and the official mean counts each as 0; "
+            "--variant with-truth leaves them out"
+        )
+
+
+def _per_class(truth: Dataset, truths: Array, curves: dict[str, ClassCurves]) -> dict[str, Array]:
+    labels = truth.meta.labels
+    ids = np.arange(len(labels))
+    columns: dict[str, Array] = {
+        "id": ids,
+        "official_id": ids + 1,
+        "object": np.array(labels.objects, object)[labels.interaction_objects],
+        "verb": np.array(labels.verbs, object)[labels.interaction_verbs],
+    }
+    if (labels.train_instances >= 0).all():
+        columns["rare"] = labels.rare
+    columns["truths"] = truths
+    for setting, made in curves.items():
+        suffix = setting.replace("-", "_")
+        columns[f"detections_{suffix}"] = made.detections
+        columns[f"true_positives_{suffix}"] = made.true_positives
+        columns[f"AP_{suffix}"] = made.ap
+        columns[f"recall_{suffix}"] = made.recall
+    return columns
+
+
+def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) -> dict[str, Any]:
+    from hoitool.data import swapped_boxes
+
+    return {
+        "truth": {
+            "dataset": truth.meta.dataset,
+            "subset": truth.meta.subset,
+            "images": len(truth),
+            "pairs": len(truth.subject),
+            "labels": {"name": truth.meta.labels.name, "sha256": truth.meta.labels.hash},
+            "sources": truth.meta.sources,
+        },
+        "predictions": {
+            "images": int((np.diff(predictions.pair_offsets) > 0).sum()),
+            "detections": len(predictions.subject),
+            "swapped_boxes": swapped_boxes(predictions),
+            "sources": predictions.meta.sources,
+        },
+        "splits": {
+            name: {"classes": int(group.sum()), "sha256": hashlib.sha256(np.flatnonzero(group).astype("<i4")).hexdigest()}
+            for name, group in groups.items()
+        },
+    }
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Overlap | PairSuppression):
+        return ",".join(f"{f.name}={_told(getattr(value, f.name))}" for f in fields(value))
+    return {True: "yes", False: "no", None: "none"}[value] if isinstance(value, bool | None) else str(value)

@@ -1,0 +1,124 @@
+"""The result of an evaluation, the same for every protocol."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.errors import DataError
+from hoitool.lookup import unknown_name
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one setting on one split: `classes` is how many classes the means are over."""
+
+    setting: str
+    split: str
+    classes: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a protocol says of predictions.
+
+    signature  the rule that was applied, every choice in one line
+    rows       figures as fractions, by setting and split
+    per_class  columns of equal length, one row per class
+    inputs     what was scored: files, hashes, counts, splits
+    notes      sentences that a reader of the figures should know
+    """
+
+    protocol: str
+    variant: str
+    signature: str
+    rows: tuple[Row, ...]
+    per_class: dict[str, NDArray[Any]] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def mean(self, split: str = "full", setting: str | None = None, metric: str = "mAP") -> float:
+        """One figure, of the first setting unless one is named. Raises UsageError for an unknown name."""
+        setting = setting or self.rows[0].setting
+        rows = self.select(setting, split).rows
+        if metric not in rows[0].metrics:
+            raise unknown_name("metric", metric, rows[0].metrics)
+        return rows[0].metrics[metric]
+
+    @property
+    def settings(self) -> list[str]:
+        """The settings that were scored, in order."""
+        return list(dict.fromkeys(row.setting for row in self.rows))
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that were scored, in order."""
+        return list(dict.fromkeys(row.split for row in self.rows))
+
+    def select(self, setting: str = "all", split: str = "all") -> Result:
+        """The rows of one setting and split. Raises UsageError when there are none."""
+        if setting != "all" and setting not in self.settings:
+            raise unknown_name("setting", setting, self.settings)
+        if split != "all" and split not in self.splits:
+            raise unknown_name("split", split, self.splits)
+        wanted = [r for r in self.rows if setting in ("all", r.setting) and split in ("all", r.split)]
+        return replace(self, rows=tuple(wanted))
+
+    def envelope(self) -> dict[str, Any]:
+        """The result as JSON-ready values. Figures that do not exist (NaN) are null."""
+        return {
+            "schema": SCHEMA,
+            "protocol": self.protocol,
+            "variant": self.variant,
+            "signature": self.signature,
+            "results": [
+                {
+                    "setting": row.setting,
+                    "split": row.split,
+                    "classes": row.classes,
+                    "metrics": {name: _number(value) for name, value in row.metrics.items()},
+                }
+                for row in self.rows
+            ],
+            "inputs": self.inputs,
+            "notes": list(self.notes),
+        }
+
+    def to_json(self) -> str:
+        """The envelope as indented JSON text."""
+        return json.dumps(self.envelope(), indent=2, allow_nan=False)
+
+
+def from_json(text: str, where: str) -> Result:
+    """A result from its JSON text, without the per-class columns. Raises DataError for anything else."""
+    try:
+        held = json.loads(text)
+        if held["schema"] != SCHEMA:
+            raise DataError(f"{where}: result schema {held['schema']!r}, this hoitool reads {SCHEMA}")
+        rows = tuple(
+            Row(r["setting"], r["split"], r["classes"], {k: math.nan if v is None else v for k, v in r["metrics"].items()})
+            for r in held["results"]
+        )
+        head = (held["protocol"], held["variant"], held["signature"])
+        return Result(*head, rows, inputs=held["inputs"], notes=tuple(held.get("notes", ())))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{where}: not a result of hoitool ({type(error).__name__}: {error})") from error
+
+
+def mean(values: NDArray[Any]) -> float:
+    """Plain mean, NaN of nothing."""
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+

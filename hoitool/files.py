@@ -1,0 +1,182 @@
+"""Files: atomic writes, hashes, and safe loading of files that somebody else made.
+
+A file that hoitool writes is complete or absent. A file that hoitool reads is untrusted: nothing in it is
+executed, and whatever is wrong with it becomes one line that names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
+
+NPZ_LIMIT = 64 * 2**30  # bytes that an .npz may say it unpacks to
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A path to write to; it takes the name `path` when the block ends well, and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise HoitoolError(f"{path}: could not be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Like `atomic` for a folder: its former content is replaced as a whole, or stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            former = temporary.with_name(temporary.name + ".former")
+            path.replace(former)
+            temporary.replace(path)
+            shutil.rmtree(former)
+        else:
+            temporary.replace(path)
+    except OSError as error:
+        raise HoitoolError(f"{path}: could not be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8), whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def refuse_overwrite(path: Path, overwrite: bool) -> None:
+    """Raise UsageError when `path` exists and may not be replaced."""
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists; --overwrite replaces it")
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes; of a folder, of its visible files' names and bytes in name order."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for member in sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")):
+            digest.update(f"{member.name}\0{sha256(member)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require(path: Path, what: str) -> Path:
+    """`path` itself. Raises MissingData when it is not there and DataError when it is an empty file."""
+    if not path.exists():
+        raise MissingData(f"{path}: no such file or folder ({what} expected)")
+    if path.is_file() and path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty ({what} expected)")
+    return path
+
+
+def starts_with(path: Path, magic: bytes) -> bool:
+    """Whether `path` is a file whose first bytes are `magic`."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(magic)) == magic
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a foreign file makes a parser raise into one DataError that names the file."""
+    try:
+        yield
+    except (HoitoolError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise MissingData(f"{path}: no such file ({what} expected)") from error
+    except PermissionError as error:
+        raise HoitoolError(f"{path}: permission denied") from error
+    except Exception as error:
+        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{path}: not readable as {what} ({cause}); it may be truncated or of another format"
+        ) from error
+
+
+def load_npz(path: Path, what: str) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of an .npz file, without pickle. Raises DataError, naming the array, for Python objects."""
+    require(path, what)
+    with reading(path, what):
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > NPZ_LIMIT:
+            raise DataError(f"{path}: says it unpacks to {unpacked / 2**30:.0f} GiB, more than is read")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: _plain(path, archive, name) for name in archive.files}
+
+
+def _plain(path: Path, archive: Any, name: str) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(archive[name])
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise DataError(
+            f"{path}, array {name!r}: holds Python objects, which are never loaded; "
+            "save numbers, or strings as a NumPy string array (dtype 'U')"
+        ) from error
+
+
+def load_mat(path: Path, what: str, names: list[str], optional: list[str] | None = None) -> dict[str, Any]:
+    """The variables `names`, and those of `optional` that are there, of a MATLAB file (v4 to v7.2), as scipy gives them.
+
+    Numeric classes are the stored ones, which may be narrower than double: widen before arithmetic.
+    Raises DataError for v7.3 (HDF5) files and where a variable of `names` is missing.
+    """
+    require(path, what)
+    if starts_with(path, b"\x89HDF"):
+        raise DataError(f"{path}: an HDF5 (MATLAB v7.3) file; in MATLAB, save it again with -v7")
+    from scipy.io import loadmat, whosmat
+
+    with reading(path, what), _no_garbage_collection():
+        content: dict[str, Any] = loadmat(path, variable_names=[*names, *(optional or [])])
+        missing = [name for name in names if name not in content]
+        if missing:
+            held = ", ".join(name for name, _, _ in whosmat(path)) or "nothing"
+            raise DataError(f"{path}: no variable {missing[0]!r} ({what} expected); the file holds {held}")
+    return content
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Millions of small arrays, none of them garbage: looking for some costs a third of the reading time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

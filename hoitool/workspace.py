@@ -1,0 +1,50 @@
+"""The conventional names of a workspace, so that the bare commands find their files.
+
+raw/ downloads; data/<dataset>/<subset>.parquet; features/; runs/<name>/predictions-<subset>.parquet.
+Every path can be given explicitly instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RAW, DATA, RUNS = Path("raw"), Path("data"), Path("runs")
+
+
+def dataset_folder(dataset: str) -> Path:
+    """Where the subsets of a dataset live."""
+    return DATA / dataset
+
+
+def datasets(subset: str | None = None) -> list[Path]:
+    """The dataset files (or folders of shards) below data/, of one subset where it is named, in name order."""
+    found = [p for folder in _visible(DATA) for p in _visible(folder) if p.suffix == ".parquet"]
+    return [path for path in found if subset is None or path.stem == subset]
+
+
+def predictions() -> list[Path]:
+    """The prediction files of all runs, the newest first."""
+    found = [p for run in _visible(RUNS) for p in run.glob("predictions-*.parquet")]
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def predictions_path(run: str, subset: str) -> Path:
+    """Where the predictions of a run live."""
+    return RUNS / run / f"predictions-{subset}.parquet"
+
+
+def run_folder(path: Path) -> Path | None:
+    """The run that a predictions file belongs to, None for a file elsewhere."""
+    return path.parent if path.parent.parent.name == RUNS.name and path.stem.startswith("predictions-") else None
+
+
+def raw_entries() -> list[Path]:
+    """What lies in raw/: its visible entries and theirs, in name order."""
+    top = _visible(RAW)
+    return top + [entry for folder in top if folder.is_dir() for entry in _visible(folder)]
+
+
+def _visible(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
