@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from hoitool.data import Dataset, Predictions
 from hoitool.errors import DataError
 from hoitool.eval.result import Result, Row, from_json
+from hoitool.eval.signature import signature, told
 from hoitool.lookup import Lookup, unknown_name
 
-__all__ = ["PROTOCOLS", "Result", "Row", "from_json", "score", "variants"]
+__all__ = ["PROTOCOLS", "Result", "Row", "explained", "from_json", "score", "variants"]
 
 # name -> module with VARIANTS (the first is the default) and evaluate(truth, predictions, variant)
 PROTOCOLS = Lookup("protocol", {"hico-det": "hoitool.eval.hico_det"})
@@ -37,3 +41,29 @@ def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", vari
 def variants(protocol: str) -> list[str]:
     """The names of a protocol's variants, the default first."""
     return list(PROTOCOLS[protocol].VARIANTS)
+
+
+def explained(protocol: str) -> dict[str, Any]:
+    """Each field of a protocol's rule with its meaning, and what each variant replaces, as JSON-ready values."""
+    module = PROTOCOLS[protocol]
+    rules = module.VARIANTS
+    first = next(iter(rules.values()))
+    names = [f for f in fields(first) if f.name != "reproduces"]
+    return {
+        "protocol": protocol,
+        "summary": (module.__doc__ or "").strip(),
+        "fields": [{"name": f.name, "value": told(getattr(first, f.name)), "meaning": f.metadata["doc"]} for f in names],
+        "variants": [
+            {
+                "name": name,
+                "reproduces": rule.reproduces,
+                "signature": signature(f"{protocol}/{name}", rule),
+                "differs": {
+                    f.name: told(getattr(rule, f.name))
+                    for f in names
+                    if getattr(rule, f.name) != getattr(first, f.name)
+                },
+            }
+            for name, rule in rules.items()
+        ],
+    }

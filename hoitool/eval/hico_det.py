@@ -18,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hoitool.data import Dataset, Predictions, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions, swapped_boxes, to_frame, to_interactions
 from hoitool.eval.align import align
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match
 from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.signature import signature
 from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
 
 Array = NDArray[Any]
@@ -51,11 +52,6 @@ class PairRule:
     averaged: Literal["all", "with-truth"] = field(
         default="all", metadata={"doc": "interactions in the mean: all (AP 0 without truths), or those with truths"}
     )
-
-    def signature(self, name: str) -> str:
-        """The rule in one line, stored and printed with every score."""
-        parts = [f"{f.name}:{_told(getattr(self, f.name))}" for f in fields(self) if f.name != "reproduces"]
-        return f"{name}|{'|'.join(parts)}"
 
 
 OFFICIAL = PairRule("the official MATLAB code of HICO-DET (eval_one.m, VOCevaldet_bboxpair.m)")
@@ -117,7 +113,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     return Result(
         protocol="hico-det",
         variant=variant,
-        signature=rule.signature(f"hico-det/{variant}"),
+        signature=signature(f"hico-det/{variant}", rule),
         rows=tuple(rows),
         per_class=_per_class(truth, truths, curves),
         inputs=_inputs(truth, predictions, groups),
@@ -229,8 +225,6 @@ def _per_class(truth: Dataset, truths: Array, curves: dict[str, ClassCurves]) ->
 
 
 def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) -> dict[str, Any]:
-    from hoitool.data import swapped_boxes
-
     return {
         "truth": {
             "dataset": truth.meta.dataset,
@@ -251,9 +245,3 @@ def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) 
             for name, group in groups.items()
         },
     }
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, Overlap | PairSuppression):
-        return ",".join(f"{f.name}={_told(getattr(value, f.name))}" for f in fields(value))
-    return {True: "yes", False: "no", None: "none"}[value] if isinstance(value, bool | None) else str(value)

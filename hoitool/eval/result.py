@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hoitool.errors import DataError
+from hoitool.errors import DataError, UsageError
 from hoitool.lookup import unknown_name
 
 SCHEMA = 1
@@ -66,7 +66,8 @@ class Result:
     def select(self, setting: str = "all", split: str = "all") -> Result:
         """The rows of one setting and split. Raises UsageError when there are none."""
         if setting != "all" and setting not in self.settings:
-            raise unknown_name("setting", setting, self.settings)
+            error = unknown_name("setting", setting, self.settings)
+            raise UsageError(" ".join([str(error), *(f"Note: {note}." for note in self.notes)]))
         if split != "all" and split not in self.splits:
             raise unknown_name("split", split, self.splits)
         wanted = [r for r in self.rows if setting in ("all", r.setting) and split in ("all", r.split)]

@@ -1,0 +1,74 @@
+"""The command line: one line per command, and the only place where an error becomes an exit code.
+
+0 ok, 1 failure, 2 usage, 3 a check did not hold, 4 data or weights missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from hoitool import __version__
+from hoitool.commands import convert, demo, eval, explain, inspect
+from hoitool.errors import HoitoolError, missing_extra
+
+app = typer.Typer(
+    name="hoitool",
+    help="Human-object interaction research: convert annotations, score predictions, report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("convert")(convert.convert)
+app.command("eval")(eval.evaluate)
+app.command("inspect")(inspect.inspect)
+app.command("explain")(explain.explain)
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hoitool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+) -> None:
+    """Options of every command; --debug may stand anywhere."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    try:
+        app([argument for argument in given if argument != "--debug"])
+    except Exception as error:
+        if debug:
+            raise
+        told, code = _explained(error)
+        sys.stderr.write(f"hoitool: {told}\n")
+        sys.exit(code)
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """One line and the exit code for an error."""
+    if isinstance(error, HoitoolError):
+        return str(error), error.exit_code
+    if isinstance(error, ModuleNotFoundError) and (extra := missing_extra(error.name or "")):
+        return str(extra), extra.exit_code
+    if isinstance(error, MemoryError):
+        return "not enough memory for this; see docs/ for what each step needs", 1
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}", 1
+    return f"internal error: {type(error).__name__}: {error} (--debug shows where; please report it)", 1

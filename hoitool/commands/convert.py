@@ -1,0 +1,82 @@
+"""hoitool convert: annotations and predictions from one format to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hoitool.commands.console import Json, say, show, show_json
+
+if TYPE_CHECKING:
+    from hoitool.convert.job import Conversion
+
+
+def convert(
+    source: Annotated[
+        Path | None, typer.Argument(help="File or folder to read; default: all of raw/ that is recognised.")
+    ] = None,
+    source_format: Annotated[str | None, typer.Option("--from", help="Its format; default: recognised.")] = None,
+    target_format: Annotated[str, typer.Option("--to", help="Format to write.")] = "hoitool",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File or folder to write; default: in the workspace.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Annotations that predictions belong to: image order and labels.")
+    ] = None,
+    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    list_formats: Annotated[bool, typer.Option("--list", help="List the formats and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Convert annotations or predictions; say what was read, and what was dropped and why."""
+    if list_formats:
+        _list(as_json)
+        return
+    from hoitool.convert.job import Options
+    from hoitool.convert.job import convert as run
+    from hoitool.convert.job import convert_workspace
+
+    options = Options(source_format, target_format, out, truth, subset, overwrite)
+    done, unknown = ([run(source, options)], []) if source else convert_workspace(options)
+    if as_json:
+        show_json([made.summary() for made in done])
+        return
+    for path in unknown:
+        say(f"skipped {path}: no known format")
+    for made in done:
+        _show(made)
+
+
+def _show(made: Conversion) -> None:
+    from hoitool.report.terminal import grid
+
+    columns = ("subset", "kind", "images", "boxes", "pairs", "classes_with_pairs", "image_labels_present")
+    rows = [[_cell(part.get(name, "-")) for name in columns] for part in made.parts]
+    heads = [name.replace("_", " ") for name in columns]
+    show(grid(f"{made.source} ({made.source_format}): read", heads, rows))
+    for reason, count in made.dropped.items():
+        say(f"dropped {count:,}: {reason}")
+    if not made.dropped:
+        say("dropped nothing")
+    for note in made.notes:
+        say(f"note: {note}")
+    show("\n".join(f"wrote {path}" for path in made.written))
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _list(as_json: bool) -> None:
+    from hoitool.convert import FORMATS, PREDICTION_FORMATS
+    from hoitool.report.terminal import grid
+
+    rows = [[name, "annotations", FORMATS[name].SUMMARY] for name in FORMATS]
+    rows += [[name, "predictions", PREDICTION_FORMATS[name].SUMMARY] for name in PREDICTION_FORMATS]
+    rows[0][1] = "both"
+    if as_json:
+        show_json([dict(zip(("name", "holds", "summary"), row, strict=True)) for row in rows])
+    else:
+        show(grid("Formats, each read and written", ["name", "holds", "what"], rows))

@@ -1,0 +1,66 @@
+"""hoitool eval: the score of predictions under a named protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hoitool.commands.console import Json, say, show, show_json
+
+
+def evaluate(
+    predictions: Annotated[
+        Path | None, typer.Argument(help="Predictions in any format; default: the newest run in runs/.")
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(help="Annotations; default: the matching file in data/.")] = None,
+    protocol: Annotated[str, typer.Option(help="What to score by; see `hoitool explain`.")] = "hico-det",
+    variant: Annotated[str | None, typer.Option(help="Variant of the protocol; default: the official one.")] = None,
+    setting: Annotated[str, typer.Option(help="default, known-object, or all.")] = "all",
+    split: Annotated[str, typer.Option(help="Classes to show: full, rare, non-rare, or all.")] = "all",
+    subset: Annotated[str | None, typer.Option(help="Images of the truth: train, test, ...")] = None,
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="Format of the predictions; default: recognised.")
+    ] = None,
+    per_class: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the figures of every class (.csv or .parquet).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Write result.json, per-class.csv, table.md and table.tex."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score predictions exactly as a published protocol does."""
+    from hoitool import workspace
+    from hoitool.convert.inputs import gather
+    from hoitool.eval import score
+    from hoitool.files import sha256, write_text
+
+    inputs = gather(predictions, truth, subset, source_format)
+    for line in inputs.chosen:
+        say(line)
+    result = score(inputs.truth, inputs.predictions, protocol, variant)
+    for name, path in (("truth", inputs.truth_path), ("predictions", inputs.predictions_path)):
+        result.inputs[name] |= {"path": str(path), "sha256": sha256(path)}
+    shown = result.select(setting, split)
+    if per_class is not None:
+        from hoitool.report.per_class import write_per_class
+
+        write_per_class(result, per_class)
+    run = workspace.run_folder(inputs.predictions_path)
+    if out is not None:
+        from hoitool.report.save import save
+
+        save(result, out, run.name if run else inputs.predictions_path.stem)
+    elif run is not None:
+        write_text(run / "result.json", result.to_json() + "\n")
+    if as_json:
+        show_json(shown.to_json())
+        for note in result.notes:
+            say(f"note: {note}")
+        return
+    from hoitool.report.terminal import result_report
+
+    show(result_report(shown))

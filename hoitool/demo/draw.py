@@ -1,0 +1,68 @@
+"""Pictures of synthetic scenes, drawn with Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from hoitool.data import Dataset
+from hoitool.progress import progress
+
+COLOURS = {
+    "person": (205, 92, 92),
+    "bicycle": (46, 110, 180),
+    "horse": (120, 82, 45),
+    "skateboard": (230, 150, 20),
+    "umbrella": (130, 60, 150),
+    "dog": (90, 90, 90),
+    "chair": (40, 140, 90),
+}
+
+
+def draw_all(subsets: Sequence[Dataset], folder: Path, seed: int) -> Path:
+    """Write every image of the subsets to <folder>/<subset>/<file name>."""
+    rng = np.random.default_rng(seed + 2)
+    for data in subsets:
+        target = folder / data.meta.subset
+        target.mkdir(parents=True, exist_ok=True)
+        for i, name in enumerate(progress(data.key.tolist(), f"drawing {data.meta.subset}")):
+            draw(data, i, rng).save(target / name, quality=85)
+    return folder
+
+
+def draw(data: Dataset, image: int, rng: np.random.Generator) -> Image.Image:
+    """The picture of one scene: a plain background, objects in their colours, people in front of them."""
+    size = int(data.need("width")[image]), int(data.need("height")[image])
+    picture = Image.new("RGB", size, tuple(rng.integers(200, 250, 3).tolist()))
+    pen = ImageDraw.Draw(picture)
+    rows = range(data.box_offsets[image], data.box_offsets[image + 1])
+    names = {row: data.meta.labels.objects[data.categories[row]] for row in rows}
+    for row in sorted(rows, key=lambda row: names[row] == "person"):
+        _thing(pen, names[row], data.boxes[row].tolist())
+    return picture
+
+
+def _thing(pen: ImageDraw.ImageDraw, name: str, box: list[float]) -> None:
+    x1, y1, x2, y2 = box
+    colour = COLOURS[name]
+    third = (y2 - y1) / 3
+    if name == "person":
+        middle, radius = (x1 + x2) / 2, third / 2
+        pen.ellipse((middle - radius, y1, middle + radius, y1 + third), fill=(240, 200, 170))
+        pen.rectangle((x1, y1 + third, x2, y2), fill=colour)
+    elif name == "umbrella":
+        pen.pieslice((x1, y1, x2, y2 + (y2 - y1)), 180, 360, fill=colour)
+    elif name == "bicycle":
+        wheel = (x2 - x1) * 0.45
+        for left in (x1, x2 - wheel):
+            pen.ellipse((left, y2 - wheel, left + wheel, y2), outline=colour, width=3)
+        pen.line((x1 + wheel / 2, y1, x2 - wheel / 2, y2 - wheel / 2), fill=colour, width=3)
+    elif name == "chair":
+        pen.rectangle((x1, y1, x1 + 4, y2), fill=colour)
+        pen.rectangle((x1, y1 + third * 1.5, x2, y1 + third * 2), fill=colour)
+        pen.rectangle((x2 - 4, y1 + third * 2, x2, y2), fill=colour)
+    else:
+        pen.rounded_rectangle((x1, y1, x2, y2), radius=min(6, third), fill=colour)

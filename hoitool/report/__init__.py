@@ -1,0 +1,1 @@
+"""A result in; terminal, CSV, Parquet, Markdown and LaTeX out."""

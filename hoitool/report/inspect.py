@@ -1,0 +1,60 @@
+"""What a file of hoitool holds, as named values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hoitool import data
+from hoitool.convert import sniff
+from hoitool.errors import DataError
+from hoitool.eval import Result, from_json
+from hoitool.files import require, sha256
+from hoitool.labels import parse
+
+
+def describe(path: Path) -> dict[str, Any] | Result:
+    """Named values of a dataset, predictions or label space, or the result that a file holds.
+
+    Raises DataError, naming the format where it is a known one, for a file that hoitool did not write.
+    """
+    require(path, "a file that hoitool wrote")
+    if data.is_ours(path):
+        return _data(path)
+    if path.suffix == ".json" and path.is_file():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        return from_json(text, str(path)) if '"schema"' in text else _labels(path, text)
+    name = sniff(path)
+    hint = f"it is in the format {name!r}: see `hoitool convert`" if name else "its format is not known"
+    raise DataError(f"{path}: not a file that hoitool wrote; {hint}")
+
+
+def _data(path: Path) -> dict[str, Any]:
+    files = data.shard_files(path)
+    if path.is_dir() and path.suffix != ".parquet":
+        return {"files": len(files)} | {file.name: _short(file) for file in files}
+    held = data.read(path)
+    header = data.read_header(path)
+    columns = {name: f"{values.dtype.name}{list(values.shape[1:]) or ''}" for name, values in held.columns().items()}
+    head = {k: header[k] for k in ("kind", "version", "layout", "label_kind", "score", "box_frame", "dataset", "subset")}
+    labels = {"name": held.meta.labels.name, "hash": held.meta.labels.hash}
+    head |= {"files": len(files), "sha256": sha256(path)}
+    return head | {"labels": labels, "statistics": data.statistics(held), "columns": columns, "sources": held.meta.sources}
+
+
+def _short(file: Path) -> dict[str, Any]:
+    header = data.read_header(file)
+    return {key: header[key] for key in ("kind", "layout", "subset")}
+
+
+def _labels(path: Path, text: str) -> dict[str, Any]:
+    space = parse(text, str(path))
+    return {
+        "kind": "label space",
+        "name": space.name,
+        "source": space.source,
+        "hash": space.hash,
+        "interactions": len(space),
+        "verbs": len(space.verbs),
+        "objects": len(space.objects),
+    }

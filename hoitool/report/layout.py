@@ -1,0 +1,49 @@
+"""The two-group layout in which papers print figures: settings side by side, splits as columns of each, per cent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hoitool.eval import Result
+
+TITLES = {
+    "default": "Default",
+    "known-object": "Known Object",
+    "known-object-boxes": "Known Object (boxes)",
+    "full": "Full",
+    "rare": "Rare",
+    "non-rare": "Non-Rare",
+}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """`heads`: each setting's title and its columns' titles; `rows`: a name and one value per column (NaN: none)."""
+
+    heads: list[tuple[str, list[str]]]
+    rows: list[tuple[str, list[float]]]
+
+
+def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -> Groups:
+    """One row per metric, one column per setting and split. `name` is what the first row is called."""
+    heads, columns = [], []
+    for setting in result.settings:
+        rows = result.select(setting).rows
+        heads.append((title(setting), [title(row.split) for row in rows]))
+        columns.extend(rows)
+    rows = [
+        (name if metric == "mAP" else f"{name} ({metric})", [row.metrics.get(metric, math.nan) for row in columns])
+        for metric in metrics
+    ]
+    return Groups(heads, rows)
+
+
+def title(name: str) -> str:
+    """How a setting or split is printed."""
+    return TITLES.get(name, name)
+
+
+def percent(value: float, digits: int = 2) -> str:
+    """A fraction in per cent, a dash where there is none."""
+    return "-" if math.isnan(value) else f"{100 * value:.{digits}f}"

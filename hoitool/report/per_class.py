@@ -1,0 +1,37 @@
+"""The per-class figures of a result as CSV or Parquet, one row per class."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from hoitool.errors import UsageError
+from hoitool.eval import Result
+from hoitool.files import atomic
+
+
+def write_per_class(result: Result, path: Path) -> None:
+    """Write the columns of `result.per_class`; the suffix says which format. Raises UsageError for another one."""
+    if path.suffix not in WRITERS:
+        raise UsageError(f"{path}: per-class figures are written as {' or '.join(WRITERS)}")
+    with atomic(path) as temporary:
+        WRITERS[path.suffix](result, temporary)
+
+
+def _csv(result: Result, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(result.per_class)
+        writer.writerows(zip(*(column.tolist() for column in result.per_class.values()), strict=True))
+
+
+def _parquet(result: Result, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from hoitool.data.arrow import to_arrow
+
+    pq.write_table(pa.table({name: to_arrow(values) for name, values in result.per_class.items()}), path)
+
+
+WRITERS = {".csv": _csv, ".parquet": _parquet}

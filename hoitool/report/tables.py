@@ -1,0 +1,46 @@
+"""Markdown and LaTeX (booktabs) tables in the layout of papers, with the signature that makes them traceable."""
+
+from __future__ import annotations
+
+from hoitool.eval import Result
+from hoitool.report.layout import percent, two_groups
+
+
+def markdown(result: Result, name: str) -> str:
+    """A Markdown table of mAP in per cent, one column per setting and split."""
+    groups = two_groups(result, name)
+    heads = [f"{setting} {split}" for setting, splits in groups.heads for split in splits]
+    lines = [f"| mAP (%) | {' | '.join(heads)} |", f"|:--|{'--:|' * len(heads)}"]
+    lines += [f"| {label} | {' | '.join(map(percent, values))} |" for label, values in groups.rows]
+    notes = "".join(f"\n{note}.\n" for note in result.notes)
+    return "\n".join(lines) + f"\n\n`{result.signature}`\n{notes}"
+
+
+def latex(result: Result, name: str) -> str:
+    """A booktabs table of mAP in per cent, splits grouped under their settings."""
+    groups = two_groups(result, name)
+    columns = sum(len(splits) for _, splits in groups.heads)
+    spans, rules, at = [], [], 2
+    for setting, splits in groups.heads:
+        spans.append(rf"\multicolumn{{{len(splits)}}}{{c}}{{{_tex(setting)}}}")
+        rules.append(rf"\cmidrule(lr){{{at}-{at + len(splits) - 1}}}")
+        at += len(splits)
+    lines = [
+        f"% {result.signature}",
+        r"% needs \usepackage{booktabs}",
+        rf"\begin{{tabular}}{{l{'c' * columns}}}",
+        r"\toprule",
+        f" & {' & '.join(spans)} " + r"\\",
+        " ".join(rules),
+        f"Method & {' & '.join(_tex(split) for _, splits in groups.heads for split in splits)} " + r"\\",
+        r"\midrule",
+        *(f"{_tex(label)} & {' & '.join(map(percent, values))} " + r"\\" for label, values in groups.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, rf"\{c}" if c in "&%$#_{}" else c) for c in text)

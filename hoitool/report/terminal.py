@@ -1,0 +1,75 @@
+"""What people see on a terminal. Every function returns a rich renderable; the commands print it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hoitool.eval import Result
+from hoitool.report.layout import percent, title
+
+METRIC_TITLES = {"mAP": "mAP", "recall": "Recall", "mAP_low": "mAP, ties worst", "mAP_high": "mAP, ties best"}
+
+
+def result_report(result: Result) -> RenderableType:
+    """The figures of a result in per cent, what was scored, the notes and the signature."""
+    metrics = list(dict.fromkeys(name for row in result.rows for name in row.metrics))
+    table = Table(title=f"{result.protocol} · {result.variant}", title_justify="left", header_style="bold")
+    table.add_column("Setting")
+    table.add_column("Split")
+    table.add_column("Classes", justify="right")
+    for name in metrics:
+        table.add_column(f"{METRIC_TITLES.get(name, name)} (%)", justify="right")
+    for setting in result.settings:
+        for i, row in enumerate(result.select(setting).rows):
+            figures = [percent(row.metrics.get(name, math.nan)) for name in metrics]
+            head = title(setting) if i == 0 else ""
+            table.add_row(head, title(row.split), str(row.classes), *figures)
+        table.add_section()
+    lines: list[RenderableType] = [table, *_scored(result.inputs)]
+    lines += [Text(f"Note: {note}.", style="yellow") for note in result.notes]
+    lines.append(Text(result.signature, style="dim"))
+    return Group(*lines)
+
+
+def _scored(inputs: Mapping[str, Any]) -> list[Text]:
+    lines = []
+    for name in ("truth", "predictions"):
+        held = inputs.get(name, {})
+        digest = f" sha256 {held['sha256'][:12]}" if "sha256" in held else ""
+        counts = [f"{held[k]:,} {k}" for k in ("images", "pairs", "detections") if k in held]
+        if held.get("swapped_boxes"):
+            counts.append(f"{held['swapped_boxes']:,} boxes with swapped corners (scored as they are)")
+        lines.append(Text(f"{name.capitalize():<12}{held.get('path', '')}{digest} · {', '.join(counts)}"))
+    return lines
+
+
+def facts(name: str, values: Mapping[str, Any]) -> RenderableType:
+    """A two-column table of named values."""
+    table = Table(title=name, title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{k} {v}" for k, v in value.items()) or "-"
+        elif isinstance(value, float):
+            value = f"{value:.4g}"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = f"{value:,}"
+        table.add_row(key.replace("_", " "), str(value))
+    return table
+
+
+def grid(name: str, heads: list[str], rows: list[list[str]]) -> RenderableType:
+    """A plain table."""
+    table = Table(title=name, title_justify="left", header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
