@@ -31,7 +31,7 @@ _PUBLIC = Lookup(
         "score": "hoitool.eval:score",
     },
 )
-__all__ = ["Dataset", "Predictions", "Result", "__version__", "load", "load_labels", "score"]  # noqa: F822
+__all__ = ["Dataset", "Predictions", "Result", "__version__", "load", "load_labels", "score"]
 
 
 def __getattr__(name: str) -> Any:

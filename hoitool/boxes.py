@@ -26,7 +26,8 @@ def sizes(boxes: FloatArray, edges: Edges) -> tuple[FloatArray, FloatArray]:
 def area(boxes: FloatArray, edges: Edges) -> FloatArray:
     """Signed area of boxes (..., 4), as the official evaluators compute it."""
     width, height = sizes(boxes, edges)
-    return width * height
+    product: FloatArray = width * height
+    return product
 
 
 def swapped(boxes: FloatArray) -> NDArray[np.bool_]:
@@ -47,7 +48,8 @@ def iou(a: FloatArray, b: FloatArray, edges: Edges, single_pixel: bool = True) -
     overlaps = (width > least) & (height > least)
     inter = width * height
     union = area(a, edges) + area(b, edges) - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=overlaps)
+    ratio: FloatArray = np.divide(inter, union, out=np.zeros_like(inter), where=overlaps)
+    return ratio
 
 
 def pair_iou(

@@ -145,7 +145,7 @@ def _plain(path: Path, archive: Any, name: str) -> np.ndarray[Any, Any]:
 
 
 def load_mat(path: Path, what: str, names: list[str], optional: list[str] | None = None) -> dict[str, Any]:
-    """The variables `names`, and those of `optional` that are there, of a MATLAB file (v4 to v7.2), as scipy gives them.
+    """The variables `names`, and those of `optional` that are there, of a MATLAB file (v4 to v7.2).
 
     Numeric classes are the stored ones, which may be narrower than double: widen before arithmetic.
     Raises DataError for v7.3 (HDF5) files and where a variable of `names` is missing.

@@ -34,9 +34,8 @@ def convert(
     if list_formats:
         _list(as_json)
         return
-    from hoitool.convert.job import Options
+    from hoitool.convert.job import Options, convert_workspace
     from hoitool.convert.job import convert as run
-    from hoitool.convert.job import convert_workspace
 
     options = Options(source_format, target_format, out, truth, subset, overwrite)
     done, unknown = ([run(source, options)], []) if source else convert_workspace(options)

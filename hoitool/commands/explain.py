@@ -30,7 +30,13 @@ def explain(
         return
     show(told["summary"])
     first = told["variants"][0]["name"]
-    show(grid("Rule", ["field", first, "meaning"], [[f["name"], f["value"], f["meaning"]] for f in told["fields"]]))
+    show(
+        grid(
+            "Rule",
+            ["field", first, "meaning"],
+            [[f["name"], f["value"], f["meaning"]] for f in told["fields"]],
+        )
+    )
     rows = [[v["name"], v["reproduces"], _differences(v["differs"])] for v in told["variants"]]
     show(grid("Variants", ["variant", "reproduces", f"differs from {first} in"], rows))
 

@@ -15,14 +15,15 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Show what a hoitool file holds."""
+    from hoitool.eval import Result
     from hoitool.report.inspect import describe
     from hoitool.report.terminal import facts, result_report
 
     held = describe(path)
-    if as_json:
-        show_json(held.envelope() if hasattr(held, "envelope") else held)
-    elif hasattr(held, "envelope"):
-        show(result_report(held))
+    if isinstance(held, Result):
+        show_json(held.to_json()) if as_json else show(result_report(held))
+    elif as_json:
+        show_json(held)
     else:
         _show(str(path), held, facts)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, ranges, strings, to_frame
 from hoitool.errors import DataError, UsageError
 from hoitool.files import atomic, load_mat, reading, refuse_overwrite, require, sha256, starts_with
-from hoitool.progress import progress
 from hoitool.labels import LabelSpace, build, load_labels
+from hoitool.progress import progress
 
 Array = NDArray[Any]
 SUMMARY = "the official HICO-DET annotations, anno_bbox.mat with anno.mat"
@@ -52,7 +53,9 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     content = load_mat(boxes_file, "the official anno_bbox.mat", ["list_action"], [f"bbox_{s}" for s in SUBSETS])
     images, notes = {}, []
     if labels_file.is_file():
-        images = load_mat(labels_file, "the official anno.mat", [], [f"{n}_{s}" for s in SUBSETS for n in ("list", "anno")])
+        images = load_mat(
+            labels_file, "the official anno.mat", [], [f"{n}_{s}" for s in SUBSETS for n in ("list", "anno")]
+        )
     else:
         notes.append(f"{labels_file} is not there: image labels hold only the positives of {boxes_file.name}")
     with reading(boxes_file, "the official anno_bbox.mat"):
@@ -139,7 +142,9 @@ def _flatten(structs: Array, where: str) -> _Entries:
     links, connections = _connections(columns["connection"], lambda e: place(e, "connection"))
     made = _Entries(
         names=[str(cell.ravel()[0]) if cell.size else "" for cell in rows["filename"]],
-        size=np.stack([_scalars([s[n][0, 0] for s in rows["size"]], f"{where}.size.{n}") for n in _SIZE_FIELDS], axis=1),
+        size=np.stack(
+            [_scalars([s[n][0, 0] for s in rows["size"]], f"{where}.size.{n}") for n in _SIZE_FIELDS], axis=1
+        ),
         entries=counts,
         id=_scalars(columns["id"], lambda e: place(e, "id")),
         invisible=_scalars(columns["invis"], lambda e: place(e, "invis")),
@@ -178,17 +183,21 @@ def _boxes(cells: Sequence[Array], place: Any) -> tuple[Array, Array]:
     held = [_struct_rows(cell) for cell in cells]
     counts = np.array([len(cell) for cell in held], np.int64)
     owner = np.repeat(np.arange(len(held)), counts)
-    corners = [
-        _scalars([value for cell in held if len(cell) for value in cell[name]], lambda i: f"{place(owner[i])}.{name}")  # noqa: B023
-        for name in CORNERS
-    ]
+    corners = []
+    for name in CORNERS:
+        values = [value for cell in held if len(cell) for value in cell[name]]
+        corners.append(_scalars(values, partial(_corner_place, place, owner, name)))
     return counts, np.stack(corners, axis=1)
+
+
+def _corner_place(place: Any, owner: Array, name: str, box: int) -> str:
+    return f"{place(owner[box])}.{name}"
 
 
 def _connections(cells: Sequence[Array], place: Any) -> tuple[Array, Array]:
     counts = np.array([len(cell) if cell.size else 0 for cell in cells], np.int64)
     held = [cell for cell in cells if cell.size]
-    for entry in np.flatnonzero(counts):
+    for entry in np.flatnonzero(counts).tolist():
         if cells[entry].ndim != 2 or cells[entry].shape[1] != 2:
             raise DataError(f"{place(entry)}: shape {list(cells[entry].shape)}, expected [n, 2]")
     return counts, (np.concatenate(held) if held else np.empty((0, 2))).astype(np.float64)
@@ -297,7 +306,8 @@ def _dataset(entries: _Entries, table: Array, meta: Meta, actions: list[list[Any
 
 
 def _per_image(per_entry: Array, entries: Array) -> Array:
-    return np.diff(offsets_of(per_entry)[offsets_of(entries)])
+    counts: Array = np.diff(offsets_of(per_entry)[offsets_of(entries)])
+    return counts
 
 
 def _image_labels(entries: _Entries, label: Array, table: Array) -> tuple[Array, Array, Array]:
@@ -349,7 +359,8 @@ def _odd_entries(entries: _Entries, label: Array, table: Array) -> Array:
         odd |= last != counts
     key = entries.image * (table.shape[0] + 1) + label
     values, count = np.unique(key, return_counts=True)
-    return odd | np.isin(key, values[count > 1])
+    repeated: Array = np.isin(key, values[count > 1])
+    return odd | repeated
 
 
 def _structs(data: Dataset) -> Array:
@@ -371,7 +382,7 @@ def _structs(data: Dataset) -> Array:
 
 
 def _usual(data: Dataset, image: int) -> list[tuple[Any, ...]]:
-    """Entries of an image: a label with pairs has the boxes they use, in order; a present label without any is invisible."""
+    """Entries of an image: a label with pairs has the boxes they use; a present label without any is invisible."""
     assert data.label is not None
     pairs = np.arange(data.pair_offsets[image], data.pair_offsets[image + 1])
     by_label: dict[int, list[int]] = {}
@@ -410,7 +421,10 @@ def _structured(data: Dataset, image: int, structure: list[list[int]]) -> list[t
         first = box + inside
         subject = data.subject[pair : pair + links] - inside + 1
         obj = data.object[pair : pair + links] - inside - humans + 1
-        human_boxes, object_boxes = data.boxes[first : first + humans], data.boxes[first + humans : first + humans + objects]
+        human_boxes, object_boxes = (
+            data.boxes[first : first + humans],
+            data.boxes[first + humans : first + humans + objects],
+        )
         made.append(_entry(number, human_boxes, object_boxes, np.stack([subject, obj], axis=1), bool(invisible)))
         inside, pair = inside + humans + objects, pair + links
     return made

@@ -44,5 +44,3 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False, shards:
     for part, target in zip(parts, targets, strict=True):
         data.write(part, target, shards)
     return targets
-
-

@@ -108,7 +108,9 @@ def _only(candidates: list[Path], predictions: Path) -> Path:
     if not candidates:
         raise MissingData(f"{predictions}: no truth for it in {workspace.DATA}/; give one with --truth")
     if len(candidates) > 1:
-        raise UsageError(f"{predictions}: its truth could be {' or '.join(map(str, candidates))}; say which with --truth")
+        raise UsageError(
+            f"{predictions}: its truth could be {' or '.join(map(str, candidates))}; say which with --truth"
+        )
     return candidates[0]
 
 
@@ -121,5 +123,3 @@ def _subset_in(truth: Path, predictions: Dataset) -> str | None:
 
 def _default_subset(truth: Path) -> str | None:
     return None if truth.suffix == ".parquet" else DEFAULT_SUBSET
-
-

@@ -118,7 +118,7 @@ def _read(source: Path, name: str | None, options: Options) -> Reading:
         held = replace(held, parts=kept)
     if not held.parts:
         raise DataError(f"{source}: holds nothing")
-    origin = None if all(part.meta.sources for part in held.parts) else {source.name: sha256(source)}
+    origin = {} if all(part.meta.sources for part in held.parts) else {source.name: sha256(source)}
     parts = [p if p.meta.sources else p.with_columns(replace(p.meta, sources=origin)) for p in held.parts]
     return replace(held, parts=parts)
 

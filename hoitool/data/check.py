@@ -53,7 +53,9 @@ def _keys(data: Dataset) -> None:
     first: dict[str, int] = {}
     for row, key in enumerate(data.key.tolist()):
         if key in first:
-            raise DataError(f"image {key!r} stands twice, in rows {first[key]} and {row}; one row per image is expected")
+            raise DataError(
+                f"image {key!r} stands twice, in rows {first[key]} and {row}; one row per image is expected"
+            )
         first[key] = row
 
 
@@ -78,13 +80,20 @@ def _labels(data: Dataset) -> None:
         values = getattr(data, name)
         row = None if values is None else _first_outside(values, 0, count)
         if row is not None:
-            _fail(data, group, row, f"a label is {values[row]}, expected 0..{count - 1} ({data.meta.label_kind})")
+            _fail(
+                data,
+                group,
+                row,
+                f"a label is {values[row]}, expected 0..{count - 1} ({data.meta.label_kind})",
+            )
     if data.label is None and data.scores is None:
         raise DataError("pairs have neither labels (sparse) nor rows of scores (dense)")
     for name in ("scores", "image_scores"):
         values = getattr(data, name)
         if values is not None and len(values) and values.shape[1] != count:
-            raise DataError(f"column {name!r} has {values.shape[1]} values a row, expected {count} ({data.meta.label_kind})")
+            raise DataError(
+                f"column {name!r} has {values.shape[1]} values a row, expected {count} ({data.meta.label_kind})"
+            )
 
 
 def _pairs(data: Dataset) -> None:
@@ -114,7 +123,12 @@ def _image_values(data: Dataset) -> None:
     if data.image_value is not None:
         row = _first_outside(data.image_value, -1, 2)
         if row is not None:
-            _fail(data, "image_label", row, f"an image label's value is {data.image_value[row]}, expected 1, -1 or 0")
+            _fail(
+                data,
+                "image_label",
+                row,
+                f"an image label's value is {data.image_value[row]}, expected 1, -1 or 0",
+            )
 
 
 RULES: tuple[Callable[[Dataset], None], ...] = (

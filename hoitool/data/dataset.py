@@ -40,6 +40,11 @@ def column(group: str, *dtypes: str, width: int | None = None, doc: str) -> Any:
     return field(default=None, metadata={"column": Column(group, dtypes, width, doc)})
 
 
+def offsets_field() -> Any:
+    """A dataclass field for the offsets of a group, None when the data has nothing of it."""
+    return field(default=None)
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Annotated images. See `Predictions` for what models say of them."""
@@ -66,10 +71,10 @@ class Dataset:
     image_value: Array | None = column("image_label", "int8", doc="1 present, -1 absent, 0 uncertain")
     caption_id: Array | None = column("caption", "int64", doc="the source's id of the caption")
     caption_text: Array | None = column("caption", "str", doc="the caption")
-    box_offsets: Array = field(default=None)  # type: ignore[assignment]
-    pair_offsets: Array = field(default=None)  # type: ignore[assignment]
-    image_label_offsets: Array | None = None
-    caption_offsets: Array | None = None
+    box_offsets: Array = offsets_field()
+    pair_offsets: Array = offsets_field()
+    image_label_offsets: Array | None = offsets_field()
+    caption_offsets: Array | None = offsets_field()
 
     kind: Kind = field(default="dataset", init=False)
 
@@ -121,6 +126,11 @@ class Dataset:
         start = np.repeat(self.box_offsets[:-1], np.diff(self.pair_offsets))
         return np.where(index < 0, -1, start + index)
 
+    def counts(self, group: str) -> Array:
+        """(I,) how many rows of a group each image has; none where the data has nothing of it."""
+        offsets = self.offsets(group)
+        return np.zeros(len(self), np.int64) if offsets is None else np.diff(offsets)
+
     def with_columns(self, meta: Meta | None = None, **columns: Any) -> Self:
         """A copy with columns, offsets or metadata replaced."""
         return replace(self, meta=meta or self.meta, **columns)
@@ -164,7 +174,7 @@ class Predictions(Dataset):
             if np.shape(values) != expected:
                 raise DataError(f"{name} has shape {list(np.shape(values))}, expected {list(expected)}")
         label = _integers("label", label)
-        if rows and not (0 <= label.min() and label.max() < len(space)):
+        if rows and not (label.min() >= 0 and label.max() < len(space)):
             row = int(np.flatnonzero((label < 0) | (label >= len(space)))[0])
             raise DataError(
                 f"label in row {row} is {label[row]}, expected 0..{len(space) - 1} "
@@ -218,7 +228,8 @@ def ranges(starts: Array, counts: Array) -> Array:
     """start, start + 1, ... for each of starts (n,), `counts` (n,) of them, one after the other."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    rows: Array = np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    return rows
 
 
 def _image_index(image: Sequence[str] | Array, images: Sequence[str] | Array | None) -> tuple[Array, Array]:
@@ -227,7 +238,7 @@ def _image_index(image: Sequence[str] | Array, images: Sequence[str] | Array | N
     if column.dtype.kind in "iu":
         if images is None:
             raise DataError("image holds indices, which mean nothing without the names in their order (a truth)")
-        if len(column) and not (0 <= column.min() and column.max() < len(images)):
+        if len(column) and not (column.min() >= 0 and column.max() < len(images)):
             row = int(np.flatnonzero((column < 0) | (column >= len(images)))[0])
             raise DataError(f"image in row {row} is {column[row]}, expected 0..{len(images) - 1}")
         return strings(images), column.astype(np.int32)
@@ -261,7 +272,9 @@ def _check_numbers(name: str, values: Array) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         came = " ".join(f"{value:g}" for value in np.atleast_1d(values[row]))
-        raise DataError(f"{name} in row {row} is {came}, expected {'a number' if values.ndim == 1 else 'finite numbers'}")
+        raise DataError(
+            f"{name} in row {row} is {came}, expected {'a number' if values.ndim == 1 else 'finite numbers'}"
+        )
 
 
 def _floats(values: Array) -> Array:

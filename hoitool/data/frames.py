@@ -20,7 +20,7 @@ Data = TypeVar("Data", bound=Dataset)
 
 
 def to_frame(data: Data, frame: Frame) -> Data:
-    """The same data with boxes in another frame, in float64. Raises DataError when image sizes are needed and unknown."""
+    """The same data with boxes in another frame, in float64. DataError when image sizes are needed and unknown."""
     came = data.meta.box_frame
     if came == frame:
         return data
@@ -36,11 +36,11 @@ def to_frame(data: Data, frame: Frame) -> Data:
 
 
 def _continuous(boxes: Array, came: Frame) -> Array:
-    return boxes + np.array([0, 0, 1, 1]) if came == "inclusive" else boxes
+    return np.add(boxes, [0, 0, 1, 1]) if came == "inclusive" else boxes
 
 
 def _inclusive(boxes: Array) -> Array:
-    return boxes - np.array([0, 0, 1, 1])
+    return np.subtract(boxes, [0, 0, 1, 1])
 
 
 def _sizes(data: Dataset) -> Array:
@@ -50,4 +50,5 @@ def _sizes(data: Dataset) -> Array:
     if unknown.any():
         key = data.key[int(unknown.argmax())]
         raise DataError(f"image {key!r} has no known size, which its boxes need to leave or enter the normalised frame")
-    return np.stack([width, height, width, height], axis=1).astype(np.float64)[data.image_of("box")]
+    size: Array = np.stack([width, height, width, height], axis=1).astype(np.float64)
+    return size[data.image_of("box")]

@@ -125,7 +125,12 @@ def _write_file(data: Dataset, path: Path) -> None:
 
 
 def _leaves(schema: Any) -> list[str]:
-    return [f"{name}.list.element.{field}" for name, (_, inner) in STRUCTS.items() for field in inner if name in schema.names]
+    return [
+        f"{name}.list.element.{field}"
+        for name, (_, inner) in STRUCTS.items()
+        for field in inner
+        if name in schema.names
+    ]
 
 
 def _to_table(data: Dataset) -> Any:
@@ -287,5 +292,3 @@ def _dense_scores(table: Any, made: dict[str, Any]) -> None:
     if not np.array_equal(offsets, made["pair_offsets"] * width):
         raise DataError(f"column 'scores' holds {len(flat)} values, not the same number for each of {pairs} pairs")
     made["scores"] = flat.reshape(pairs, width)
-
-

@@ -31,7 +31,7 @@ def select_images(data: Data, images: Array | Sequence[str]) -> Data:
             continue
         counts = np.diff(offsets)[rows]
         taken = rows if group == "image" else ranges(offsets[:-1][rows], counts)
-        made |= {name: values[taken] for name, values in data.columns(group).items()}
+        made.update({name: values[taken] for name, values in data.columns(group).items()})
         if group != "image":
             made[f"{group}_offsets"] = offsets_of(counts)
     return data.with_columns(**made)
@@ -39,7 +39,7 @@ def select_images(data: Data, images: Array | Sequence[str]) -> Data:
 
 def select_pairs(data: Data, mask: Array) -> Data:
     """The pairs of a mask (P,), in their order."""
-    kept = {name: values[mask] for name, values in data.columns("pair").items()}
+    kept: dict[str, Any] = {name: values[mask] for name, values in data.columns("pair").items()}
     return data.with_columns(**kept, pair_offsets=offsets_of(mask)[data.pair_offsets])
 
 
@@ -97,7 +97,7 @@ def concat(parts: Sequence[Data]) -> Data:
         made["subset"] = np.concatenate([_subset_of(part) for part in parts])
     for group in GROUPS[1:]:
         if first.offsets(group) is not None:
-            made[f"{group}_offsets"] = offsets_of(np.concatenate([np.diff(part.offsets(group)) for part in parts]))
+            made[f"{group}_offsets"] = offsets_of(np.concatenate([part.counts(group) for part in parts]))
     sources = {name: digest for part in parts for name, digest in part.meta.sources.items()}
     meta = replace(first.meta, subset="+".join(subsets), sources=sources, extras=_merged_extras(parts))
     return first.with_columns(meta, **made)

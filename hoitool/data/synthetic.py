@@ -8,6 +8,7 @@ Everything is drawn from one seed. Boxes: the inclusive frame, integers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def _label_space(rng: np.random.Generator, scale: float) -> tuple[LabelSpace, Ar
 def _subset(space: LabelSpace, subset: str, labels: Array, rng: np.random.Generator) -> Dataset:
     """Images of one or two pairs each, and a few with none or with a label whose pair is not visible."""
     labels = rng.permutation(labels)
-    per_image = []
+    per_image: list[int] = []
     while sum(per_image) < len(labels):
         per_image.append(min(int(rng.integers(1, 3)), len(labels) - sum(per_image)))
     per_image = [*per_image, 0, 0]
@@ -124,7 +125,7 @@ def _image_labels(
 ) -> tuple[Array, Array]:
     """Each image's labels, and in one image of twenty another that no visible pair shows."""
     held, counts = [], []
-    for start, stop in zip(pair_offsets[:-1], pair_offsets[1:], strict=True):
+    for start, stop in pairwise(pair_offsets.tolist()):
         mine = list(dict.fromkeys(labels[start:stop].tolist()))
         hidden = int(rng.integers(len(space)))
         if rng.random() < 0.05 and hidden not in mine:

@@ -28,13 +28,21 @@ def imperfect(truth: Dataset, seed: int = 0) -> tuple[Predictions, Array]:
         for kind, share in ERRORS.items():
             if rng.random() < share:
                 rows.append((image[i], *_wrong(kind, human[i], obj[i], int(label[i]), truth, rng), KINDS.index(kind)))
-    for i in np.flatnonzero(rng.random(len(truth)) < BACKGROUND):
-        boxes = _anywhere(truth, int(i), rng), _anywhere(truth, int(i), rng)
+    for empty in np.flatnonzero(rng.random(len(truth)) < BACKGROUND).tolist():
+        boxes = _anywhere(truth, empty, rng), _anywhere(truth, empty, rng)
         rows.append((int(i), *boxes, int(rng.integers(len(labels))), rng.beta(2, 6), KINDS.index("background")))
     images, humans, objects, wrong, scores, kinds = (np.array(column) for column in zip(*rows, strict=True))
     order = np.argsort(images, kind="stable")
     predictions = Predictions.from_pairs(
-        images, humans, objects, wrong, scores, images=truth.key, labels=labels, dataset="demo", subset=truth.meta.subset
+        images,
+        humans,
+        objects,
+        wrong,
+        scores,
+        images=truth.key,
+        labels=labels,
+        dataset="demo",
+        subset=truth.meta.subset,
     )
     return predictions, kinds[order]
 
@@ -59,9 +67,9 @@ def _wrong(
 def _jitter(box: Array, amount: float, rng: np.random.Generator) -> Array:
     """A box moved by a share of its size, the same way at both corners when the share is large."""
     size = np.array([box[2] - box[0], box[3] - box[1]] * 2)
-    if amount > 0.3:
-        return box + np.tile(rng.choice([-1, 1], 2) * amount, 2) * size
-    return box + rng.normal(0, amount, 4) * size
+    shift: Array = np.tile(rng.choice([-1, 1], 2) * amount, 2) if amount > 0.3 else rng.normal(0, amount, 4)
+    moved: Array = box + shift * size
+    return moved
 
 
 def _anywhere(truth: Dataset, image: int, rng: np.random.Generator) -> Array:

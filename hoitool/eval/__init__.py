@@ -52,7 +52,9 @@ def explained(protocol: str) -> dict[str, Any]:
     return {
         "protocol": protocol,
         "summary": (module.__doc__ or "").strip(),
-        "fields": [{"name": f.name, "value": told(getattr(first, f.name)), "meaning": f.metadata["doc"]} for f in names],
+        "fields": [
+            {"name": f.name, "value": told(getattr(first, f.name)), "meaning": f.metadata["doc"]} for f in names
+        ],
         "variants": [
             {
                 "name": name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hoitool.data import Dataset, Predictions, offsets_of, select_images
@@ -27,14 +29,14 @@ def align(predictions: Predictions, truth: Dataset) -> Predictions:
     if (np.diff(at) < 0).any():
         predictions = select_images(predictions, np.argsort(at))
         at = np.sort(at)
-    spread = {}
+    spread: dict[str, Any] = {}
     for group in ("box", "pair"):
         counts = np.zeros(len(truth), np.int64)
-        counts[at] = np.diff(predictions.offsets(group))
+        counts[at] = predictions.counts(group)
         spread[f"{group}_offsets"] = offsets_of(counts)
-    images = {name: None for name in predictions.columns("image") if name != "key"}
-    labels = {"image_label": None, "image_value": None, "image_label_offsets": None}
-    captions = {"caption_id": None, "caption_text": None, "caption_offsets": None}
+    images: dict[str, Any] = {name: None for name in predictions.columns("image") if name != "key"}
+    labels: dict[str, Any] = {"image_label": None, "image_value": None, "image_label_offsets": None}
+    captions: dict[str, Any] = {"caption_id": None, "caption_text": None, "caption_offsets": None}
     return predictions.with_columns(key=truth.key, **spread, **images, **labels, **captions)
 
 

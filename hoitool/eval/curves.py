@@ -58,7 +58,9 @@ class ClassCurves:
     recall: Array
 
 
-def evaluate_classes(ranked: Iterator[Array], hit: Array, truths: Array, thresholds: str, keep: Array | None) -> ClassCurves:
+def evaluate_classes(
+    ranked: Iterator[Array], hit: Array, truths: Array, thresholds: str, keep: Array | None
+) -> ClassCurves:
     """AP and recall of every class.
 
     ranked  for each class its rows, best first; hit (N,) whether a row is a true positive; truths (K,)

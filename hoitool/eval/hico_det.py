@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -42,7 +42,8 @@ class PairRule:
     )
     thresholds: str = field(default="start-plus-steps", metadata={"doc": "how the 11 recall thresholds come about"})
     ties: Literal["file-order", "unstable"] = field(
-        default="file-order", metadata={"doc": "equal scores: image and file order, or undefined (bounds are given)"}
+        default="file-order",
+        metadata={"doc": "equal scores: image and file order, or undefined (bounds are given)"},
     )
     max_pairs: int | None = field(default=None, metadata={"doc": "only the best-scored pairs of an image count"})
     suppression: PairSuppression | None = field(default=None, metadata={"doc": "pair NMS before scoring"})
@@ -50,7 +51,8 @@ class PairRule:
         default="false-positives", metadata={"doc": "detections on images without a true pair"}
     )
     averaged: Literal["all", "with-truth"] = field(
-        default="all", metadata={"doc": "interactions in the mean: all (AP 0 without truths), or those with truths"}
+        default="all",
+        metadata={"doc": "interactions in the mean: all (AP 0 without truths), or those with truths"},
     )
 
 
@@ -61,7 +63,7 @@ _QPIC_LINE = replace(_PYTHON, overlap=Overlap(single_pixel=False, precision="flo
 VARIANTS: dict[str, PairRule] = {
     "official": OFFICIAL,
     "with-truth": replace(
-        OFFICIAL, reproduces="the official rule, averaged over the interactions that the truth holds", averaged="with-truth"
+        OFFICIAL, reproduces="the official rule, averaged over interactions with true pairs", averaged="with-truth"
     ),
     "ppdm": replace(_PYTHON, reproduces="hico_eval.py of PPDM"),
     "qpic": replace(
@@ -104,7 +106,13 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
         curves[setting] = evaluate_classes(iter(ranking), hit, truths, rule.thresholds, keep)
         if rule.ties == "unstable":
             bounds[setting] = [
-                evaluate_classes(tied_orders(iter(ranking), hit, _scores(detected), best), hit, truths, rule.thresholds, keep)
+                evaluate_classes(
+                    tied_orders(iter(ranking), hit, _scores(detected), best),
+                    hit,
+                    truths,
+                    rule.thresholds,
+                    keep,
+                )
                 for best in (False, True)
             ]
     groups = _splits(truth)
@@ -198,8 +206,8 @@ def _note_gaps(truths: Array, rule: PairRule, notes: list[str]) -> None:
     without = int((truths == 0).sum())
     if without and rule.averaged == "all":
         notes.append(
-            f"{without} of the {len(truths)} interactions have no true pair here, and the official mean counts each as 0; "
-            "--variant with-truth leaves them out"
+            f"{without} of the {len(truths)} interactions have no true pair here, and the official mean counts "
+            "each as 0; --variant with-truth leaves them out"
         )
 
 
@@ -241,7 +249,10 @@ def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) 
             "sources": predictions.meta.sources,
         },
         "splits": {
-            name: {"classes": int(group.sum()), "sha256": hashlib.sha256(np.flatnonzero(group).astype("<i4")).hexdigest()}
+            name: {
+                "classes": int(group.sum()),
+                "sha256": hashlib.sha256(np.flatnonzero(group).astype("<i4").tobytes()).hexdigest(),
+            }
             for name, group in groups.items()
         },
     }

@@ -42,7 +42,8 @@ class Overlap:
 class Pairs:
     """Human-object pairs as columns: image and label (N,), rows of human and object (N,) in boxes (B, 4), score (N,).
 
-    `row` (N,) is each pair's place in the data it came from. Images ascend; within an image rows stand in the order in which ties are decided.
+    `row` (N,) is each pair's place in the data it came from. Images ascend; within an image rows stand in the order
+    in which ties are decided.
     """
 
     image: Array

@@ -105,7 +105,12 @@ def from_json(text: str, where: str) -> Result:
         if held["schema"] != SCHEMA:
             raise DataError(f"{where}: result schema {held['schema']!r}, this hoitool reads {SCHEMA}")
         rows = tuple(
-            Row(r["setting"], r["split"], r["classes"], {k: math.nan if v is None else v for k, v in r["metrics"].items()})
+            Row(
+                r["setting"],
+                r["split"],
+                r["classes"],
+                {k: math.nan if v is None else v for k, v in r["metrics"].items()},
+            )
             for r in held["results"]
         )
         head = (held["protocol"], held["variant"], held["signature"])
@@ -121,5 +126,3 @@ def mean(values: NDArray[Any]) -> float:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-

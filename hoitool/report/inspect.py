@@ -36,10 +36,17 @@ def _data(path: Path) -> dict[str, Any]:
     held = data.read(path)
     header = data.read_header(path)
     columns = {name: f"{values.dtype.name}{list(values.shape[1:]) or ''}" for name, values in held.columns().items()}
-    head = {k: header[k] for k in ("kind", "version", "layout", "label_kind", "score", "box_frame", "dataset", "subset")}
+    head = {
+        k: header[k] for k in ("kind", "version", "layout", "label_kind", "score", "box_frame", "dataset", "subset")
+    }
     labels = {"name": held.meta.labels.name, "hash": held.meta.labels.hash}
     head |= {"files": len(files), "sha256": sha256(path)}
-    return head | {"labels": labels, "statistics": data.statistics(held), "columns": columns, "sources": held.meta.sources}
+    return head | {
+        "labels": labels,
+        "statistics": data.statistics(held),
+        "columns": columns,
+        "sources": held.meta.sources,
+    }
 
 
 def _short(file: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hoitool.eval import Result
+from hoitool.eval import Result, Row
 
 TITLES = {
     "default": "Default",
@@ -27,16 +27,20 @@ class Groups:
 
 def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -> Groups:
     """One row per metric, one column per setting and split. `name` is what the first row is called."""
-    heads, columns = [], []
+    heads: list[tuple[str, list[str]]] = []
+    columns: list[Row] = []
     for setting in result.settings:
         rows = result.select(setting).rows
         heads.append((title(setting), [title(row.split) for row in rows]))
         columns.extend(rows)
-    rows = [
-        (name if metric == "mAP" else f"{name} ({metric})", [row.metrics.get(metric, math.nan) for row in columns])
+    figures = [
+        (
+            name if metric == "mAP" else f"{name} ({metric})",
+            [row.metrics.get(metric, math.nan) for row in columns],
+        )
         for metric in metrics
     ]
-    return Groups(heads, rows)
+    return Groups(heads, figures)
 
 
 def title(name: str) -> str:

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Predictions, to_frame, to_interactions
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.files import atomic, atomic_folder, load_mat, refuse_overwrite, require
-from hoitool.labels import LabelSpace
+from hoitool.files import atomic, atomic_folder, load_mat, reading, refuse_overwrite, require
+from hoitool.labels import LabelSpace, load_labels
 from hoitool.progress import progress
 
 Array = NDArray[Any]
@@ -59,7 +59,9 @@ class ObjectFiles:
             if number not in files:
                 missing += len(rows)
                 continue
-            parts.append(_read_cells(files[number], rows, truth, f"{truth.meta.labels.objects[obj]!r} ({self.order} order)"))
+            parts.append(
+                _read_cells(files[number], rows, truth, f"{truth.meta.labels.objects[obj]!r} ({self.order} order)")
+            )
         notes = [f"{missing} interactions have no file and no detections"] if missing else []
         return Reading([_joined(parts, truth)], notes=notes)
 
@@ -85,7 +87,7 @@ class OneFile:
         return (path / ALL).is_file() if path.is_dir() else path.name == ALL and path.is_file()
 
     def read(self, path: Path, truth: Dataset | None = None) -> Reading:
-        """Predictions in the truth's order. Raises MissingData without a truth, DataError when the file does not fit it."""
+        """Predictions in the truth's order. MissingData without a truth, DataError when the file does not fit it."""
         truth = _needed(truth, path)
         file = path / ALL if path.is_dir() else path
         rows = np.arange(len(truth.meta.labels))
@@ -128,9 +130,6 @@ def _fitting_orders(path: Path) -> list[Order]:
     """The orders under which every file holds as many interactions as its object has (HICO's label space)."""
     from scipy.io import whosmat
 
-    from hoitool.files import reading
-    from hoitool.labels import load_labels
-
     labels = load_labels("hico")
     held = {}
     for number, file in _numbered(path).items():
@@ -147,7 +146,9 @@ def _fitting_orders(path: Path) -> list[Order]:
 
 def _needed(truth: Dataset | None, path: Path) -> Dataset:
     if truth is None:
-        raise MissingData(f"{path}: these files do not name their images; give the annotations they belong to (--truth)")
+        raise MissingData(
+            f"{path}: these files do not name their images; give the annotations they belong to (--truth)"
+        )
     return truth
 
 
@@ -163,15 +164,14 @@ def _read_cells(file: Path, rows: Array, truth: Dataset, what: str) -> tuple[Arr
     flat = cells.reshape(-1)
     sizes = np.fromiter((cell.size for cell in flat), np.int64, len(flat))
     filled = np.flatnonzero(sizes)
-    for at in filled:
+    for at in filled.tolist():
         if flat[at].ndim != 2 or flat[at].shape[1] < 9:
             place = f"all_boxes{{{at // len(truth) + 1}, {at % len(truth) + 1}}}"
             raise DataError(f"{file}: {place} is {list(flat[at].shape)}, expected [n, 9]")
-    counts = [len(flat[at]) for at in filled]
-    values = [flat[at][:, :9].astype(np.float64) for at in filled]
-    at = np.repeat(filled, counts)
+    values = [flat[at][:, :9].astype(np.float64) for at in filled.tolist()]
+    cell = np.repeat(filled, [len(value) for value in values])
     held = np.concatenate(values) if values else np.empty((0, 9))
-    return at % len(truth), rows[at // len(truth)], held
+    return cell % len(truth), rows[cell // len(truth)], held
 
 
 def _joined(parts: list[tuple[Array, Array, Array]], truth: Dataset) -> Predictions:
@@ -224,5 +224,3 @@ def _save(path: Path, cells: Array) -> None:
     from scipy.io import savemat
 
     savemat(path, {"all_boxes": cells}, do_compression=True)
-
-
