@@ -12,26 +12,24 @@ Source: Chao et al., WACV 2018; docs/formats/hico-det.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.convert.hico_structs import Entries, flatten, structs
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, ranges, strings, to_frame
 from hoitool.errors import DataError, UsageError
 from hoitool.files import atomic, load_mat, reading, refuse_overwrite, require, sha256, starts_with
 from hoitool.labels import LabelSpace, build, load_labels
-from hoitool.progress import progress
 
 Array = NDArray[Any]
 SUMMARY = "the official HICO-DET annotations, anno_bbox.mat with anno.mat"
 BOXES, LABELS = "anno_bbox.mat", "anno.mat"
 SUBSETS = ("train", "test")
-CORNERS = ("x1", "y1", "x2", "y2")
 ACTION_FIELDS = ("nname", "vname", "vname_ing", "syn", "def", "synset", "add_def")
 EXTRA = "hico-det"
 
@@ -60,7 +58,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         notes.append(f"{labels_file} is not there: image labels hold only the positives of {boxes_file.name}")
     with reading(boxes_file, "the official anno_bbox.mat"):
         actions = _actions(content["list_action"])
-        flat = {s: _flatten(content[f"bbox_{s}"], f"{boxes_file}: bbox_{s}") for s in SUBSETS if f"bbox_{s}" in content}
+        flat = {s: flatten(content[f"bbox_{s}"], f"{boxes_file}: bbox_{s}") for s in SUBSETS if f"bbox_{s}" in content}
     if not flat:
         raise DataError(f"{boxes_file}: neither bbox_train nor bbox_test, expected at least one of them")
     del content
@@ -89,7 +87,7 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
         if subset not in SUBSETS or part.meta.label_kind != "interactions" or part.kind != "dataset":
             raise UsageError(f"{part!r}: the official layout holds annotated interactions of train and test only")
         part = to_frame(part, "inclusive")
-        boxes[f"bbox_{subset}"] = _structs(part)
+        boxes[f"bbox_{subset}"] = structs(part, part.meta.extras.get(EXTRA, {}))
         labels[f"list_{subset}"] = _cells(part.key).reshape(-1, 1)
         labels[f"anno_{subset}"] = _anno(part)
         boxes["list_action"] = labels["list_action"] = _action_structs(part)
@@ -97,123 +95,6 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
         with atomic(target) as temporary:
             savemat(temporary, content, do_compression=True, oned_as="row")
     return targets
-
-
-@dataclass(frozen=True)
-class _Entries:
-    """The content of bbox_<subset> as columns: N images, E hoi entries, H and O boxes, C connections."""
-
-    names: list[str]
-    size: Array  # (N, 3) width height depth
-    entries: Array  # (N,) entries of each image
-    id: Array  # (E,) 1-based interaction
-    invisible: Array  # (E,)
-    humans: Array  # (E,) boxes of each entry
-    objects: Array
-    links: Array  # (E,) connections of each entry
-    human_boxes: Array  # (H, 4) one-based
-    object_boxes: Array
-    connections: Array  # (C, 2) 1-based human and object of the entry
-
-    @property
-    def image(self) -> Array:
-        """(E,) the image of each entry."""
-        return np.repeat(np.arange(len(self.names)), self.entries)
-
-    @property
-    def structure(self) -> Array:
-        """(E, 5) id, humans, objects, connections, invis: what shapes an entry, its boxes aside."""
-        return np.stack([self.id, self.humans, self.objects, self.links, self.invisible], axis=1).astype(np.int64)
-
-
-def _flatten(structs: Array, where: str) -> _Entries:
-    rows = structs.ravel()
-    held = [_struct_rows(cell) for cell in rows["hoi"]]
-    counts = np.array([len(cell) for cell in held], np.int64)
-    at = np.repeat(np.arange(len(rows)), counts)
-    number = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-    def place(entry: int, field: str) -> str:
-        return f"{where}({at[entry] + 1}).hoi({number[entry] + 1}).{field}"
-
-    columns = {name: [c for cell in held if len(cell) for c in cell[name]] for name in _HOI_FIELDS}
-    humans, human_boxes = _boxes(columns["bboxhuman"], lambda e: place(e, "bboxhuman"))
-    objects, object_boxes = _boxes(columns["bboxobject"], lambda e: place(e, "bboxobject"))
-    links, connections = _connections(columns["connection"], lambda e: place(e, "connection"))
-    made = _Entries(
-        names=[str(cell.ravel()[0]) if cell.size else "" for cell in rows["filename"]],
-        size=np.stack(
-            [_scalars([s[n][0, 0] for s in rows["size"]], f"{where}.size.{n}") for n in _SIZE_FIELDS], axis=1
-        ),
-        entries=counts,
-        id=_scalars(columns["id"], lambda e: place(e, "id")),
-        invisible=_scalars(columns["invis"], lambda e: place(e, "invis")),
-        humans=humans,
-        objects=objects,
-        links=links,
-        human_boxes=human_boxes,
-        object_boxes=object_boxes,
-        connections=connections,
-    )
-    _check_links(made, place)
-    return made
-
-
-_HOI_FIELDS = ("id", "bboxhuman", "bboxobject", "connection", "invis")
-_SIZE_FIELDS = ("width", "height", "depth")
-
-
-def _struct_rows(cell: Array) -> Array:
-    """A struct array as rows; MATLAB's [] as none."""
-    return cell.ravel() if cell.dtype.names else cell.ravel()[:0]
-
-
-def _scalars(cells: Sequence[Array], where: Any) -> Array:
-    """(n,) float64 of n one-element arrays. Raises DataError, naming the place, where one has another size."""
-    flat = np.concatenate([cell.ravel() for cell in cells]) if len(cells) else np.empty(0)
-    if len(flat) != len(cells):
-        wrong = next(i for i, cell in enumerate(cells) if cell.size != 1)
-        place = where(wrong) if callable(where) else where
-        raise DataError(f"{place}: {cells[wrong].size} values, expected one")
-    return flat.astype(np.float64)
-
-
-def _boxes(cells: Sequence[Array], place: Any) -> tuple[Array, Array]:
-    """How many boxes each entry has, and all of them (n, 4) as x1 y1 x2 y2."""
-    held = [_struct_rows(cell) for cell in cells]
-    counts = np.array([len(cell) for cell in held], np.int64)
-    owner = np.repeat(np.arange(len(held)), counts)
-    corners = []
-    for name in CORNERS:
-        values = [value for cell in held if len(cell) for value in cell[name]]
-        corners.append(_scalars(values, partial(_corner_place, place, owner, name)))
-    return counts, np.stack(corners, axis=1)
-
-
-def _corner_place(place: Any, owner: Array, name: str, box: int) -> str:
-    return f"{place(owner[box])}.{name}"
-
-
-def _connections(cells: Sequence[Array], place: Any) -> tuple[Array, Array]:
-    counts = np.array([len(cell) if cell.size else 0 for cell in cells], np.int64)
-    held = [cell for cell in cells if cell.size]
-    for entry in np.flatnonzero(counts).tolist():
-        if cells[entry].ndim != 2 or cells[entry].shape[1] != 2:
-            raise DataError(f"{place(entry)}: shape {list(cells[entry].shape)}, expected [n, 2]")
-    return counts, (np.concatenate(held) if held else np.empty((0, 2))).astype(np.float64)
-
-
-def _check_links(entries: _Entries, place: Any) -> None:
-    owner = np.repeat(np.arange(len(entries.id)), entries.links)
-    for side, counts in ((0, entries.humans), (1, entries.objects)):
-        number = entries.connections[:, side]
-        wrong = (number < 1) | (number > counts[owner])
-        if wrong.any():
-            row = int(wrong.argmax())
-            what = ("human", "object")[side]
-            raise DataError(
-                f"{place(owner[row], 'connection')}: {what} {number[row]:g}, expected 1..{counts[owner[row]]}"
-            )
 
 
 def _actions(cells: Array) -> list[list[Any]]:
@@ -227,7 +108,7 @@ def _text(cell: Array) -> Any:
     return str(cell.ravel()[0]) if cell.size else ""
 
 
-def _label_space(actions: list[list[Any]], train: _Entries | None, file: Path) -> LabelSpace:
+def _label_space(actions: list[list[Any]], train: Entries | None, file: Path) -> LabelSpace:
     """HICO's when the actions are its 600, else one made of them, named after the folder."""
     hico = load_labels("hico")
     if [f"{row[1]} {row[0]}" for row in actions] == [hico.interaction_name(i) for i in range(len(hico))]:
@@ -247,7 +128,7 @@ def _label_space(actions: list[list[Any]], train: _Entries | None, file: Path) -
     )
 
 
-def _image_table(images: dict[str, Any], subset: str, entries: _Entries, classes: int, file: Path) -> Array:
+def _image_table(images: dict[str, Any], subset: str, entries: Entries, classes: int, file: Path) -> Array:
     """anno_<subset> (K, N), all NaN without anno.mat. Raises DataError when it does not fit the boxes."""
     if f"anno_{subset}" not in images or f"list_{subset}" not in images:
         return np.full((classes, len(entries.names)), np.nan)
@@ -263,7 +144,7 @@ def _image_table(images: dict[str, Any], subset: str, entries: _Entries, classes
     return table
 
 
-def _dataset(entries: _Entries, table: Array, meta: Meta, actions: list[list[Any]]) -> Dataset:
+def _dataset(entries: Entries, table: Array, meta: Meta, actions: list[list[Any]]) -> Dataset:
     """Columns from entries and image labels. Raises DataError for an interaction that does not exist."""
     image, per_entry = entries.image, entries.humans + entries.objects
     wrong = (entries.id < 1) | (entries.id > len(meta.labels)) | (entries.id != np.floor(entries.id))
@@ -310,7 +191,7 @@ def _per_image(per_entry: Array, entries: Array) -> Array:
     return counts
 
 
-def _image_labels(entries: _Entries, label: Array, table: Array) -> tuple[Array, Array, Array]:
+def _image_labels(entries: Entries, label: Array, table: Array) -> tuple[Array, Array, Array]:
     """Image, label and value of every image label: entries in their order, then the others by label."""
     mine = table[label, entries.image]
     others = ~np.isnan(table)
@@ -323,7 +204,7 @@ def _image_labels(entries: _Entries, label: Array, table: Array) -> tuple[Array,
     return image[order], labels, values.astype(np.int8)
 
 
-def _extras(entries: _Entries, label: Array, table: Array, actions: list[list[Any]]) -> dict[str, Any]:
+def _extras(entries: Entries, label: Array, table: Array, actions: list[list[Any]]) -> dict[str, Any]:
     """What the columns cannot hold, by image name: odd depths, entries of an unusual shape, entries not in anno.mat."""
     depth, image, starts = entries.size[:, 2], entries.image, offsets_of(entries.entries)
     structure = entries.structure
@@ -342,7 +223,7 @@ def _extras(entries: _Entries, label: Array, table: Array, actions: list[list[An
     }
 
 
-def _odd_entries(entries: _Entries, label: Array, table: Array) -> Array:
+def _odd_entries(entries: Entries, label: Array, table: Array) -> Array:
     """(E,) entries that `write` would not bring back from labels, pairs and the boxes they use."""
     owner = np.repeat(np.arange(len(label)), entries.links)
     odd = (entries.invisible != 0) == (entries.links > 0)
@@ -360,94 +241,8 @@ def _odd_entries(entries: _Entries, label: Array, table: Array) -> Array:
     key = entries.image * (table.shape[0] + 1) + label
     values, count = np.unique(key, return_counts=True)
     repeated: Array = np.isin(key, values[count > 1])
-    return odd | repeated
-
-
-def _structs(data: Dataset) -> Array:
-    """bbox_<subset> as MATLAB writes it: a 1xN struct array of doubles."""
-    extras = data.meta.extras.get(EXTRA, {})
-    made = np.empty((1, len(data)), [(name, object) for name in ("filename", "size", "hoi")])
-    depth, odd = extras.get("depth", {}), extras.get("entries", {})
-    width = data.width if data.width is not None else np.zeros(len(data))
-    height = data.height if data.height is not None else np.zeros(len(data))
-    for i, key in enumerate(progress(data.key.tolist(), f"writing {data.meta.subset}")):
-        entries = _structured(data, i, odd[key]) if key in odd else None
-        entries = _usual(data, i) if entries is None else entries
-        hoi = np.empty((1, len(entries)), [(name, object) for name in _HOI_FIELDS])
-        for j, entry in enumerate(entries):
-            hoi[0, j] = entry
-        size = _struct(_SIZE_FIELDS, [[float(width[i])], [float(height[i])], [float(depth.get(key, 3))]])
-        made[0, i] = (key, size, hoi)
-    return made
-
-
-def _usual(data: Dataset, image: int) -> list[tuple[Any, ...]]:
-    """Entries of an image: a label with pairs has the boxes they use; a present label without any is invisible."""
-    assert data.label is not None
-    pairs = np.arange(data.pair_offsets[image], data.pair_offsets[image + 1])
-    by_label: dict[int, list[int]] = {}
-    if data.image_label is not None and data.image_value is not None and data.image_label_offsets is not None:
-        rows = slice(data.image_label_offsets[image], data.image_label_offsets[image + 1])
-        paired = set(data.label[pairs].tolist())
-        for label, value in zip(data.image_label[rows].tolist(), data.image_value[rows].tolist(), strict=True):
-            if value == 1 or label in paired:
-                by_label[label] = []
-    for pair, label in zip(pairs.tolist(), data.label[pairs].tolist(), strict=True):
-        by_label.setdefault(label, []).append(pair)
-    boxes = data.boxes[data.box_offsets[image] : data.box_offsets[image + 1]]
-    made = []
-    for label, members in by_label.items():
-        subjects, subject = _numbered(data.subject[members])
-        objects, obj = _numbered(data.object[members])
-        made.append(_entry(label + 1, boxes[subjects], boxes[objects], np.stack([subject, obj], axis=1), not members))
-    return made
-
-
-def _numbered(index: Array) -> tuple[list[int], Array]:
-    """Distinct values in order of appearance, and for each value its 1-based number among them."""
-    number: dict[int, int] = {}
-    return_index = [number.setdefault(value, len(number) + 1) for value in index.tolist()]
-    return list(number), np.array(return_index, float)
-
-
-def _structured(data: Dataset, image: int, structure: list[list[int]]) -> list[tuple[Any, ...]] | None:
-    """Entries of an image in the recorded shape, None when boxes or pairs have changed since."""
-    box, pair = int(data.box_offsets[image]), int(data.pair_offsets[image])
-    totals = np.array(structure, np.int64).reshape(-1, 5).sum(axis=0)
-    if totals[1] + totals[2] != data.box_offsets[image + 1] - box or totals[3] != data.pair_offsets[image + 1] - pair:
-        return None
-    made, inside = [], 0
-    for number, humans, objects, links, invisible in structure:
-        first = box + inside
-        subject = data.subject[pair : pair + links] - inside + 1
-        obj = data.object[pair : pair + links] - inside - humans + 1
-        human_boxes, object_boxes = (
-            data.boxes[first : first + humans],
-            data.boxes[first + humans : first + humans + objects],
-        )
-        made.append(_entry(number, human_boxes, object_boxes, np.stack([subject, obj], axis=1), bool(invisible)))
-        inside, pair = inside + humans + objects, pair + links
-    return made
-
-
-def _entry(number: int, humans: Array, objects: Array, connection: Array, invisible: bool) -> tuple[Any, ...]:
-    links = connection.astype(float) if len(connection) else np.empty((0, 0))
-    return float(number), _box_structs(humans), _box_structs(objects), links, float(invisible)
-
-
-def _box_structs(boxes: Array) -> Array:
-    """One-based boxes as a 1xn struct array x1 x2 y1 y2, or MATLAB's []."""
-    if not len(boxes):
-        return np.empty((0, 0))
-    x1, y1, x2, y2 = (boxes.astype(np.float64) + 1).T.tolist()
-    return _struct(("x1", "x2", "y1", "y2"), [x1, x2, y1, y2])
-
-
-def _struct(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Array:
-    made = np.empty((1, len(columns[0])), [(name, object) for name in names])
-    for name, column in zip(names, columns, strict=True):
-        made[name][0] = column
-    return made
+    odd_ones: Array = odd | repeated
+    return odd_ones
 
 
 def _anno(data: Dataset) -> Array:

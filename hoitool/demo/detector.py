@@ -30,7 +30,7 @@ def imperfect(truth: Dataset, seed: int = 0) -> tuple[Predictions, Array]:
                 rows.append((image[i], *_wrong(kind, human[i], obj[i], int(label[i]), truth, rng), KINDS.index(kind)))
     for empty in np.flatnonzero(rng.random(len(truth)) < BACKGROUND).tolist():
         boxes = _anywhere(truth, empty, rng), _anywhere(truth, empty, rng)
-        rows.append((int(i), *boxes, int(rng.integers(len(labels))), rng.beta(2, 6), KINDS.index("background")))
+        rows.append((empty, *boxes, int(rng.integers(len(labels))), rng.beta(2, 6), KINDS.index("background")))
     images, humans, objects, wrong, scores, kinds = (np.array(column) for column in zip(*rows, strict=True))
     order = np.argsort(images, kind="stable")
     predictions = Predictions.from_pairs(
