@@ -35,9 +35,14 @@ def evaluate(
     """Score predictions exactly as a published protocol does."""
     from hoitool import workspace
     from hoitool.convert.inputs import gather
-    from hoitool.eval import score
+    from hoitool.eval import choose_variant, score
     from hoitool.files import sha256, write_text
 
+    variant = choose_variant(protocol, variant)
+    if per_class is not None:
+        from hoitool.report.per_class import check_suffix, write_per_class
+
+        check_suffix(per_class)
     inputs = gather(predictions, truth, subset, source_format)
     for line in inputs.chosen:
         say(line)
@@ -46,8 +51,6 @@ def evaluate(
         result.inputs[name] |= {"path": str(path), "sha256": sha256(path)}
     shown = result.select(setting, split)
     if per_class is not None:
-        from hoitool.report.per_class import write_per_class
-
         write_per_class(result, per_class)
     run = workspace.run_folder(inputs.predictions_path)
     if out is not None:

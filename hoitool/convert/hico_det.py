@@ -61,6 +61,8 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         flat = {s: flatten(content[f"bbox_{s}"], f"{boxes_file}: bbox_{s}") for s in SUBSETS if f"bbox_{s}" in content}
     if not flat:
         raise DataError(f"{boxes_file}: neither bbox_train nor bbox_test, expected at least one of them")
+    for subset, entries in flat.items():
+        _check_ids(entries, len(actions), f"{boxes_file}: bbox_{subset}")
     del content
     space = _label_space(actions, flat.get("train"), boxes_file)
     files = [boxes_file, labels_file] if images else [boxes_file]
@@ -108,6 +110,14 @@ def _text(cell: Array) -> Any:
     return str(cell.ravel()[0]) if cell.size else ""
 
 
+def _check_ids(entries: Entries, classes: int, where: str) -> None:
+    wrong = (entries.id < 1) | (entries.id > classes) | (entries.id != np.floor(entries.id))
+    if wrong.any():
+        row = int(wrong.argmax())
+        name = entries.names[entries.image[row]]
+        raise DataError(f"{where}: image {name!r} has interaction {entries.id[row]:g}, expected 1..{classes}")
+
+
 def _label_space(actions: list[list[Any]], train: Entries | None, file: Path) -> LabelSpace:
     """HICO's when the actions are its 600, else one made of them, named after the folder."""
     hico = load_labels("hico")
@@ -122,7 +132,7 @@ def _label_space(actions: list[list[Any]], train: Entries | None, file: Path) ->
     return build(
         name=file.resolve().parent.name,
         source=f"list_action of {file.name}; training pairs counted in its bbox_train",
-        objects=[(name, known.get(name, -1)) for name in sorted({row[0] for row in actions})],
+        objects=[(name, known.get(name, -1)) for name in sorted({"person", *(row[0] for row in actions)})],
         verbs=[(name, ing[name]) for name in sorted(ing)],
         interactions=[(row[1], row[0], int(count)) for row, count in zip(actions, counts, strict=True)],
     )
@@ -145,15 +155,8 @@ def _image_table(images: dict[str, Any], subset: str, entries: Entries, classes:
 
 
 def _dataset(entries: Entries, table: Array, meta: Meta, actions: list[list[Any]]) -> Dataset:
-    """Columns from entries and image labels. Raises DataError for an interaction that does not exist."""
+    """Columns from entries and image labels."""
     image, per_entry = entries.image, entries.humans + entries.objects
-    wrong = (entries.id < 1) | (entries.id > len(meta.labels)) | (entries.id != np.floor(entries.id))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise DataError(
-            f"bbox_{meta.subset}: image {entries.names[image[row]]!r} has interaction {entries.id[row]:g}, "
-            f"expected 1..{len(meta.labels)}"
-        )
     label = entries.id.astype(np.int32) - 1
     start = np.cumsum(per_entry) - per_entry
     boxes, categories = np.empty((int(per_entry.sum()), 4)), np.empty(int(per_entry.sum()), np.int32)

@@ -15,7 +15,7 @@ from hoitool.eval.result import Result, Row, from_json
 from hoitool.eval.signature import signature, told
 from hoitool.lookup import Lookup, unknown_name
 
-__all__ = ["PROTOCOLS", "Result", "Row", "explained", "from_json", "score", "variants"]
+__all__ = ["PROTOCOLS", "Result", "Row", "choose_variant", "explained", "from_json", "score", "variants"]
 
 # name -> module with VARIANTS (the first is the default) and evaluate(truth, predictions, variant)
 PROTOCOLS = Lookup("protocol", {"hico-det": "hoitool.eval.hico_det"})
@@ -26,16 +26,21 @@ def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", vari
 
     Raises UsageError for an unknown name, DataError when the predictions do not fit the truth.
     """
-    module = PROTOCOLS[protocol]
+    chosen = choose_variant(protocol, variant)
     if not isinstance(predictions, Predictions):
         raise DataError(f"{predictions!r} holds annotations, expected predictions")
     if truth.kind != "dataset":
         raise DataError(f"{truth!r} holds predictions, expected annotations as the truth")
+    result: Result = PROTOCOLS[protocol].evaluate(truth, predictions, chosen)
+    return result
+
+
+def choose_variant(protocol: str, variant: str | None = None) -> str:
+    """The variant named, or the protocol's first. Raises UsageError for an unknown protocol or variant."""
     names = variants(protocol)
     if variant is not None and variant not in names:
         raise unknown_name(f"variant of {protocol}", variant, names)
-    result: Result = module.evaluate(truth, predictions, variant or names[0])
-    return result
+    return variant or names[0]
 
 
 def variants(protocol: str) -> list[str]:

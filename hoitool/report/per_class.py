@@ -12,10 +12,15 @@ from hoitool.files import atomic
 
 def write_per_class(result: Result, path: Path) -> None:
     """Write the columns of `result.per_class`; the suffix says which format. Raises UsageError for another one."""
-    if path.suffix not in WRITERS:
-        raise UsageError(f"{path}: per-class figures are written as {' or '.join(WRITERS)}")
+    check_suffix(path)
     with atomic(path) as temporary:
         WRITERS[path.suffix](result, temporary)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise UsageError when the suffix names no format of per-class figures."""
+    if path.suffix not in WRITERS:
+        raise UsageError(f"{path}: per-class figures are written as {' or '.join(WRITERS)}")
 
 
 def _csv(result: Result, path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Write the generated pages: docs/cli.md from the commands themselves, and docs/report.svg, a picture of a report.
+
+    python docs/generate.py
+
+tests/test_docs.py compares docs/cli.md with what this makes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+COMPLETION = ("install_completion", "show_completion")  # their wording is typer's and changes with its version
+
+
+def cli_page() -> str:
+    """The CLI reference as Markdown."""
+    import typer
+
+    from hoitool.cli import app
+
+    group: Any = typer.main.get_command(app)
+    lines = [
+        "# Command line",
+        "",
+        "Made by `python docs/generate.py` from the commands themselves.",
+        "",
+        "Results go to stdout, progress and remarks to stderr. Exit codes: 0 ok, 1 failure, 2 usage, 3 a check did not",
+        "hold, 4 data or weights missing. `--debug` shows the traceback of an error. `hoitool --install-completion` sets up",
+        "completion for the current shell.",
+        "",
+        "## hoitool",
+        "",
+        *_parameters(group),
+    ]
+    for name, command in group.commands.items():
+        usage = " ".join(["hoitool", name, *(_argument(p) for p in command.params if _is_argument(p)), "[OPTIONS]"])
+        lines += ["", f"## hoitool {name}", "", command.help.strip(), "", f"    {usage}", "", *_parameters(command)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _is_argument(parameter: Any) -> bool:
+    return bool(parameter.param_type_name == "argument")
+
+
+def _argument(parameter: Any) -> str:
+    name = (parameter.metavar or parameter.name).strip("[]").upper()
+    return name if parameter.required else f"[{name}]"
+
+
+def _parameters(command: Any) -> list[str]:
+    rows = []
+    for parameter in command.params:
+        if parameter.name in COMPLETION:
+            continue
+        if _is_argument(parameter):
+            spelling = _argument(parameter)
+        else:
+            value = "" if parameter.is_flag else f" {(parameter.metavar or parameter.name).upper()}"
+            spelling = ", ".join(sorted(parameter.opts, key=len, reverse=True)) + value
+        default = parameter.default if isinstance(parameter.default, str | int | Path) else None
+        shown = "" if default is None or isinstance(default, bool) else f" (default: {default})"
+        rows.append(f"| `{spelling}` | {parameter.help}{shown} |")
+    return ["| option | meaning |", "|---|---|", *rows] if rows else []
+
+
+def picture(path: Path) -> None:
+    """The demo's report as an SVG."""
+    from rich.console import Console
+
+    from hoitool.convert import load
+    from hoitool.data import write
+    from hoitool.data.synthetic import scenes
+    from hoitool.demo.detector import imperfect
+    from hoitool.eval import score
+    from hoitool.files import sha256
+    from hoitool.report.terminal import result_report
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = scenes(0)
+        files = {"truth": Path(folder) / "test.parquet", "predictions": Path(folder) / "predictions.parquet"}
+        write(made.test, files["truth"])
+        write(imperfect(made.test, 0)[0], files["predictions"])
+        result = score(load(files["truth"]), load(files["predictions"]))  # type: ignore[arg-type]
+        shown = {"truth": "data/demo/test.parquet", "predictions": "runs/imperfect-detector/predictions-test.parquet"}
+        for name, file in files.items():
+            result.inputs[name] |= {"path": shown[name], "sha256": sha256(file)}
+    console = Console(record=True, width=110, file=io.StringIO())
+    console.print(result_report(result))
+    drawn = console.export_svg(title="hoitool eval", unique_id="report")
+    path.write_text(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL), encoding="utf-8")  # no remote fonts
+
+
+if __name__ == "__main__":
+    (HERE / "cli.md").write_text(cli_page(), encoding="utf-8")
+    picture(HERE / "report.svg")

@@ -1,0 +1,218 @@
+"""The commands as people run them: a whole workspace, the bare commands, JSON, files, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from hoitool.convert import FORMATS, PREDICTION_FORMATS
+from hoitool.data import read, write
+
+
+@pytest.fixture
+def workspace(small, detected, tmp_path, monkeypatch):
+    """A workspace with raw data, as the current folder."""
+    FORMATS["hico-det"].write([small.train, small.test], tmp_path / "raw" / "demo")
+    PREDICTION_FORMATS["pairs"].write(detected, tmp_path / "raw" / "mine.npz")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_bare_commands_in_a_workspace(workspace, hoitool):
+    (workspace / "raw" / "notes.txt").write_text("nothing")
+    converted = hoitool("convert")
+    assert converted.code == 0, converted.err
+    assert "skipped raw/notes.txt" in converted.err
+    assert (workspace / "data/demo/train.parquet").exists()
+    assert (workspace / "data/demo/test.parquet").exists()
+    assert (workspace / "runs/mine/predictions-test.parquet").exists()
+    scored = hoitool("eval", "--split", "rare")
+    assert scored.code == 0, scored.err
+    assert "took the predictions runs/mine/predictions-test.parquet" in scored.err
+    assert "took the truth data/demo/test.parquet" in scored.err
+    assert "Rare" in scored.out
+    assert "Non-Rare" not in scored.out
+    held = json.loads((workspace / "runs/mine/result.json").read_text())
+    assert {row["split"] for row in held["results"]} == {"full", "rare", "non-rare"}
+
+
+def test_convert_says_what_it_read_and_refuses_to_overwrite(workspace, hoitool):
+    first = hoitool("convert", "raw/demo", "--json")
+    (made,) = json.loads(first.out)
+    assert made["from"] == "hico-det"
+    assert [part["images"] for part in made["parts"]] == [len(read(workspace / p)) for p in made["written"]]
+    assert made["dropped"] == {}
+    again = hoitool("convert", "raw/demo")
+    assert (again.code, again.err.strip()) == (2, "hoitool: data/demo/train.parquet exists; --overwrite replaces it")
+    assert hoitool("convert", "raw/demo", "--overwrite").code == 0
+
+
+def test_convert_there_and_back(workspace, hoitool):
+    assert hoitool("convert", "raw/demo", "-o", "data/demo").code == 0
+    assert hoitool("convert", "data/demo", "--to", "hico-det", "-o", "back").code == 0
+    assert sorted(p.name for p in (workspace / "back").iterdir()) == ["anno.mat", "anno_bbox.mat"]
+    for target in ("pairs", "hico-matlab-all"):
+        out = {"pairs": "x.csv", "hico-matlab-all": "x.mat"}[target]
+        done = hoitool("convert", "raw/mine.npz", "--truth", "data/demo/test.parquet", "--to", target, "-o", out)
+        assert done.code == 0, done.err
+    assert hoitool("eval", "x.csv", "--json").out == hoitool("eval", "x.csv", "--json").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["convert", "raw/demo", "--to", "pairs", "-o", "x.npz"], 2, "'pairs' does not hold annotations"),
+        (["convert", "raw/mine.npz", "--to", "hico-det", "-o", "x"], 2, "'hico-det' does not hold predictions"),
+        (["convert", "raw/demo", "--to", "hico-det"], 2, "--to hico-det needs -o"),
+        (["convert", "raw/demo", "--to", "hicodet"], 2, "Did you mean 'hico-det'?"),
+        (["convert", "raw/demo", "--from", "nonsense"], 2, "No format named 'nonsense'"),
+        (["convert", "raw/demo", "--subset", "val"], 2, "no subset 'val', it holds 'train', 'test'"),
+        (["convert", "raw/demo", "-o", "one.parquet"], 2, "holds 2 subsets (train, test); name a folder"),
+        (["convert", "absent"], 4, "absent: no such file or folder"),
+        (["convert", "raw/demo/images"], 4, "no such file or folder"),
+        (["eval", "raw/mine.npz", "--protocol", "hico"], 2, "No protocol named 'hico'"),
+        (["eval"], 4, "no predictions: name a file, or work in a folder that has runs/"),
+        (["eval", "raw/mine.npz"], 4, "Give them with --truth"),
+        (["eval", "raw/mine.npz", "--truth", "raw/demo", "--split", "rrae"], 2, "Did you mean 'rare'"),
+        (["eval", "raw/mine.npz", "--truth", "raw/demo", "--setting", "ko"], 2, "No setting named 'ko'"),
+        (["eval", "raw/mine.npz", "--truth", "raw/demo", "--per-class", "x.txt"], 2, "written as .csv or .parquet"),
+        (["eval", "raw/demo", "--truth", "raw/demo"], 2, "expected predictions"),
+        (["explain", "hico"], 2, "No protocol named 'hico'"),
+        (["inspect", "raw/demo"], 1, "it is in the format 'hico-det'"),
+        (["inspect", "absent"], 4, "no such file"),
+        (["nonsense"], 2, "No such command"),
+        (["eval", "--nonsense"], 2, "No such option"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(workspace, hoitool, arguments, code, told):
+    done = hoitool(*arguments)
+    assert (done.code, done.out) == (code, "")
+    assert told in done.err
+    assert "Traceback" not in done.err
+    if done.err.startswith("hoitool: "):
+        assert done.err.count("\n") == 1
+
+
+def test_eval_writes_what_it_says(workspace, hoitool):
+    hoitool("convert")
+    done = hoitool("eval", "raw/mine.npz", "-o", "out", "--per-class", "classes.parquet", "--json")
+    assert done.code == 0, done.err
+    held = json.loads(done.out)
+    assert held["schema"] == 1
+    assert {tuple(row["metrics"]) for row in held["results"]} == {("mAP", "recall")}
+    assert held["inputs"]["predictions"]["path"] == "raw/mine.npz"
+    assert len(held["inputs"]["truth"]["sha256"]) == 64
+    assert json.loads((workspace / "out/result.json").read_text()) == held
+    rows = list(csv.DictReader((workspace / "out/per-class.csv").read_text().splitlines()))
+    assert len(rows) == 30
+    expected = ["id", "official_id", "object", "verb", "rare", "truths"]
+    for suffix in ("default", "known_object"):
+        expected += [f"{name}_{suffix}" for name in ("detections", "true_positives", "AP", "recall")]
+    assert list(rows[0]) == expected
+    full = next(r for r in held["results"] if (r["setting"], r["split"]) == ("default", "full"))
+    assert sum(float(row["AP_default"]) for row in rows) / 30 == pytest.approx(full["metrics"]["mAP"], abs=1e-12)
+    latex = (workspace / "out/table.tex").read_text()
+    assert r"\multicolumn{3}{c}{Default} & \multicolumn{3}{c}{Known Object}" in latex
+    figure = f"{100 * full['metrics']['mAP']:.2f}"
+    assert figure in latex
+    assert figure in (workspace / "out/table.md").read_text()
+    import pyarrow.parquet as pq
+
+    assert pq.read_table(workspace / "classes.parquet").column_names == expected
+
+
+def test_eval_of_another_subset_and_setting(workspace, hoitool):
+    hoitool("convert")
+    done = hoitool("eval", "raw/mine.npz", "--truth", "data/demo", "--subset", "test", "--setting", "default", "--json")
+    assert [row["setting"] for row in json.loads(done.out)["results"]] == ["default"] * 3
+    wrong = hoitool("eval", "runs/mine/predictions-test.parquet", "--truth", "data/demo", "--subset", "train")
+    assert wrong.code == 1
+    assert "they are for the subset 'test', the truth is 'train'" in wrong.err
+
+
+def test_several_truths_that_fit_are_not_guessed(workspace, hoitool, small):
+    hoitool("convert")
+    write(small.test, workspace / "data" / "copy" / "test.parquet")
+    done = hoitool("eval", "raw/mine.npz")
+    assert done.code == 2
+    assert "say which with --truth" in done.err
+
+
+def test_inspect_shows_data_predictions_results_and_labels(workspace, hoitool):
+    hoitool("convert")
+    hoitool("eval")
+    for path in ("data/demo/test.parquet", "runs/mine/predictions-test.parquet", "runs/mine/result.json", "data/demo"):
+        assert hoitool("inspect", path).code == 0, path
+        assert json.loads(hoitool("inspect", path, "--json").out)
+    labels = next(p for p in (workspace / "data/demo").iterdir() if p.suffix == ".json")
+    assert json.loads(hoitool("inspect", labels, "--json").out)["interactions"] == 30
+    held = json.loads(hoitool("inspect", "data/demo/test.parquet", "--json").out)
+    assert held["kind"] == "dataset"
+    assert held["statistics"]["pairs"] > 0
+
+
+def test_explain_shows_every_field_and_every_variant(hoitool):
+    from hoitool.eval import explained
+
+    told = hoitool("explain", "hico-det")
+    for field in explained("hico-det")["fields"]:
+        assert field["name"] in told.out
+    for variant in explained("hico-det")["variants"]:
+        assert variant["name"] in told.out
+    assert json.loads(hoitool("explain", "hico-det", "--json").out) == explained("hico-det")
+    assert "hico-det" in hoitool("explain").out
+
+
+def test_list_names_every_format(hoitool):
+    told = hoitool("convert", "--list")
+    assert all(name in told.out for name in [*FORMATS, *PREDICTION_FORMATS])
+    assert len(json.loads(hoitool("convert", "--list", "--json").out)) == len(FORMATS) + len(PREDICTION_FORMATS)
+
+
+def test_the_demo_runs_from_nothing_to_the_report(tmp_path, monkeypatch, hoitool):
+    monkeypatch.chdir(tmp_path)
+    done = hoitool("demo", "here")
+    assert done.code == 0, done.err
+    assert done.out.count("hico-det · official") == 2
+    result = json.loads((tmp_path / "here/report/result.json").read_text())
+    figures = {r["split"]: r["metrics"]["mAP"] for r in result["results"] if r["setting"] == "default"}
+    assert figures["rare"] < figures["full"] < figures["non-rare"]
+    assert Path.cwd().samefile(tmp_path)
+    again = hoitool("demo", "here")
+    assert (again.code, "not empty" in again.err) == (2, True)
+
+
+def test_version(hoitool):
+    import hoitool as package
+
+    assert hoitool("--version").out == f"hoitool {package.__version__}\n"
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "hoitool", "eval", "absent", "--debug"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_missing_extra_is_named_with_the_line_that_installs_it(hoitool, monkeypatch):
+    from hoitool.commands import explain
+    from hoitool.lookup import Lookup
+
+    def needs_torch(*_):
+        Lookup("model", {"x": "open_clip_is_not_here.model"})["x"]
+
+    monkeypatch.setattr("hoitool.eval.explained", needs_torch)
+    assert hoitool("explain", "hico-det").code == 1
+    monkeypatch.setattr("hoitool.errors.EXTRAS", {"open_clip_is_not_here": "torch"})
+    done = hoitool("explain", "hico-det")
+    assert done.code == 1
+    assert "pip install 'hoitool[torch]'" in done.err
+    assert explain
