@@ -30,8 +30,8 @@ def cli_page() -> str:
         "Made by `python docs/generate.py` from the commands themselves.",
         "",
         "Results go to stdout, progress and remarks to stderr. Exit codes: 0 ok, 1 failure, 2 usage, 3 a check did not",
-        "hold, 4 data or weights missing. `--debug` shows the traceback of an error. `hoitool --install-completion` sets up",
-        "completion for the current shell.",
+        "hold, 4 data or weights missing. `--debug` shows the traceback of an error;",
+        "`hoitool --install-completion` sets up completion for the current shell.",
         "",
         "## hoitool",
         "",
@@ -77,7 +77,6 @@ def picture(path: Path) -> None:
     from hoitool.data.synthetic import scenes
     from hoitool.demo.detector import imperfect
     from hoitool.eval import score
-    from hoitool.files import sha256
     from hoitool.report.terminal import result_report
 
     with tempfile.TemporaryDirectory() as folder:
@@ -85,10 +84,10 @@ def picture(path: Path) -> None:
         files = {"truth": Path(folder) / "test.parquet", "predictions": Path(folder) / "predictions.parquet"}
         write(made.test, files["truth"])
         write(imperfect(made.test, 0)[0], files["predictions"])
-        result = score(load(files["truth"]), load(files["predictions"]))  # type: ignore[arg-type]
+        result = score(load(files["truth"]), load(files["predictions"])).traced(**files)
         shown = {"truth": "data/demo/test.parquet", "predictions": "runs/imperfect-detector/predictions-test.parquet"}
-        for name, file in files.items():
-            result.inputs[name] |= {"path": shown[name], "sha256": sha256(file)}
+        for name in files:
+            result.inputs[name]["path"] = shown[name]
     console = Console(record=True, width=110, file=io.StringIO())
     console.print(result_report(result))
     drawn = console.export_svg(title="hoitool eval", unique_id="report")

@@ -1,19 +1,60 @@
-"""Progress bars on stderr, shown only on a terminal and only for what lasts longer than two seconds."""
+"""Progress on stderr, on a terminal only: what is being done, how far it is, how long it takes.
+
+`working` names a stretch of work, `progress` counts items; inside each other they share one display, which is gone
+when the work is done. Nothing is shown, and nothing is imported, where stderr is no terminal.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+_display: ContextVar[Any] = ContextVar("display", default=None)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say what is being done, with a running clock, until the block ends."""
+    with _shown() as display:
+        task = None if display is None else display.add_task(what, total=None)
+        yield
+        if display is not None:
+            display.remove_task(task)
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Iterate over `items` with a bar named `what`; silent where stderr is not a terminal."""
-    if not sys.stderr.isatty():
-        yield from items
-        return
-    from tqdm import tqdm
+    """Iterate over `items` with a bar named `what`; `total` is how many there are, by default their length."""
+    with _shown() as display:
+        if display is None:
+            yield from items
+        else:
+            yield from display.track(items, description=what, total=total)
 
-    yield from tqdm(items, desc=what, total=total, delay=2.0, leave=False, file=sys.stderr)
+
+@contextlib.contextmanager
+def _shown() -> Iterator[Any]:
+    """The display in use, a new one where there is none, None where stderr is no terminal."""
+    current = _display.get()
+    if current is not None or not sys.stderr.isatty():
+        yield current
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as display:
+        token = _display.set(display)
+        try:
+            yield display
+        finally:
+            _display.reset(token)

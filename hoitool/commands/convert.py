@@ -38,7 +38,8 @@ def convert(
     from hoitool.convert.job import convert as run
 
     options = Options(source_format, target_format, out, truth, subset, overwrite)
-    done, unknown = ([run(source, options)], []) if source else convert_workspace(options)
+    with working(f"converting {source or 'raw/'}"):
+        done, unknown = ([run(source, options)], []) if source else convert_workspace(options)
     if as_json:
         show_json([made.summary() for made in done])
         return

@@ -36,19 +36,20 @@ def evaluate(
     from hoitool import workspace
     from hoitool.convert.inputs import gather
     from hoitool.eval import choose_variant, score
-    from hoitool.files import sha256, write_text
+    from hoitool.files import write_text
+    from hoitool.progress import working
 
     variant = choose_variant(protocol, variant)
     if per_class is not None:
         from hoitool.report.per_class import check_suffix, write_per_class
 
         check_suffix(per_class)
-    inputs = gather(predictions, truth, subset, source_format)
+    with working("scoring"):
+        inputs = gather(predictions, truth, subset, source_format)
+        result = score(inputs.truth, inputs.predictions, protocol, variant)
+        result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
     for line in inputs.chosen:
         say(line)
-    result = score(inputs.truth, inputs.predictions, protocol, variant)
-    for name, path in (("truth", inputs.truth_path), ("predictions", inputs.predictions_path)):
-        result.inputs[name] |= {"path": str(path), "sha256": sha256(path)}
     shown = result.select(setting, split)
     if per_class is not None:
         write_per_class(result, per_class)

@@ -96,7 +96,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     if not len(predictions.subject):
         notes.append("there are no predictions, so every figure is 0")
     true, detected = Pairs.of(truth), _considered(Pairs.of(predictions), truth, rule)
-    classes, truths = truth.meta.classes, np.bincount(truth.need("label"), minlength=truth.meta.classes)
+    classes, truths = truth.meta.classes, np.bincount(true.label, minlength=truth.meta.classes)
     hit = match(true, detected, classes, rule.overlap, rule.min_iou, rule.strict)
     ranking = Ranking.of(detected.label, _scores(detected), classes)
     settings = {"default": None} | _known_object(truth, notes)

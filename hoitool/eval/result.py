@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.errors import DataError, UsageError
+from hoitool.files import sha256
 from hoitool.lookup import unknown_name
 
 SCHEMA = 1
@@ -72,6 +74,13 @@ class Result:
             raise unknown_name("split", split, self.splits)
         wanted = [r for r in self.rows if setting in ("all", r.setting) and split in ("all", r.split)]
         return replace(self, rows=tuple(wanted))
+
+    def traced(self, **files: Path) -> Result:
+        """The same result with the path and SHA-256 of its input files, by the names of the inputs."""
+        inputs = dict(self.inputs)
+        for name, path in files.items():
+            inputs[name] = inputs.get(name, {}) | {"path": str(path), "sha256": sha256(path)}
+        return replace(self, inputs=inputs)
 
     def envelope(self) -> dict[str, Any]:
         """The result as JSON-ready values. Figures that do not exist (NaN) are null."""
