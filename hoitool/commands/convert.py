@@ -36,6 +36,7 @@ def convert(
         return
     from hoitool.convert.job import Options, convert_workspace
     from hoitool.convert.job import convert as run
+    from hoitool.progress import working
 
     options = Options(source_format, target_format, out, truth, subset, overwrite)
     with working(f"converting {source or 'raw/'}"):
