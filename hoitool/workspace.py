@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RAW, DATA, RUNS = Path("raw"), Path("data"), Path("runs")
+PICTURES = {".jpg", ".jpeg", ".png"}
 
 
 def dataset_folder(dataset: str) -> Path:
@@ -38,10 +39,9 @@ def run_folder(path: Path) -> Path | None:
     return path.parent if path.parent.parent.name == RUNS.name and path.stem.startswith("predictions-") else None
 
 
-def raw_entries() -> list[Path]:
-    """What lies in raw/: its visible entries and theirs, in name order."""
-    top = _visible(RAW)
-    return top + [entry for folder in top if folder.is_dir() for entry in _visible(folder)]
+def raw_entries(folder: Path = RAW) -> list[Path]:
+    """What lies in raw/, or in a folder of it: its visible entries in name order, pictures left out."""
+    return [path for path in _visible(folder) if path.suffix.lower() not in PICTURES]
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -90,19 +90,15 @@ def convert_workspace(options: Options) -> tuple[list[Conversion], list[Path]]:
 
 
 def _recognised() -> tuple[list[tuple[Path, str]], list[Path]]:
-    """Entries of raw/ with their formats, and those without; inside a recognised folder nothing is looked at."""
+    """What of raw/ is in a known format, and what is not: entries of raw/ itself, else of the folders in it."""
     known: list[tuple[Path, str]] = []
     unknown: list[Path] = []
     for path in workspace.raw_entries():
-        if any(path.is_relative_to(folder) for folder, _ in known):
-            continue
-        name = sniff(path)
-        if name is not None:
-            known.append((path, name))
-        else:
-            unknown.append(path)
-    parents = {path.parent for path, _ in known}
-    return known, [path for path in unknown if path not in parents]
+        inside = [path] if sniff(path) is not None or path.is_file() else workspace.raw_entries(path)
+        found = [(entry, name) for entry in inside if (name := sniff(entry)) is not None]
+        known += found
+        unknown += [entry for entry in inside if entry not in dict(found)] if found else [path]
+    return known, unknown
 
 
 def _read(source: Path, name: str | None, options: Options) -> Reading:

@@ -76,6 +76,13 @@ class LabelSpace:
         """Index of an object by name. Raises UsageError with the nearest names."""
         return _index("object", self._object_index, name)
 
+    def object_of_coco(self, category_id: int) -> int:
+        """Index of the object with a COCO category id. Raises UsageError when the label space has none."""
+        found = np.flatnonzero(self.coco_ids == category_id)
+        if not len(found):
+            raise UsageError(f"label space {self.name!r} has no object with the COCO category id {category_id}")
+        return int(found[0])
+
     def verb_index(self, name: str) -> int:
         """Index of a verb by name or -ing form. Raises UsageError with the nearest names."""
         return _index("verb", self._verb_index, name)

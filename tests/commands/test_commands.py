@@ -216,3 +216,25 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it(hoitool, monkey
     assert done.code == 1
     assert "pip install 'hoitool[torch]'" in done.err
     assert explain
+
+
+def test_raw_folders_may_nest_one_level_and_hold_pictures_and_other_things(workspace, hoitool):
+    (workspace / "raw/others").mkdir()
+    (workspace / "raw/mine.npz").rename(workspace / "raw/others/mine.npz")
+    (workspace / "raw/others/readme.txt").write_text("x")
+    (workspace / "raw/pictures").mkdir()
+    (workspace / "raw/pictures/a.jpg").write_bytes(b"\xff\xd8")
+    done = hoitool("convert")
+    assert done.code == 0, done.err
+    skipped = [line.split()[1].rstrip(":") for line in done.err.splitlines() if line.startswith("skipped")]
+    assert skipped == ["raw/others/readme.txt", "raw/pictures"]
+    assert (workspace / "runs/mine/predictions-test.parquet").exists()
+
+
+def test_raw_without_anything_known_says_so(tmp_path, monkeypatch, hoitool):
+    monkeypatch.chdir(tmp_path)
+    assert hoitool("convert").err == "hoitool: no folder raw/ here; name a source, or see `hoitool convert --list`\n"
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/x.txt").write_text("x")
+    done = hoitool("convert")
+    assert (done.code, "nothing in raw/ is in a known format" in done.err) == (4, True)
