@@ -95,6 +95,9 @@ def main() -> None:
             files = [Path(folder) / "predictions.parquet", Path(folder) / "pairs.npz"]
             data.write(predictions, files[0])
             format_named("pairs").write(predictions, files[1])
+            files.append(Path(folder) / "compressed.npz")
+            with np.load(files[1]) as held:
+                np.savez_compressed(files[2], **held)
             del truth, predictions
         for file in files:
             command = [hoitool, "eval", str(file), "--truth", str(truth_path)]
