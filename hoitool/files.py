@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -27,39 +28,46 @@ NPZ_LIMIT = 64 * 2**30  # bytes that an .npz may say it unpacks to
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A path to write to; it takes the name `path` when the block ends well, and vanishes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise HoitoolError(f"{path}: could not be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Like `atomic` for a folder: its former content is replaced as a whole, or stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    """Like `atomic` for a folder: what had its name before is replaced as a whole, or stays."""
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        former = temporary.with_name(f"{temporary.name}.former")
+        try:
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            if path.exists():
+                path.replace(former)
+            temporary.replace(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if former.is_dir():
+                shutil.rmtree(former)
+            former.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the operating system refuses while `path` is written becomes one line that names it."""
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        if path.exists():
-            former = temporary.with_name(temporary.name + ".former")
-            path.replace(former)
-            temporary.replace(path)
-            shutil.rmtree(former)
-        else:
-            temporary.replace(path)
+        yield
     except OSError as error:
         raise HoitoolError(f"{path}: could not be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -126,10 +134,23 @@ def load_npz(path: Path, what: str) -> dict[str, np.ndarray[Any, Any]]:
     with reading(path, what):
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > NPZ_LIMIT:
-            raise DataError(f"{path}: says it unpacks to {unpacked / 2**30:.0f} GiB, more than is read")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: _plain(path, archive, name) for name in archive.files}
+            if unpacked > NPZ_LIMIT:
+                raise DataError(f"{path}: says it unpacks to {unpacked / 2**30:.0f} GiB, more than is read")
+            for member in archive.infolist():
+                _check_size(path, archive, member)
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: _plain(path, arrays, name) for name in arrays.files}
+
+
+def _check_size(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raise DataError when an array says that it is larger than its file, before memory is taken for it."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read_header[version](stream)
+        said = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and said > member.file_size:
+        raise DataError(f"{path}, array {member.filename!r}: says it has {said} bytes and has {member.file_size}")
 
 
 def _plain(path: Path, archive: Any, name: str) -> np.ndarray[Any, Any]:
@@ -151,7 +172,7 @@ def load_mat(path: Path, what: str, names: list[str], optional: list[str] | None
     Raises DataError for v7.3 (HDF5) files and where a variable of `names` is missing.
     """
     require(path, what)
-    if starts_with(path, b"\x89HDF"):
+    if starts_with(path, b"\x89HDF") or starts_with(path, b"MATLAB 7.3"):
         raise DataError(f"{path}: an HDF5 (MATLAB v7.3) file; in MATLAB, save it again with -v7")
     from scipy.io import loadmat, whosmat
 

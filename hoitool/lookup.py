@@ -29,6 +29,12 @@ class Lookup(Mapping[str, Any]):
         found = import_module(module)
         return getattr(found, attribute) if attribute else found
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value behind `name`, `default` for an unknown one."""
+        if name not in self._table:
+            return default
+        return self[name]
+
     def __contains__(self, name: object) -> bool:
         return name in self._table
 

@@ -58,15 +58,11 @@ def test_predictions_come_newest_first(folder):
     assert [str(path) for path in workspace.predictions()] == made
 
 
-def test_raw_entries_are_two_levels_in_name_order(folder):
-    touch("raw/z.npz", "raw/a/2.mat", "raw/a/1.mat", "raw/a/deep/er.mat")
-    assert [str(path) for path in workspace.raw_entries()] == [
-        "raw/a",
-        "raw/z.npz",
-        "raw/a/1.mat",
-        "raw/a/2.mat",
-        "raw/a/deep",
-    ]
+def test_raw_entries_are_what_is_visible_in_name_order_without_pictures(folder):
+    touch("raw/z.npz", "raw/a/2.mat", "raw/a/1.mat", "raw/a/deep/er.mat", "raw/x.jpg", "raw/a/y.PNG", "raw/a/z.jpeg")
+    assert [str(path) for path in workspace.raw_entries()] == ["raw/a", "raw/z.npz"]
+    assert [path.name for path in workspace.raw_entries(Path("raw/a"))] == ["1.mat", "2.mat", "deep"]
+    assert workspace.raw_entries(Path("raw/z.npz")) == []
 
 
 def test_paths_and_their_run_agree():

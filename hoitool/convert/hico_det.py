@@ -37,7 +37,11 @@ EXTRA = "hico-det"
 def sniff(path: Path) -> bool:
     """Whether a path is anno_bbox.mat, or a folder that holds it."""
     file = path / BOXES if path.is_dir() else path
-    return file.name.startswith("anno_bbox") and file.suffix == ".mat" and starts_with(file, b"MATLAB 5.0")
+    return (
+        file.name.startswith("anno_bbox")
+        and file.suffix == ".mat"
+        and (starts_with(file, b"MATLAB") or starts_with(file, b"\x89HDF"))
+    )
 
 
 def read(path: Path, truth: Dataset | None = None) -> Reading:

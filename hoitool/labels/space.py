@@ -89,8 +89,8 @@ class LabelSpace:
 
     def interaction_index(self, verb: str | int, obj: str | int) -> int:
         """Index of an interaction by its verb and object, each a name or an index. UsageError if there is none."""
-        v = self.verb_index(verb) if isinstance(verb, str) else verb
-        o = self.object_index(obj) if isinstance(obj, str) else obj
+        v = self.verb_index(verb) if isinstance(verb, str) else self._in_range("verb", verb, self.verbs)
+        o = self.object_index(obj) if isinstance(obj, str) else self._in_range("object", obj, self.objects)
         found = int(self.matrix[o, v])
         if found < 0:
             possible = ", ".join(self.verbs[i] for i in np.flatnonzero(self.matrix[o] >= 0))
@@ -99,6 +99,11 @@ class LabelSpace:
                 f"its verbs for it: {possible}"
             )
         return found
+
+    def _in_range(self, kind: str, index: int, names: tuple[str, ...]) -> int:
+        if not 0 <= index < len(names):
+            raise UsageError(f"{kind} {index} is outside 0..{len(names) - 1} (label space {self.name!r})")
+        return index
 
     def interaction_name(self, index: int) -> str:
         """`verb object` of an interaction, in the label space's own spelling."""
@@ -170,7 +175,7 @@ def parse(text: str, where: str) -> LabelSpace:
             interactions=[(verb, obj, count) for verb, obj, count in table["interactions"]],
         )
         said, held = table["sha256"], checksum(table)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{where}: not a label space ({type(error).__name__}: {error})") from error
     if said != held:
         raise DataError(f"{where}: names the checksum {said!s:.16}, its rows give {held:.16}; it was altered")

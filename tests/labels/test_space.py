@@ -130,7 +130,16 @@ def test_an_interaction_that_is_none_lists_the_verbs_of_its_object():
         HICO.interaction_index("ride", "apple")
 
 
-@pytest.mark.parametrize(("verb", "obj"), [(117, 0), (0, 80), (-1, 0), (0, -1)])
+def test_objects_are_found_by_their_coco_id():
+    assert [HICO.object_of_coco(int(number)) for number in HICO.coco_ids] == list(range(80))
+    for unknown in (0, 12, 91):  # 12 is one of the numbers that COCO left out
+        with pytest.raises(UsageError, match=f"no object with the COCO category id {unknown}"):
+            HICO.object_of_coco(unknown)
+
+
+@pytest.mark.parametrize(
+    ("verb", "obj"), [(117, 0), (0, 80), (-113, 0), (4, -80)]
+)  # the last two wrap to board airplane
 def test_an_index_out_of_range_is_a_usage_error(verb, obj):
     with pytest.raises(UsageError):
         HICO.interaction_index(verb, obj)
