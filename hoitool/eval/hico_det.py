@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, swapped_boxes, to_frame, to_interactions
 from hoitool.eval.align import align
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
@@ -27,61 +28,82 @@ from hoitool.eval.signature import signature
 from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
 
 Array = NDArray[Any]
+Precision = Literal["float64", "float32"]
+Ties = Literal["file-order", "unstable"]
+Unannotated = Literal["false-positives", "dropped"]
+Averaged = Literal["all", "with-truth"]
 KNOWN_OBJECT, KNOWN_OBJECT_BOXES = "known-object", "known-object-boxes"
+
+
+def choice(default: Any, doc: str) -> Any:
+    """A field of the rule with what it means."""
+    return field(default=default, metadata={"doc": doc})
 
 
 @dataclass(frozen=True)
 class PairRule:
     """Every choice of the protocol. A variant is the official rule with some fields replaced."""
 
-    reproduces: str = field(metadata={"doc": "what this rule gives the figures of"})
-    min_iou: float = field(default=0.5, metadata={"doc": "pair overlap that matches"})
-    strict: bool = field(default=False, metadata={"doc": "only a larger overlap matches, not an equal one"})
-    overlap: Overlap = field(
-        default=Overlap(), metadata={"doc": "edges, origin, precision and one-pixel intersections of the IoU"}
+    reproduces: str
+    min_iou: float = choice(0.5, "pair overlap that matches")
+    strict: bool = choice(False, "only a larger overlap matches, not an equal one")
+    edges: Edges = choice("inclusive", "a box covers x2 - x1 + 1 pixels (inclusive) or is x2 - x1 wide (continuous)")
+    origin: int = choice(1, "added to zero-based corners first, so that sums round as in the one-based original")
+    precision: Precision = choice("float64", "the arithmetic of boxes, overlaps and scores")
+    single_pixel: bool = choice(True, "an intersection one pixel wide or high counts")
+    thresholds: str = choice("start-plus-steps", "how the 11 recall thresholds come about")
+    ties: Ties = choice("file-order", "equal scores: by image, then file order; or undefined, with bounds given")
+    max_pairs: int | None = choice(None, "only so many best-scored pairs of an image count")
+    suppression: PairSuppression | None = choice(None, "pair NMS before scoring")
+    unannotated_images: Unannotated = choice("false-positives", "what detections on images without a true pair become")
+    averaged: Averaged = choice(
+        "all", "interactions in the mean: all (AP 0 without true pairs), or with true pairs only"
     )
-    thresholds: str = field(default="start-plus-steps", metadata={"doc": "how the 11 recall thresholds come about"})
-    ties: Literal["file-order", "unstable"] = field(
-        default="file-order",
-        metadata={"doc": "equal scores: image and file order, or undefined (bounds are given)"},
-    )
-    max_pairs: int | None = field(default=None, metadata={"doc": "only the best-scored pairs of an image count"})
-    suppression: PairSuppression | None = field(default=None, metadata={"doc": "pair NMS before scoring"})
-    unannotated_images: Literal["false-positives", "dropped"] = field(
-        default="false-positives", metadata={"doc": "detections on images without a true pair"}
-    )
-    averaged: Literal["all", "with-truth"] = field(
-        default="all",
-        metadata={"doc": "interactions in the mean: all (AP 0 without truths), or those with truths"},
-    )
+
+    @property
+    def overlap(self) -> Overlap:
+        """How this rule compares two pairs."""
+        return Overlap(self.edges, self.origin, self.precision, self.single_pixel)
 
 
 OFFICIAL = PairRule("the official MATLAB code of HICO-DET (eval_one.m, VOCevaldet_bboxpair.m)")
-_PYTHON = replace(OFFICIAL, overlap=Overlap(single_pixel=False), ties="unstable", averaged="with-truth")
-_QPIC_LINE = replace(_PYTHON, overlap=Overlap(single_pixel=False, precision="float32"), max_pairs=100)
+_PYTHON = replace(OFFICIAL, single_pixel=False, ties="unstable", averaged="with-truth")
+_QPIC_LINE = replace(_PYTHON, precision="float32", max_pairs=100)
 
 VARIANTS: dict[str, PairRule] = {
     "official": OFFICIAL,
     "with-truth": replace(
-        OFFICIAL, reproduces="the official rule, averaged over interactions with true pairs", averaged="with-truth"
+        OFFICIAL,
+        reproduces="the official rule, averaged over interactions with true pairs",
+        averaged="with-truth",
     ),
-    "ppdm": replace(_PYTHON, reproduces="hico_eval.py of PPDM"),
+    "ppdm": replace(
+        _PYTHON,
+        reproduces="hico_eval.py of PPDM",
+    ),
     "qpic": replace(
-        _QPIC_LINE, reproduces="hico_eval.py of QPIC and CDN, boxes in one frame", unannotated_images="dropped"
+        _QPIC_LINE,
+        reproduces="hico_eval.py of QPIC and CDN, boxes in one frame",
+        unannotated_images="dropped",
     ),
     "gen-vlkt": replace(
-        _QPIC_LINE, reproduces="hico_eval_triplet.py of GEN-VLKT and HOICLIP, without pair NMS"
+        _QPIC_LINE,
+        reproduces="hico_eval_triplet.py of GEN-VLKT and HOICLIP, without pair NMS",
     ),
     "gen-vlkt-nms": replace(
         _QPIC_LINE,
-        reproduces="hico_eval_triplet.py of GEN-VLKT and HOICLIP with its pair NMS (threshold .7, powers 1 and .5)",
+        reproduces="hico_eval_triplet.py of GEN-VLKT and HOICLIP, with its pair NMS",
         suppression=PairSuppression(threshold=0.7, human_power=1.0, object_power=0.5),
     ),
     "pocket": replace(
-        OFFICIAL, reproduces="BoxPairAssociation and DetectionAPMeter of pocket, as UPT and PViC use them",
-        overlap=Overlap(precision="float32"), strict=True, thresholds="symmetric", ties="unstable",
+        OFFICIAL,
+        reproduces="BoxPairAssociation and DetectionAPMeter of pocket, as UPT and PViC use them",
+        strict=True,
+        precision="float32",
+        thresholds="symmetric",
+        ties="unstable",
     ),
-}  # fmt: skip
+}
 
 
 def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official") -> Result:
@@ -150,7 +172,7 @@ def _scores(detected: Pairs) -> Array:
 
 def _considered(detected: Pairs, truth: Dataset, rule: PairRule) -> Pairs:
     """The detections that a rule scores, their scores in its precision."""
-    detected = replace(detected, score=_scores(detected).astype(rule.overlap.precision, copy=False))
+    detected = replace(detected, score=_scores(detected).astype(rule.precision, copy=False))
     if rule.max_pairs is not None:
         detected = detected.take(best_per_image(detected, rule.max_pairs))
     if rule.suppression is not None:

@@ -35,7 +35,7 @@ def _data(path: Path) -> dict[str, Any]:
         return {"files": len(files)} | {file.name: _short(file) for file in files}
     held = data.read(path)
     header = data.read_header(path)
-    columns = {name: f"{values.dtype.name}{list(values.shape[1:]) or ''}" for name, values in held.columns().items()}
+    columns = {name: _type(values) for name, values in held.columns().items()}
     head = {
         k: header[k] for k in ("kind", "version", "layout", "label_kind", "score", "box_frame", "dataset", "subset")
     }
@@ -47,6 +47,11 @@ def _data(path: Path) -> dict[str, Any]:
         "columns": columns,
         "sources": held.meta.sources,
     }
+
+
+def _type(values: Any) -> str:
+    name = "string" if values.dtype == object else values.dtype.name
+    return f"{name}{list(values.shape[1:]) or ''}"
 
 
 def _short(file: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def facts(name: str, values: Mapping[str, Any]) -> RenderableType:
             value = f"{value:.4g}"
         elif isinstance(value, int) and not isinstance(value, bool):
             value = f"{value:,}"
-        table.add_row(key.replace("_", " "), str(value))
+        table.add_row(key, str(value))
     return table
 
 
