@@ -51,14 +51,26 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
-            if path.exists():
-                path.replace(former)
-            temporary.replace(path)
+            _exchange(temporary, path, former)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            if former.is_dir():
-                shutil.rmtree(former)
-            former.unlink(missing_ok=True)
+
+
+def _exchange(new: Path, path: Path, former: Path) -> None:
+    """Put `new` in the place of `path`, whose content goes by way of `former`, and comes back when that fails."""
+    if not path.exists():
+        new.replace(path)
+        return
+    path.replace(former)
+    try:
+        new.replace(path)
+    except OSError:
+        former.replace(path)
+        raise
+    if former.is_dir():
+        shutil.rmtree(former)
+    else:
+        former.unlink()
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from hoitool.labels import load_labels
 
 HICO, DEMO = load_labels("hico"), scenes(seed=0, scale=0.0).train.meta.labels
 SCORES = np.array([0.0, 0.25, 0.5, 0.5, 1.0, -3.0, 1e-30, 1e30, -np.inf, np.inf])  # ties, signs and extremes
+NAME = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)  # no file name holds NUL
 Data = TypeVar("Data", bound=Dataset)
 
 
@@ -120,9 +121,7 @@ def _drawn(draw: Any, kind: type[Data], fixed: dict[str, Any]) -> Data:
 
 
 def _image_columns(make: _Maker, images: int, classes: int) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "key": strings(make.draw(st.lists(st.text(max_size=6), min_size=images, max_size=images, unique=True)))
-    }
+    made: dict[str, Any] = {"key": strings(make.draw(st.lists(NAME, min_size=images, max_size=images, unique=True)))}
     if make.has("file_names"):
         made["file_name"] = make.texts(images)
     if make.has("sizes"):

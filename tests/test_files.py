@@ -124,6 +124,23 @@ def test_an_exception_leaves_the_former_folder(tmp_path):
     assert names(path) == ["former"]
 
 
+def test_a_failing_exchange_leaves_the_former_folder(tmp_path, monkeypatch):
+    path, rename = tmp_path / "shards", type(tmp_path).replace
+    path.mkdir()
+    (path / "former").write_text("x")
+
+    def fails_for_the_new_one(self, target):
+        if target == path and not (self / "former").exists():
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(type(tmp_path), "replace", fails_for_the_new_one)
+    with pytest.raises(HoitoolError, match=r"shards: could not be written"), atomic_folder(path) as folder:
+        (folder / "new").write_text("x")
+    assert names(tmp_path) == ["shards"]
+    assert names(path) == ["former"]
+
+
 def test_an_atomic_folder_replaces_a_file_of_that_name(tmp_path):
     path = tmp_path / "test.parquet"
     path.write_text("one file before, shards now")

@@ -28,6 +28,7 @@ ARROW = {
 
 def to_arrow(values: Array) -> Any:
     """A flat NumPy column (n,), or rows of a fixed width (n, w), as an Arrow array."""
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(to_arrow(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
     if values.dtype.kind in "OU":
@@ -56,6 +57,8 @@ def one_chunk(column: Any) -> Any:
 
 def from_lists(lists: Any, name: str) -> tuple[Any, Array]:
     """The flat values and offsets (I + 1,) of a list array, starting at zero. DataError where a list is null."""
+    if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
+        raise DataError(f"column {name!r} is {lists.type}, expected a list for each image")
     if lists.null_count:
         raise DataError(f"column {name!r} holds nulls, expected an empty list")
     offsets = _numpy(lists.offsets).astype(np.int64)

@@ -115,6 +115,13 @@ def _scores(data: Dataset) -> None:
     if data.score is not None and np.isnan(data.score).any():
         row = int(np.isnan(data.score).argmax())
         _fail(data, "pair", row, "a score is NaN, expected a number (higher is surer)")
+    if data.box_scores is not None and np.isnan(data.box_scores).any():
+        _fail(
+            data,
+            "box",
+            int(np.isnan(data.box_scores).argmax()),
+            "a box score is NaN, expected a number (higher is surer)",
+        )
     if data.meta.score == "times-box-scores" and data.box_scores is None:
         raise DataError("scores are to be multiplied by box scores, but there is no column 'box_scores'")
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hoitool.data.meta import Kind, Meta
+from hoitool.data.meta import Frame, Kind, Meta
 from hoitool.errors import DataError
 from hoitool.labels import LabelSpace, load_labels
 
@@ -153,7 +153,7 @@ class Predictions(Dataset):
         *,
         images: Sequence[str] | Array | None = None,
         labels: LabelSpace | str = "hico",
-        box_frame: str = "inclusive",
+        box_frame: Frame = "inclusive",
         dataset: str = "",
         subset: str = "",
     ) -> Predictions:
@@ -165,46 +165,11 @@ class Predictions(Dataset):
         images  the names that indices mean, and the order of the result; default: by first appearance
         Rows are grouped by image, stably: within an image their order stays. Raises DataError for other shapes.
         """
+        from hoitool.data.build import pair_columns
+
         space = load_labels(labels) if isinstance(labels, str) else labels
-        names, index = _image_index(image, images)
-        rows = len(index)
-        flat = {"human": (human, 4), "object": (object, 4), "label": (label, None), "score": (score, None)}
-        for name, (values, width) in flat.items():
-            expected = (rows,) if width is None else (rows, width)
-            if np.shape(values) != expected:
-                raise DataError(f"{name} has shape {list(np.shape(values))}, expected {list(expected)}")
-        label = _integers("label", label)
-        if rows and not (label.min() >= 0 and label.max() < len(space)):
-            row = int(np.flatnonzero((label < 0) | (label >= len(space)))[0])
-            raise DataError(
-                f"label in row {row} is {label[row]}, expected 0..{len(space) - 1} "
-                f"(0-based interactions of {space.name!r})"
-            )
-        for name, values in (("human", human), ("object", object), ("score", score)):
-            _check_numbers(name, np.asarray(values))
-        order = None if (np.diff(index) >= 0).all() else np.argsort(index, kind="stable")
-        human, object, label, score, index = (
-            np.asarray(a) if order is None else np.asarray(a)[order] for a in (human, object, label, score, index)
-        )
-        pair_offsets = np.zeros(len(names) + 1, np.int64)
-        np.cumsum(np.bincount(index, minlength=len(names)), out=pair_offsets[1:])
-        boxes = np.stack([_floats(human), _floats(object)], axis=1).reshape(-1, 4)
-        categories = np.empty((rows, 2), np.int32)
-        categories[:, 0] = space.person
-        categories[:, 1] = space.interaction_objects[label]
-        subject = (2 * (np.arange(rows) - pair_offsets[index])).astype(np.int32)
-        return cls(
-            meta=Meta(space, dataset=dataset, subset=subset, box_frame=box_frame),  # type: ignore[arg-type]
-            key=names,
-            boxes=boxes,
-            categories=categories.reshape(-1),
-            subject=subject,
-            object=subject + np.int32(1),
-            label=label.astype(np.int32),
-            score=_floats(score),
-            box_offsets=2 * pair_offsets,
-            pair_offsets=pair_offsets,
-        )
+        meta = Meta(space, dataset=dataset, subset=subset, box_frame=box_frame)
+        return cls(meta=meta, **pair_columns(space, image, human, object, label, score, images))
 
 
 COLUMNS: dict[str, Column] = {f.name: f.metadata["column"] for f in fields(Dataset) if "column" in f.metadata}
@@ -230,53 +195,3 @@ def ranges(starts: Array, counts: Array) -> Array:
     total = int(ends[-1]) if len(ends) else 0
     rows: Array = np.arange(total) + np.repeat(starts - (ends - counts), counts)
     return rows
-
-
-def _image_index(image: Sequence[str] | Array, images: Sequence[str] | Array | None) -> tuple[Array, Array]:
-    """Names in order, and for each row its index into them."""
-    column = np.asarray(image)
-    if column.dtype.kind in "iu":
-        if images is None:
-            raise DataError("image holds indices, which mean nothing without the names in their order (a truth)")
-        if len(column) and not (column.min() >= 0 and column.max() < len(images)):
-            row = int(np.flatnonzero((column < 0) | (column >= len(images)))[0])
-            raise DataError(f"image in row {row} is {column[row]}, expected 0..{len(images) - 1}")
-        return strings(images), column.astype(np.int32)
-    if column.dtype.kind not in "UO" and len(column):
-        raise DataError(f"image is {column.dtype}, expected names or integer indices")
-    starts = np.flatnonzero(np.concatenate([[True], column[1:] != column[:-1]])) if len(column) else np.empty(0, int)
-    runs = column[starts].tolist()
-    known = {name: i for i, name in enumerate(dict.fromkeys(runs) if images is None else images)}
-    unknown = next((i for i, name in enumerate(runs) if name not in known), None)
-    if unknown is not None:
-        raise DataError(f"image in row {starts[unknown]} is {runs[unknown]!r}, which is not among the images given")
-    run_index = np.array([known[name] for name in runs], np.int32)
-    lengths = np.diff(np.append(starts, len(column)))
-    return strings(list(known)), np.repeat(run_index, lengths)
-
-
-def _integers(name: str, values: Array) -> Array:
-    made = np.asarray(values)
-    if made.dtype.kind in "iu" or len(made) == 0:
-        return made.astype(np.int64)
-    if made.dtype.kind == "f" and (made == np.floor(made)).all():
-        return made.astype(np.int64)
-    raise DataError(f"{name} is {made.dtype}, expected integers")
-
-
-def _check_numbers(name: str, values: Array) -> None:
-    """Boxes must be finite, scores anything but NaN. Raises DataError with the first row that is not."""
-    if values.dtype.kind not in "fiu":
-        raise DataError(f"{name} is {values.dtype}, expected numbers")
-    wrong = np.isnan(values) if values.ndim == 1 else ~np.isfinite(values).all(axis=1)
-    if wrong.any():
-        row = int(wrong.argmax())
-        came = " ".join(f"{value:g}" for value in np.atleast_1d(values[row]))
-        raise DataError(
-            f"{name} in row {row} is {came}, expected {'a number' if values.ndim == 1 else 'finite numbers'}"
-        )
-
-
-def _floats(values: Array) -> Array:
-    made = np.asarray(values)
-    return made if made.dtype in (np.float32, np.float64) else made.astype(np.float64)

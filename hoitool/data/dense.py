@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hoitool.data.dataset import Array, Predictions, offsets_of
+from hoitool.data.dataset import Array, Predictions, offsets_of, ranges
 from hoitool.errors import DataError
 
 
@@ -30,19 +30,20 @@ def to_interactions(data: Predictions) -> Predictions:
 def _expanded(data: Predictions) -> Predictions:
     labels, scores = data.meta.labels, data.need("scores")
     category = _object_classes(data)
-    allowed = np.zeros((len(labels.objects), scores.shape[1]), bool)
-    if data.meta.label_kind == "verbs":
-        allowed[:] = labels.matrix >= 0
-    else:
-        allowed[labels.interaction_objects, np.arange(len(labels))] = True
-    pair, column = np.nonzero(allowed[category] & ~np.isnan(scores))
-    label = labels.matrix[category[pair], column] if data.meta.label_kind == "verbs" else column.astype(np.int32)
-    score = scores[pair, column]
+    by_object = np.argsort(labels.interaction_objects, kind="stable")
+    per_object = np.bincount(labels.interaction_objects, minlength=len(labels.objects))
+    counts = per_object[category]
+    pair = np.repeat(np.arange(len(category)), counts)
+    label = by_object[ranges(offsets_of(per_object)[:-1][category], counts)].astype(np.int32)
+    score = scores[pair, labels.interaction_verbs[label] if data.meta.label_kind == "verbs" else label]
+    predicted = ~np.isnan(score)
+    pair, label, score = pair[predicted], label[predicted], score[predicted]
     if data.meta.score == "times-box-scores":
         score = score * _pair_factor(data)[pair]
     kept = offsets_of(np.bincount(pair, minlength=len(data.subject)))
     return data.with_columns(
         replace(data.meta, label_kind="interactions", score="final"),
+        **_image_level(data),
         subject=data.subject[pair],
         object=data.object[pair],
         label=label,
@@ -60,7 +61,13 @@ def _labelled(data: Predictions) -> Predictions:
         row = int((label < 0).argmax())
         name = data.meta.labels.verbs[verb[row]]
         raise DataError(f"pair {row}: no interaction {name!r} with that object in {data.meta.labels.name!r}")
-    return data.with_columns(replace(data.meta, label_kind="interactions"), label=label)
+    return data.with_columns(replace(data.meta, label_kind="interactions"), **_image_level(data), label=label)
+
+
+def _image_level(data: Predictions) -> dict[str, None]:
+    """The columns about whole images to leave out, because they are about verbs: none where they fit."""
+    about_verbs = ("image_scores", "image_label", "image_value", "image_label_offsets")
+    return dict.fromkeys(about_verbs) if data.meta.label_kind == "verbs" else {}
 
 
 def _object_classes(data: Predictions) -> Array:

@@ -42,9 +42,9 @@ LISTS = ("boxes", "categories", "box_scores", "annotated", "crowd", "box_ids")
 def write(data: Dataset, path: Path, shards: int = 1) -> None:
     """Write a dataset or predictions to `path`: one file, or a folder of `shards` files; complete or absent."""
     if shards == 1:
+        _write_labels(data.meta.labels, path.parent)
         with atomic(path) as temporary:
             _write_file(data, temporary)
-        _write_labels(data.meta.labels, path.parent)
         return
     from hoitool.data.select import select_images
 
@@ -63,8 +63,8 @@ def read(path: Path, columns: list[str] | None = None) -> Dataset:
     from hoitool.data.select import concat
 
     parts = list(iter_shards(path, columns))
-    data = parts[0] if len(parts) == 1 else concat(parts)
     try:
+        data = concat(parts)
         validate(data)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
@@ -74,11 +74,12 @@ def read(path: Path, columns: list[str] | None = None) -> Dataset:
 def iter_shards(path: Path, columns: list[str] | None = None) -> Iterator[Dataset]:
     """The shards of a folder one after the other, unchecked; a single file is one shard."""
     for file in shard_files(path):
-        table, meta = _open(file, columns)
-        try:
-            yield _from_table(table, meta, file)
-        except DataError as error:
-            raise DataError(f"{file}: {error}") from error
+        table, header = _open(file, columns)
+        with reading(file, "hoitool's Parquet"):
+            try:
+                yield _from_table(table, header, file)
+            except DataError as error:
+                raise DataError(f"{file}: {error}") from error
 
 
 def shard_files(path: Path) -> list[Path]:
@@ -101,7 +102,7 @@ def is_ours(path: Path) -> bool:
         return False
     try:
         return KEY in (pq.read_metadata(path).metadata or {})
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return False
 
 
@@ -195,6 +196,9 @@ def _header(schema: Any, path: Path) -> dict[str, Any]:
             "a flat table of pairs is read with --from pairs"
         )
     header: dict[str, Any] = json.loads(text)
+    tables = (header, header["labels"], header["labels"]["parts"], header["sources"], header["extras"])
+    if not all(isinstance(table, dict) for table in tables):
+        raise DataError(f"{path}: its {KEY.decode()!r} metadata is malformed")
     version = header.get("version")
     if not isinstance(version, int) or (version < VERSION and version not in MIGRATIONS):
         raise DataError(f"{path}: format version {version!r} is not known (this hoitool reads up to {VERSION})")
@@ -229,7 +233,9 @@ def _labels(named: dict[str, Any], path: Path) -> LabelSpace:
         beside = path.parent / f"labels-{digest[:12]}.json"
         if not beside.is_file():
             raise MissingData(f"label space {name!r} is neither packaged nor beside the file ({beside.name})")
-        space = parse(beside.read_text(encoding="utf-8"), str(beside))
+        with reading(beside, "a label space"):
+            text = beside.read_text(encoding="utf-8")
+        space = parse(text, str(beside))
     differs = difference(space, named)
     if differs:
         raise DataError(differs)
@@ -243,7 +249,7 @@ def _from_table(table: Any, header: dict[str, Any], path: Path) -> Dataset:
         _image_columns(table, made)
         _box_columns(table, made)
         _struct_columns(table, made)
-        _dense_scores(table, made)
+        _dense_scores(table, made, meta.classes)
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise DataError(f"columns do not fit the format ({error})") from error
     for name in ("key", "boxes", "categories", "subject", "object"):
@@ -283,12 +289,12 @@ def _struct_columns(table: Any, made: dict[str, Any]) -> None:
                 made[inner[field]] = from_arrow(values, f"{name}.{field}", COLUMNS[inner[field]].dtypes, None)
 
 
-def _dense_scores(table: Any, made: dict[str, Any]) -> None:
+def _dense_scores(table: Any, made: dict[str, Any], classes: int) -> None:
     if "scores" not in table.column_names:
         return
     values, offsets = from_lists(one_chunk(table["scores"]), "scores")
     pairs, flat = len(made["subject"]), from_arrow(values, "scores", COLUMNS["scores"].dtypes, None)
-    width = len(flat) // pairs if pairs else 0
+    width = len(flat) // pairs if pairs else classes
     if not np.array_equal(offsets, made["pair_offsets"] * width):
         raise DataError(f"column 'scores' holds {len(flat)} values, not the same number for each of {pairs} pairs")
     made["scores"] = flat.reshape(pairs, width)

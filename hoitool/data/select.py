@@ -58,7 +58,10 @@ def by_subset(data: Data, subset: str) -> Data:
 def by_class(data: Data, labels: Sequence[int] | Array) -> Data:
     """The pairs with one of these labels; sparse data only."""
     wanted = np.zeros(data.meta.classes, bool)
-    wanted[np.asarray(labels, int)] = True
+    for label in np.asarray(labels, int).tolist():
+        if not 0 <= label < len(wanted):
+            raise UsageError(f"label {label} is outside 0..{len(wanted) - 1} ({data.meta.label_kind})")
+        wanted[label] = True
     return select_pairs(data, wanted[data.need("label")])
 
 
@@ -88,13 +91,12 @@ def concat(parts: Sequence[Data]) -> Data:
     first = parts[0]
     for part in parts[1:]:
         _must_agree(first, part)
-    subsets = list(dict.fromkeys(name for part in parts for name in _subset_of(part).tolist()))
-    made: dict[str, Any] = {}
+    held = np.concatenate([_subset_of(part) for part in parts])
+    subsets = list(dict.fromkeys(held.tolist())) or [first.meta.subset]
+    made: dict[str, Any] = {"subset": held if len(subsets) > 1 else None}
     for name in first.columns():
         if name != "subset":
             made[name] = np.concatenate([part.need(name) for part in parts])
-    if len(subsets) > 1:
-        made["subset"] = np.concatenate([_subset_of(part) for part in parts])
     for group in GROUPS[1:]:
         if first.offsets(group) is not None:
             made[f"{group}_offsets"] = offsets_of(np.concatenate([part.counts(group) for part in parts]))
@@ -127,8 +129,12 @@ def _must_agree(a: Dataset, b: Dataset) -> None:
     for name in ("label_kind", "score", "box_frame"):
         if getattr(a.meta, name) != getattr(b.meta, name):
             raise DataError(f"{name} differs: {getattr(a.meta, name)!r} and {getattr(b.meta, name)!r}")
-    odd = set(a.columns()) ^ set(b.columns()) - {"subset"}
-    if a.kind != b.kind or odd - {"subset"}:
+    odd = (set(a.columns()) ^ set(b.columns())) - {"subset"}
+    for name in ("scores", "image_scores"):
+        mine, theirs = getattr(a, name), getattr(b, name)
+        if name not in odd and mine is not None and mine.shape[1] != theirs.shape[1]:
+            raise DataError(f"column {name!r} has {mine.shape[1]} and {theirs.shape[1]} values a row")
+    if a.kind != b.kind or odd:
         raise DataError(f"columns differ: only one of {a!r} and {b!r} has {', '.join(sorted(odd)) or 'scores'}")
 
 
@@ -137,7 +143,8 @@ def _merged_extras(parts: Sequence[Dataset]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for part in parts:
         for name, held in part.meta.extras.items():
-            mine = merged.setdefault(name, {})
-            for key, value in held.items():
-                mine[key] = value | mine.get(key, {}) if isinstance(value, dict) else mine.get(key, value)
+            mine = merged.setdefault(name, dict(held) if isinstance(held, dict) else held)
+            for key, value in held.items() if isinstance(held, dict) and isinstance(mine, dict) else ():
+                tables = isinstance(value, dict) and isinstance(mine.get(key, {}), dict)
+                mine[key] = value | mine.get(key, {}) if tables else mine.get(key, value)
     return merged

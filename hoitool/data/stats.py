@@ -33,8 +33,9 @@ def statistics(data: Dataset) -> dict[str, Any]:
             made[f"image_labels_{name}"] = int((data.image_value == value).sum())
     if data.kind == "predictions":
         score = data.scores if data.score is None else data.score
-        if score is not None and score.size:
-            made["score_min"], made["score_max"] = float(np.nanmin(score)), float(np.nanmax(score))
+        given = np.empty(0) if score is None else score[~np.isnan(score)]
+        if len(given):
+            made["score_min"], made["score_max"] = float(given.min()), float(given.max())
     return made
 
 

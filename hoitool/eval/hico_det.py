@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, swapped_boxes, to_frame, to_interactions
+from hoitool.errors import DataError
 from hoitool.eval.align import align
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match
@@ -110,9 +111,11 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     """Score predictions of interactions (sparse, or dense and expanded) under a variant of the rule.
 
     Metrics: mAP and recall (mean of each interaction's final recall), as fractions. Raises DataError when the
-    predictions name images or labels that the truth does not have, MissingData and UsageError never.
+    predictions name images or labels that the truth does not have, or when the truth holds no interactions.
     """
     rule = VARIANTS[variant]
+    if truth.meta.label_kind != "interactions" or truth.dense:
+        raise DataError(f"{truth!r} holds {truth.meta.label_kind}; HICO-DET is scored against true interactions")
     truth, notes = to_frame(truth, "inclusive"), []
     predictions = align(to_frame(to_interactions(predictions), "inclusive"), truth)
     if not len(predictions.subject):
@@ -127,16 +130,8 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
         keep = None if shows is None else shows[detected.image, truth.meta.labels.interaction_objects[detected.label]]
         curves[setting] = evaluate_classes(iter(ranking), hit, truths, rule.thresholds, keep)
         if rule.ties == "unstable":
-            bounds[setting] = [
-                evaluate_classes(
-                    tied_orders(iter(ranking), hit, _scores(detected), best),
-                    hit,
-                    truths,
-                    rule.thresholds,
-                    keep,
-                )
-                for best in (False, True)
-            ]
+            worst, best = (tied_orders(iter(ranking), hit, _scores(detected), first) for first in (False, True))
+            bounds[setting] = [evaluate_classes(o, hit, truths, rule.thresholds, keep) for o in (worst, best)]
     groups = _splits(truth)
     rows = _rows(curves, bounds, groups, truths, rule)
     _note_gaps(truths, rule, notes)

@@ -216,11 +216,11 @@ def difference(expected: LabelSpace, came: dict[str, Any]) -> str:
     if came.get("hash") == expected.hash:
         return ""
     mine, theirs = expected.summary()["parts"], came.get("parts", {})
-    told = [
-        f"{part} ({theirs[part][0]} with hash {theirs[part][1]}, expected {mine[part][0]} with {mine[part][1]})"
-        for part in PARTS
-        if part in theirs and theirs[part] != mine[part]
-    ]
+    told = []
+    for part in PARTS:
+        if theirs.get(part) != mine[part]:
+            count, digest = theirs[part] if isinstance(theirs.get(part), list) and len(theirs[part]) == 2 else "??"
+            told.append(f"{part} ({count} with hash {digest}, expected {mine[part][0]} with {mine[part][1]})")
     same = [part for part in PARTS if theirs.get(part) == mine[part]]
     agree = f"; the {' and '.join(same)} agree" if same else ""
     return f"label space {came.get('name')!r} differs from {expected.name!r} in its {', '.join(told)}{agree}"

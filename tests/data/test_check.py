@@ -160,6 +160,12 @@ BROKEN = {
         lambda: predicted().with_columns(score=None),
         "predictions without scores",
     ),
+    "box score not a number": (
+        lambda: predicted().with_columns(
+            replace(predicted().meta, score="times-box-scores"), box_scores=np.array([1, 1, 1, np.nan, 1, 1])
+        ),
+        "image 'image-2.jpg', box 1: a box score is NaN, expected a number (higher is surer)",
+    ),
     "box scores needed": (
         lambda: predicted().with_columns(replace(predicted().meta, score="times-box-scores")),
         "scores are to be multiplied by box scores, but there is no column 'box_scores'",

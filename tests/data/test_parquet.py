@@ -277,7 +277,8 @@ def test_an_older_version_is_migrated_step_by_step(path, monkeypatch):
     write(three(), path)
     version = parquet.VERSION
     table = pq.read_table(path)
-    pq.write_table(table.rename_columns([{"key": "image"}.get(name, name) for name in table.column_names]), path)
+    older = table.rename_columns([{"key": "image"}.get(name, name) for name in table.column_names])
+    pq.write_table(older.replace_schema_metadata(table.schema.metadata), path)
 
     def rename(table, header):
         names = [{"image": "key"}.get(name, name) for name in table.column_names]
@@ -381,7 +382,18 @@ def test_a_file_with_changed_bytes_is_an_error_or_readable(rich, path, seed):
         except HoitoolError as error:
             assert "data.parquet: " in str(error) or "labels-" in str(error)
             refused += 1
+        assert is_ours(path) in (True, False)
     assert refused > 0
+
+
+def test_a_column_name_that_is_no_text_is_told_without_an_exception(path):
+    write(three(), path)
+    whole = path.read_bytes()
+    for name in (b"key", b"boxes", b"pairs", b"subject"):
+        path.write_bytes(whole.replace(name, b"\xff" + name[1:]))
+        assert is_ours(path) in (True, False)
+        with pytest.raises(HoitoolError):
+            read(path)
 
 
 @pytest.mark.parametrize(
@@ -503,6 +515,28 @@ def test_shards_of_different_data_are_refused(path):
     write(three(), path, shards=2)
     write(truth_of([(0, A, B, 3)]), path / "00002.parquet")
     with pytest.raises(DataError, match="columns differ"):
+        read(path)
+
+
+@pytest.mark.parametrize("extras", [{"f": 3}, {"f": [1]}, {"f": None}], ids=str)
+def test_malformed_extras_of_shards_are_refused_or_kept(path, extras):
+    write(three(), path, shards=2)
+    for shard in shard_files(path):
+        with_header(shard, extras=extras)
+    try:
+        assert read(path).meta.extras == extras
+    except HoitoolError as error:
+        assert str(error).startswith(str(path))
+
+
+@pytest.mark.parametrize("name", ["scores", "image_scores"])
+def test_shards_of_another_number_of_scores_are_refused(path, name):
+    data = three().with_columns(label=None, score=None, scores=np.ones((2, 600)), image_scores=np.ones((3, 600)))
+    write(data, path, shards=2)
+    odd = select_images(data, np.array([2]))
+    odd = odd.with_columns(key=strings(["another"]), **{name: np.ones((1, 599))})
+    write(odd, path / "00002.parquet")
+    with pytest.raises(DataError, match=r"data\.parquet"):
         read(path)
 
 

@@ -24,7 +24,7 @@ from hoitool.data import (
     top_k,
     validate,
 )
-from hoitool.errors import DataError, UsageError
+from hoitool.errors import DataError, HoitoolError, UsageError
 
 A, B = (0.0, 0, 9, 9), (10.0, 10, 19, 29)
 
@@ -94,6 +94,12 @@ def test_pairs_of_some_classes():
     assert by_class(data, [3, 599]).pair_offsets.tolist() == [0, 1, 1, 3]
     assert by_class(data, np.array([7])).label.tolist() == []
     assert by_class(data, []).label.tolist() == []
+
+
+@pytest.mark.parametrize("label", [600, -1])
+def test_a_class_that_is_none_is_refused(label):
+    with pytest.raises(HoitoolError, match=str(label)):
+        by_class(truth_of([(0, A, B, 599)]), [3, label])
 
 
 def test_dense_data_have_no_classes_to_choose_by():
