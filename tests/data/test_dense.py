@@ -152,11 +152,12 @@ def test_an_unknown_object_cannot_be_expanded(label_kind, missing):
 
 
 @settings(deadline=None, max_examples=40)
-@given(predictions(dense=False, label_kind="verbs", score="final", **finite))
+@given(predictions(dense=False, label_kind="verbs", score="final", known_objects=True, labels=DEMO))
 def test_sparse_verbs_become_interactions_where_there_are_such(data):
     obj = data.categories[data.pair_boxes("object")] if len(data.boxes) else np.empty(0, int)
     if (DEMO.matrix[obj, data.label] >= 0).all():
         assert_is_literal(data)
+        validate(to_interactions(data))
     else:
         with pytest.raises(DataError, match=r"no interaction '\w+' with that object in 'demo'"):
             to_interactions(data)

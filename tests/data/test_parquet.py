@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from strategies import DEMO, HICO, assert_same, either, predictions
 
 from hoitool.data import is_ours, iter_shards, parquet, read, read_header, select_images, shard_files, strings, write
+from hoitool.data.arrow import from_arrow, from_lists, one_chunk
 from hoitool.errors import DataError, HoitoolError, MissingData
 from hoitool.labels import build
 
@@ -294,6 +295,26 @@ def test_an_older_version_is_migrated_step_by_step(path, monkeypatch):
     assert_same(data, three().with_columns(replace(three().meta, dataset="migrated")))
 
 
+def test_a_newer_version_may_say_other_things_and_is_still_told_as_newer(path):
+    write(three(), path)
+    with_header(path, version=99, labels="elsewhere", sources=None, extras=None)
+    with pytest.raises(DataError, match=r"data\.parquet: format version 99, newer than .*; upgrade hoitool"):
+        read(path)
+
+
+def test_an_older_version_may_lack_what_its_migration_adds(path, monkeypatch):
+    write(three(), path)
+    with_header(path, sources=None, extras=None)
+    version = parquet.VERSION
+
+    def add(table, header):
+        return table, header | {"version": version + 1, "sources": {}, "extras": {}}
+
+    monkeypatch.setattr(parquet, "VERSION", version + 1)
+    monkeypatch.setattr(parquet, "MIGRATIONS", {version: add})
+    assert_same(read(path), three())
+
+
 @pytest.mark.parametrize("version", [0, -1, "1", 1.0, [1], {}])
 def test_a_version_without_a_way_up_is_refused(path, version):
     write(three(), path)
@@ -494,6 +515,33 @@ def test_numbers_of_other_widths_are_taken_as_they_mean(path):
     assert (data.categories.dtype, data.categories.tolist()) == (np.int32, [0, 1, 2, 3])
     assert (data.boxes.dtype, data.boxes.tolist()) == (np.float32, [list(A), list(B)] * 2)
     assert data.key.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pa.array([True, False, True, True]), [False, True, True]),
+        (pa.array([1, 2, 3, 4], pa.int32()), [2, 3, 4]),
+        (pa.array([0.5, 1, 2, 3]), [1, 2, 3]),
+        (pa.array(["a", "b", "c", "d"]), ["b", "c", "d"]),
+    ],
+)
+def test_a_slice_of_an_arrow_array_is_that_slice(values, expected):
+    dtype = {"bool": "bool", "int32": "int32", "double": "float64", "string": "str"}[str(values.type)]
+    assert from_arrow(values.slice(1), "x", [dtype], None).tolist() == expected
+    assert from_arrow(values.slice(1, 2), "x", [dtype], None).tolist() == expected[:2]
+
+
+def test_a_slice_of_arrow_lists_starts_at_zero():
+    lists = pa.array([[[1.0, 2]], [[3.0, 4], [5, 6]], [], [[7, 8]]], pa.list_(pa.list_(pa.float64(), 2)))
+    values, offsets = from_lists(lists.slice(1), "x")
+    assert offsets.tolist() == [0, 2, 2, 3]
+    assert from_arrow(values, "x", ["float64"], 2).tolist() == [[3, 4], [5, 6], [7, 8]]
+
+
+def test_chunks_become_one_array():
+    assert one_chunk(pa.chunked_array([[1, 2], [], [3]])).tolist() == [1, 2, 3]
+    assert one_chunk(pa.chunked_array([], pa.int32())).tolist() == []
 
 
 def test_dense_scores_must_be_as_many_for_every_pair(path):
