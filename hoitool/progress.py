@@ -20,9 +20,13 @@ _display: ContextVar[Any] = ContextVar("display", default=None)
 def working(what: str) -> Iterator[None]:
     """Say what is being done, with a running clock, until the block ends."""
     with _shown() as display:
-        task = None if display is None else display.add_task(what, total=None)
-        yield
-        if display is not None:
+        if display is None:
+            yield
+            return
+        task = display.add_task(what, total=None)
+        try:
+            yield
+        finally:
             display.remove_task(task)
 
 

@@ -36,6 +36,8 @@ def to_arrow(values: Array) -> Any:
     if values.dtype.kind == "b":
         bits = np.packbits(values, bitorder="little")
         return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+    if values.dtype.name not in ARROW:
+        raise DataError(f"a column of {values.dtype}, expected one of {', '.join(ARROW)}")
     return pa.Array.from_buffers(
         ARROW[values.dtype.name], len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
     )

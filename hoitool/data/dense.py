@@ -24,7 +24,7 @@ def to_interactions(data: Predictions) -> Predictions:
     if data.meta.score == "final":
         return data
     meta = replace(data.meta, score="final")
-    return data.with_columns(meta, score=data.need("score") * _pair_factor(data))
+    return data.with_columns(meta, score=_product(data.need("score"), _pair_factor(data)))
 
 
 def _expanded(data: Predictions) -> Predictions:
@@ -39,7 +39,7 @@ def _expanded(data: Predictions) -> Predictions:
     predicted = ~np.isnan(score)
     pair, label, score = pair[predicted], label[predicted], score[predicted]
     if data.meta.score == "times-box-scores":
-        score = score * _pair_factor(data)[pair]
+        score = _product(score, _pair_factor(data)[pair])
     kept = offsets_of(np.bincount(pair, minlength=len(data.subject)))
     return data.with_columns(
         replace(data.meta, label_kind="interactions", score="final"),
@@ -81,6 +81,16 @@ def _object_classes(data: Predictions) -> Array:
             "which decides the interactions that its verb scores stand for"
         )
     return category
+
+
+def _product(score: Array, factor: Array) -> Array:
+    """Final scores. Raises DataError where an infinite score meets a box score of zero."""
+    with np.errstate(invalid="ignore"):
+        made: Array = score * factor
+    if np.isnan(made).any():
+        row = int(np.isnan(made).argmax())
+        raise DataError(f"score {score[row]} times box scores {factor[row]} is not a number")
+    return made
 
 
 def _pair_factor(data: Predictions) -> Array:

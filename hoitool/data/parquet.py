@@ -20,7 +20,7 @@ from hoitool.data.arrow import from_arrow, from_lists, one_chunk, to_arrow, to_l
 from hoitool.data.check import validate
 from hoitool.data.dataset import COLUMNS, Dataset, Predictions
 from hoitool.data.meta import FRAMES, KINDS, LABEL_KINDS, SCORE_KINDS, Meta
-from hoitool.errors import DataError, MissingData
+from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, atomic_folder, reading, require, starts_with
 from hoitool.labels import LABEL_SPACES, LabelSpace, difference, load_labels, parse
 
@@ -41,6 +41,8 @@ LISTS = ("boxes", "categories", "box_scores", "annotated", "crowd", "box_ids")
 
 def write(data: Dataset, path: Path, shards: int = 1) -> None:
     """Write a dataset or predictions to `path`: one file, or a folder of `shards` files; complete or absent."""
+    if shards < 1:
+        raise UsageError(f"{path}: {shards} shards, expected at least one")
     if shards == 1:
         _write_labels(data.meta.labels, path.parent)
         with atomic(path) as temporary:
@@ -54,15 +56,14 @@ def write(data: Dataset, path: Path, shards: int = 1) -> None:
         _write_labels(data.meta.labels, folder)
 
 
-def read(path: Path, columns: list[str] | None = None) -> Dataset:
+def read(path: Path) -> Dataset:
     """Read a dataset or predictions from a file or a folder of shards, and check it.
 
-    columns  Parquet columns to read beside `key`, default all.
     Raises MissingData when the path is not there, DataError for anything that is not a valid hoitool file.
     """
     from hoitool.data.select import concat
 
-    parts = list(iter_shards(path, columns))
+    parts = list(iter_shards(path))
     try:
         data = concat(parts)
         validate(data)
@@ -71,10 +72,10 @@ def read(path: Path, columns: list[str] | None = None) -> Dataset:
     return data
 
 
-def iter_shards(path: Path, columns: list[str] | None = None) -> Iterator[Dataset]:
+def iter_shards(path: Path) -> Iterator[Dataset]:
     """The shards of a folder one after the other, unchecked; a single file is one shard."""
     for file in shard_files(path):
-        table, header = _open(file, columns)
+        table, header = _open(file)
         with reading(file, "hoitool's Parquet"):
             try:
                 yield _from_table(table, header, file)
@@ -170,18 +171,21 @@ def _to_header(data: Dataset) -> dict[str, Any]:
 
 
 def _write_labels(space: LabelSpace, folder: Path) -> None:
-    if space.name not in LABEL_SPACES:
+    if space.name in LABEL_SPACES:
+        differs = difference(load_labels(space.name), space.summary())
+        if differs:
+            raise DataError(f"{differs}; give your own label space another name")
+    else:
         space.save(folder / f"labels-{space.hash[:12]}.json")
 
 
-def _open(path: Path, columns: list[str] | None) -> tuple[Any, dict[str, Any]]:
+def _open(path: Path) -> tuple[Any, dict[str, Any]]:
     with reading(path, "Parquet"):
         if not starts_with(path, b"PAR1"):
             raise DataError(f"{path}: not a Parquet file")
         file = pq.ParquetFile(path, memory_map=True)
         header = _header(file.schema_arrow, path)
-        wanted = None if columns is None else ["key", *(c for c in columns if c in file.schema_arrow.names)]
-        table = file.read(wanted)
+        table = file.read()
     while header["version"] < VERSION:
         table, header = MIGRATIONS[header["version"]](table, header)
     return table, header
@@ -196,9 +200,6 @@ def _header(schema: Any, path: Path) -> dict[str, Any]:
             "a flat table of pairs is read with --from pairs"
         )
     header: dict[str, Any] = json.loads(text)
-    tables = (header, header["labels"], header["labels"]["parts"], header["sources"], header["extras"])
-    if not all(isinstance(table, dict) for table in tables):
-        raise DataError(f"{path}: its {KEY.decode()!r} metadata is malformed")
     version = header.get("version")
     if not isinstance(version, int) or (version < VERSION and version not in MIGRATIONS):
         raise DataError(f"{path}: format version {version!r} is not known (this hoitool reads up to {VERSION})")
@@ -208,19 +209,22 @@ def _header(schema: Any, path: Path) -> dict[str, Any]:
 
 
 def _from_header(header: dict[str, Any], path: Path) -> Meta:
+    tables = (header["labels"], header["labels"]["parts"], header["sources"], header["extras"])
+    if not all(isinstance(table, dict) for table in tables):
+        raise DataError(f"its {KEY.decode()!r} metadata is malformed")
     choices = {"kind": KINDS, "label_kind": LABEL_KINDS, "score": SCORE_KINDS, "box_frame": FRAMES}
     for name, allowed in choices.items():
         if header.get(name) not in allowed:
             raise DataError(f"metadata {name!r} is {header.get(name)!r}, expected one of {', '.join(allowed)}")
     return Meta(
-        labels=_labels(header.get("labels", {}), path),
+        labels=_labels(header["labels"], path),
         dataset=str(header.get("dataset", "")),
         subset=str(header.get("subset", "")),
         label_kind=header["label_kind"],
         score=header["score"],
         box_frame=header["box_frame"],
-        sources=dict(header.get("sources", {})),
-        extras=dict(header.get("extras", {})),
+        sources=header["sources"],
+        extras=header["extras"],
     )
 
 
@@ -232,7 +236,7 @@ def _labels(named: dict[str, Any], path: Path) -> LabelSpace:
     else:
         beside = path.parent / f"labels-{digest[:12]}.json"
         if not beside.is_file():
-            raise MissingData(f"label space {name!r} is neither packaged nor beside the file ({beside.name})")
+            raise MissingData(f"{path}: its label space {name!r} is neither packaged nor beside it ({beside.name})")
         with reading(beside, "a label space"):
             text = beside.read_text(encoding="utf-8")
         space = parse(text, str(beside))

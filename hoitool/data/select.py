@@ -108,8 +108,12 @@ def concat(parts: Sequence[Data]) -> Data:
 def _image_rows(data: Dataset, images: Array | Sequence[str]) -> Array:
     wanted = np.asarray(images)
     if wanted.dtype.kind == "b":
+        if wanted.shape != (len(data),):
+            raise UsageError(f"a mask of {len(wanted)} for {len(data)} images")
         return np.flatnonzero(wanted)
     if wanted.dtype.kind in "iu":
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(data)):
+            raise UsageError(f"image rows {wanted.min()}..{wanted.max()}, there are 0..{len(data) - 1}")
         return wanted
     row = {key: i for i, key in enumerate(data.key.tolist())}
     unknown = [key for key in wanted.tolist() if key not in row]

@@ -39,6 +39,9 @@ class LabelSpace:
     coco_ids: NDArray[np.int32]  # (O,) COCO category id of each object
     train_instances: NDArray[np.int64]  # (K,) pairs in the training set
 
+    def __repr__(self) -> str:
+        return f"<LabelSpace {self.name}: {len(self)} interactions, {self.hash[:12]}>"
+
     def __len__(self) -> int:
         """The number of interactions."""
         return len(self.interaction_verbs)

@@ -169,6 +169,7 @@ def test_a_sparse_verb_of_an_interaction_is_found():
         replace(made.meta, label_kind="verbs"), label=np.array([DEMO.verb_index("ride")], np.int32)
     )
     assert to_interactions(verbs).label.tolist() == made.label.tolist()
+    validate(to_interactions(verbs.with_columns(image_scores=np.zeros((3, len(DEMO.verbs))))))
 
 
 @pytest.mark.parametrize("label_kind", ["verbs", "interactions"])
