@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import signal
 import sys
 from typing import Annotated
 
@@ -41,15 +42,14 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
 ) -> None:
     """Options of every command; --debug may stand anywhere."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     given = sys.argv[1:] if arguments is None else arguments
+    _prepare()
     debug = "--debug" in given
     try:
         app([argument for argument in given if argument != "--debug"])
@@ -61,6 +61,17 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(code)
 
 
+def _prepare() -> None:
+    """Streams that take any name, and an orderly end on SIGTERM, so that nothing half-written stays."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 it stays open until the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def _explained(error: Exception) -> tuple[str, int]:
     """One line and the exit code for an error."""
     if isinstance(error, HoitoolError):
@@ -68,7 +79,7 @@ def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, ModuleNotFoundError) and (extra := missing_extra(error.name or "")):
         return str(extra), extra.exit_code
     if isinstance(error, MemoryError):
-        return "not enough memory for this; see docs/ for what each step needs", 1
+        return "not enough memory for this", 1
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}", 1
     return f"internal error: {type(error).__name__}: {error} (--debug shows where; please report it)", 1

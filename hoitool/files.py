@@ -140,8 +140,11 @@ def reading(path: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def load_npz(path: Path, what: str) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of an .npz file, without pickle. Raises DataError, naming the array, for Python objects."""
+def load_npz(path: Path, what: str, names: set[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of an .npz file (those of `names`, default all), without pickle.
+
+    Raises DataError, naming the array, for Python objects and for an array that says it is larger than its file.
+    """
     require(path, what)
     with reading(path, what):
         with zipfile.ZipFile(path) as archive:
@@ -151,7 +154,7 @@ def load_npz(path: Path, what: str) -> dict[str, np.ndarray[Any, Any]]:
             for member in archive.infolist():
                 _check_size(path, archive, member)
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: _plain(path, arrays, name) for name in arrays.files}
+            return {name: _plain(path, arrays, name) for name in arrays.files if names is None or name in names}
 
 
 def _check_size(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

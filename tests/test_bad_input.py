@@ -203,7 +203,7 @@ main(sys.argv[1:])
         ["convert", "good.npz", "--truth", "truth.parquet", "-o", "out/x.parquet"],
         ["convert", "good.parquet", "--to", "pairs", "-o", "out/x.npz"],
         ["convert", "good.parquet", "--to", "pairs", "-o", "out/x.csv"],
-        ["convert", "good.parquet", "--to", "hico-matlab-all", "-o", "out/x.mat"],
+        ["convert", "good.parquet", "--truth", "truth.parquet", "--to", "hico-matlab-all", "-o", "out/x.mat"],
         ["convert", "truth.parquet", "--to", "hico-det", "-o", "out"],
         ["eval", "good.parquet", "--truth", "truth.parquet", "--per-class", "out/classes.csv"],
     ],

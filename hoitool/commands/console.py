@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Annotated, Any
 
@@ -16,14 +17,24 @@ def show(renderable: Any) -> None:
     """Print a report on stdout."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-    console.print(renderable)
+    width = None if sys.stdout.isatty() else WIDE
+    console = Console(width=width, highlight=False, markup=False, emoji=False)  # names of files are no markup
+    console.print(renderable, soft_wrap=isinstance(renderable, str))
 
 
 def show_json(value: Any) -> None:
     """Print JSON on stdout: a value, or text that is JSON already."""
-    text = value if isinstance(value, str) else json.dumps(value, indent=2)
+    text = value if isinstance(value, str) else json.dumps(_finite(value), indent=2, allow_nan=False)
     sys.stdout.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def say(text: str) -> None:

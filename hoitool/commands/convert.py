@@ -40,14 +40,18 @@ def convert(
 
     options = Options(source_format, target_format, out, truth, subset, overwrite)
     with working(f"converting {source or 'raw/'}"):
-        done, unknown = ([run(source, options)], []) if source else convert_workspace(options)
-    if as_json:
-        show_json([made.summary() for made in done])
-        return
+        done, unknown, failed = ([run(source, options)], [], []) if source else convert_workspace(options)
     for path in unknown:
         say(f"skipped {path}: no known format")
-    for made in done:
-        _show(made)
+    if as_json:
+        show_json([made.summary() for made in done])
+    else:
+        for made in done:
+            _show(made)
+    for path, error in failed[1:]:
+        say(f"failed {path}: {error}")
+    if failed:
+        raise failed[0][1]
 
 
 def _show(made: Conversion) -> None:
@@ -63,7 +67,8 @@ def _show(made: Conversion) -> None:
         say("dropped nothing")
     for note in made.notes:
         say(f"note: {note}")
-    show("\n".join(f"wrote {path}" for path in made.written))
+    for path in made.written:
+        show(f"wrote {path}")
 
 
 def _cell(value: object) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+
+if TYPE_CHECKING:
+    from hoitool.eval import Result
 
 
 def evaluate(
@@ -36,7 +39,6 @@ def evaluate(
     from hoitool import workspace
     from hoitool.convert.inputs import gather
     from hoitool.eval import choose_variant, score
-    from hoitool.files import write_text
     from hoitool.progress import working
 
     variant = choose_variant(protocol, variant)
@@ -48,7 +50,7 @@ def evaluate(
         inputs = gather(predictions, truth, subset, source_format)
         result = score(inputs.truth, inputs.predictions, protocol, variant)
         result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
-    for line in inputs.chosen:
+    for line in inputs.notes:
         say(line)
     shown = result.select(setting, split)
     if per_class is not None:
@@ -58,13 +60,24 @@ def evaluate(
         from hoitool.report.save import save
 
         save(result, out, run.name if run else inputs.predictions_path.stem)
-    elif run is not None:
-        write_text(run / "result.json", result.to_json() + "\n")
     if as_json:
         show_json(shown.to_json())
         for note in result.notes:
             say(f"note: {note}")
-        return
-    from hoitool.report.terminal import result_report
+    else:
+        from hoitool.report.terminal import result_report
 
-    show(result_report(shown))
+        show(result_report(shown))
+    if out is None and run is not None:
+        _keep(result, run, variant == choose_variant(protocol))
+
+
+def _keep(result: Result, run: Path, official: bool) -> None:
+    """Leave the result in the run's folder, a variant's under its own name; where that cannot be, only say so."""
+    from hoitool.errors import HoitoolError
+    from hoitool.files import write_text
+
+    try:
+        write_text(run / ("result.json" if official else f"result-{result.variant}.json"), result.to_json() + "\n")
+    except HoitoolError as error:
+        say(f"note: {error}")

@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, by_subset, concat
+from hoitool.data import Dataset, by_subset, concat, validate
 from hoitool.errors import DataError, UsageError
 from hoitool.files import require
 from hoitool.lookup import Lookup, unknown_name
 
-__all__ = ["FORMATS", "PREDICTION_FORMATS", "Reading", "load", "read", "sniff"]
+__all__ = ["FORMATS", "PREDICTION_FORMATS", "Reading", "load", "one_part", "read", "sniff"]
 
 # A format is a module or value with SUMMARY, sniff(path), read(path, truth) and write(parts or predictions, path).
 FORMATS = Lookup(
@@ -45,17 +46,33 @@ def sniff(path: Path) -> str | None:
 
 
 def read(path: Path, format: str | None = None, truth: Dataset | None = None) -> Reading:
-    """Everything a path holds, in a named format or the one it is recognised as.
+    """Everything a path holds, one checked part per subset, in a named format or the one it is recognised as.
 
     truth  the annotations that predictions belong to: their image order and label space.
-    Raises UsageError for an unknown format, DataError for a file that none recognises, and what the readers raise.
+    Raises UsageError for an unknown format, DataError for a file that none recognises or whose content is not
+    consistent, and what the readers raise.
     """
     require(path, "data")
     name = format or sniff(path)
     if name is None:
-        raise DataError(f"{path}: no known format ({', '.join([*FORMATS, *PREDICTION_FORMATS])}); it may be damaged")
-    found: Reading = format_named(name).read(path, truth)
-    return found
+        known = ", ".join([*FORMATS, *PREDICTION_FORMATS])
+        raise DataError(f"{path}: no format recognises it ({known}); if it is one of them, say which with --from")
+    held: Reading = format_named(name).read(path, truth)
+    try:
+        parts = _one_per_subset(held.parts)
+        for part in parts if name != "hoitool" or len(parts) < len(held.parts) else []:  # its reader has checked them
+            validate(part)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return replace(held, parts=parts)
+
+
+def _one_per_subset(parts: list[Dataset]) -> list[Dataset]:
+    """Parts of the same kind and subset as one."""
+    groups: dict[tuple[str, str], list[Dataset]] = {}
+    for part in parts:
+        groups.setdefault((part.kind, part.meta.subset), []).append(part)
+    return [concat(group) for group in groups.values()]
 
 
 def format_named(name: str) -> Any:
@@ -70,13 +87,17 @@ def load(
     path: Path | str, format: str | None = None, truth: Dataset | None = None, subset: str | None = None
 ) -> Dataset:
     """One dataset, or predictions, from any registered format. Raises UsageError when a subset must be named."""
-    parts = read(Path(path), format, truth).parts
-    held = [part.meta.subset for part in parts]
+    return one_part(read(Path(path), format, truth), Path(path), subset)
+
+
+def one_part(held: Reading, path: Path, subset: str | None = None) -> Dataset:
+    """The only part of a reading, or its part of a subset. Raises UsageError where that does not decide."""
+    names = [part.meta.subset for part in held.parts]
     if subset is not None:
-        whole = [part for part in parts if part.meta.subset == subset or part.subset is not None]
-        if not whole:
-            raise unknown_name("subset", subset, held)
-        return by_subset(whole[0], subset)
-    if len(set(held)) > 1:
-        raise UsageError(f"{path}: holds {len(parts)} subsets, name one of {', '.join(held)}")
-    return concat(parts)
+        for part in held.parts:
+            if part.meta.subset == subset or (part.subset is not None and subset in part.subset):
+                return by_subset(part, subset)
+        raise unknown_name(f"subset in {path}", subset, names)
+    if len(held.parts) != 1:
+        raise UsageError(f"{path}: holds {len(names)} subsets, name one of {', '.join(names)}")
+    return held.parts[0]

@@ -66,6 +66,9 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     if not flat:
         raise DataError(f"{boxes_file}: neither bbox_train nor bbox_test, expected at least one of them")
     for subset, entries in flat.items():
+        if not np.isfinite(entries.size).all():
+            row = int((~np.isfinite(entries.size)).any(axis=1).argmax())
+            raise DataError(f"{boxes_file}: bbox_{subset}({row + 1}).size is not finite (unknown is 0)")
         _check_ids(entries, len(actions), f"{boxes_file}: bbox_{subset}")
     del content
     space = _label_space(actions, flat.get("train"), boxes_file)

@@ -127,7 +127,7 @@ def _check_links(entries: Entries, place: Any) -> None:
     owner = np.repeat(np.arange(len(entries.id)), entries.links)
     for side, counts in ((0, entries.humans), (1, entries.objects)):
         number = entries.connections[:, side]
-        wrong = (number < 1) | (number > counts[owner])
+        wrong = ~((number >= 1) & (number <= counts[owner]) & (number == np.floor(number)))
         if wrong.any():
             row = int(wrong.argmax())
             what = ("human", "object")[side]
@@ -186,10 +186,13 @@ def _numbered(index: Array) -> tuple[list[int], Array]:
 
 
 def _structured(data: Dataset, image: int, structure: list[list[int]]) -> list[tuple[Any, ...]] | None:
-    """Entries of an image in the recorded shape, None when boxes or pairs have changed since."""
+    """Entries of an image in the recorded shape, None when boxes, pairs or labels have changed since."""
     box, pair = int(data.box_offsets[image]), int(data.pair_offsets[image])
     totals = np.array(structure, np.int64).reshape(-1, 5).sum(axis=0)
     if totals[1] + totals[2] != data.box_offsets[image + 1] - box or totals[3] != data.pair_offsets[image + 1] - pair:
+        return None
+    recorded = np.repeat([row[0] - 1 for row in structure], [row[3] for row in structure])
+    if not np.array_equal(recorded, data.need("label")[pair : data.pair_offsets[image + 1]]):
         return None
     made, inside = [], 0
     for number, humans, objects, links, invisible in structure:

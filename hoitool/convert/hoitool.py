@@ -15,6 +15,7 @@ from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite, require
 
 SUMMARY = "hoitool's columnar Parquet, one row per image"
+FOREIGN = {".csv", ".npz", ".mat", ".json", ".txt"}  # suffixes that ask for another format
 
 
 def sniff(path: Path) -> bool:
@@ -32,15 +33,21 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
 
 def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False, shards: int = 1) -> list[Path]:
     """Write each part: to `path` itself when it ends in .parquet, else to <path>/<subset>.parquet."""
-    if path.suffix == ".parquet":
-        if len(parts) > 1:
-            names = ", ".join(part.meta.subset for part in parts)
-            raise UsageError(f"{path}: the source holds {len(parts)} subsets ({names}); name a folder for them")
-        targets = [path]
-    else:
-        targets = [path / f"{part.meta.subset or 'all'}.parquet" for part in parts]
-    for target in targets:
-        refuse_overwrite(target, overwrite)
-    for part, target in zip(parts, targets, strict=True):
-        data.write(part, target, shards)
-    return targets
+    files = targets(parts, path)
+    for file in files:
+        refuse_overwrite(file, overwrite)
+    for part, file in zip(parts, files, strict=True):
+        data.write(part, file, shards)
+    return files
+
+
+def targets(parts: Sequence[Dataset], path: Path) -> list[Path]:
+    """Where `write` puts each part. Raises UsageError for a path that is no Parquet file and no folder."""
+    if path.suffix in FOREIGN:
+        raise UsageError(f"{path}: hoitool's files end in .parquet; --to names another format")
+    if path.suffix != ".parquet":
+        return [path / f"{part.meta.subset or 'all'}.parquet" for part in parts]
+    if len(parts) > 1:
+        names = ", ".join(part.meta.subset for part in parts)
+        raise UsageError(f"{path}: the source holds {len(parts)} subsets ({names}); name a folder for them")
+    return [path]

@@ -6,27 +6,27 @@ several truths could be meant, the one that fits is taken; where several fit, on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hoitool import workspace
-from hoitool.convert import load, read, sniff
-from hoitool.data import Dataset, Predictions
+from hoitool.convert import FORMATS, Reading, one_part, read, sniff
+from hoitool.data import Dataset, Predictions, read_header
 from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.files import require
 
 DEFAULT_SUBSET = "test"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is to be scored, where it came from, and which of it was chosen rather than named."""
+    """What is to be scored and where it came from; `notes` say what was chosen and what the readers remarked."""
 
     truth: Dataset
     truth_path: Path
     predictions: Predictions
     predictions_path: Path
-    format: str
-    chosen: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def gather(
@@ -37,55 +37,60 @@ def gather(
     Raises MissingData when there is nothing to take, UsageError when several truths fit or the kinds are swapped,
     and what the readers raise.
     """
-    chosen = []
+    notes = []
     if predictions is None:
         predictions = _newest_predictions()
-        chosen.append(f"took the predictions {predictions} (name others as the first argument)")
-    name = format or sniff(predictions)
-    if name != "hoitool":
-        return _foreign(predictions, name, truth, subset, chosen)
-    held = load(predictions, "hoitool")
-    if not isinstance(held, Predictions):
-        raise UsageError(f"{predictions} holds annotations, expected predictions")
+        notes.append(f"took the predictions {predictions} (name others as the first argument)")
+    name = format or sniff(require(predictions, "predictions"))
+    if name in FORMATS and name != "hoitool":
+        raise UsageError(f"{predictions} holds annotations ({name}), expected predictions")
+    if name == "hoitool":
+        candidates = [truth] if truth is not None else _candidates_of(predictions, subset)
+    else:
+        candidates = [truth] if truth is not None else _candidates("", subset or "")
+    if not candidates:
+        where = workspace.DATA / "*" / f"{subset or DEFAULT_SUBSET}.parquet"
+        raise MissingData(f"{predictions}: which annotations are its truth? Give them with --truth (no {where} here)")
+    found = _fitting(predictions, name, candidates, subset)
     if truth is None:
-        candidates = _candidates(held.meta.dataset, subset or held.meta.subset)
-        truth = _only(candidates, predictions)
-        chosen.append(f"took the truth {truth} (name another with --truth)")
-    return Inputs(load_truth(truth, subset or _subset_in(truth, held)), truth, held, predictions, name, tuple(chosen))
+        notes.append(f"took the truth {found.truth_path} (name another with --truth)")
+    return replace(found, notes=(*notes, *found.notes))
 
 
-def load_truth(path: Path, subset: str | None = None) -> Dataset:
-    """The annotations of one subset, from any dataset format. Raises UsageError when they are predictions."""
-    found = load(path, subset=subset)
+def load_truth(path: Path, subset: str | None = None) -> tuple[Dataset, list[str]]:
+    """The annotations of one subset from any dataset format, with the reader's notes. UsageError for predictions."""
+    held = read(path)
+    several = len(held.parts) > 1
+    found = one_part(held, path, subset or (DEFAULT_SUBSET if several else None))
     if found.kind != "dataset":
         raise UsageError(f"{path} holds predictions, expected annotations as the truth")
-    return found
+    return found, held.notes
 
 
-def _foreign(path: Path, name: str | None, truth: Path | None, subset: str | None, chosen: list[str]) -> Inputs:
-    """Predictions in a format that does not say what it belongs to: every candidate truth is tried."""
-    candidates = [truth] if truth is not None else _candidates("", subset or "")
-    if not candidates:
-        raise MissingData(f"{path}: which annotations are its truth? Give them with --truth (there are none in data/)")
+def _fitting(path: Path, name: str | None, candidates: list[Path], subset: str | None) -> Inputs:
+    """The predictions with the one candidate truth that they can be read against."""
     fitting, failed = [], []
     for candidate in candidates:
-        annotations = load_truth(candidate, subset or _default_subset(candidate))
+        truth, notes = load_truth(candidate, subset)
         try:
-            parts = read(path, name, annotations).parts
+            held = read(path, name, truth)
         except DataError as error:
             failed.append(error)
             continue
-        fitting.append((annotations, candidate, parts[0]))
+        fitting.append(Inputs(truth, candidate, _predictions(held, path), path, (*notes, *held.notes)))
     if not fitting:
         raise failed[0]
     if len(fitting) > 1:
-        raise UsageError(f"{path}: fits {' and '.join(str(c) for _, c, _ in fitting)}; say which with --truth")
-    annotations, candidate, predictions = fitting[0]
-    if not isinstance(predictions, Predictions):
+        names = " and ".join(str(inputs.truth_path) for inputs in fitting)
+        raise UsageError(f"{path}: its truth could be {names}; say which with --truth")
+    return fitting[0]
+
+
+def _predictions(held: Reading, path: Path) -> Predictions:
+    made = one_part(held, path)
+    if not isinstance(made, Predictions):
         raise UsageError(f"{path} holds annotations, expected predictions")
-    if truth is None:
-        chosen.append(f"took the truth {candidate} (name another with --truth)")
-    return Inputs(annotations, candidate, predictions, path, name or "", tuple(chosen))
+    return made
 
 
 def _newest_predictions() -> Path:
@@ -97,29 +102,16 @@ def _newest_predictions() -> Path:
     return found[0]
 
 
+def _candidates_of(predictions: Path, subset: str | None) -> list[Path]:
+    """The truths that a hoitool file can mean, by what its metadata says."""
+    header = read_header(predictions)
+    if header.get("kind") != "predictions":
+        raise UsageError(f"{predictions} holds annotations, expected predictions")
+    return _candidates(str(header.get("dataset", "")), subset or str(header.get("subset", "")))
+
+
 def _candidates(dataset: str, subset: str) -> list[Path]:
     exact = workspace.dataset_folder(dataset) / f"{subset}.parquet"
     if dataset and subset and exact.exists():
         return [exact]
     return workspace.datasets(subset or DEFAULT_SUBSET)
-
-
-def _only(candidates: list[Path], predictions: Path) -> Path:
-    if not candidates:
-        raise MissingData(f"{predictions}: no truth for it in {workspace.DATA}/; give one with --truth")
-    if len(candidates) > 1:
-        raise UsageError(
-            f"{predictions}: its truth could be {' or '.join(map(str, candidates))}; say which with --truth"
-        )
-    return candidates[0]
-
-
-def _subset_in(truth: Path, predictions: Dataset) -> str | None:
-    """The subset to take from a truth that may hold several: the predictions' own, else test."""
-    if truth.is_file() or truth.suffix == ".parquet":
-        return None
-    return predictions.meta.subset or DEFAULT_SUBSET
-
-
-def _default_subset(truth: Path) -> str | None:
-    return None if truth.suffix == ".parquet" else DEFAULT_SUBSET

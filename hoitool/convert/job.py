@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hoitool import workspace
-from hoitool.convert import FORMATS, PREDICTION_FORMATS, Reading, format_named, read, sniff
+from hoitool.convert import FORMATS, PREDICTION_FORMATS, Reading, format_named, one_part, read, sniff
 from hoitool.convert.inputs import DEFAULT_SUBSET, gather
-from hoitool.data import Dataset, statistics
-from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.data import Dataset, align, read_header, select_pairs, statistics
+from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import refuse_overwrite, require, sha256
 
-log = logging.getLogger(__name__)
+NEED_TRUTH = {"hico-matlab", "hico-matlab-alphabetical", "hico-matlab-all"}  # their files do not name images
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Options:
-    """How to convert, apart from the source."""
+    """How to convert, apart from the source. `keep`: leave targets that were made of the same files as they are."""
 
     source_format: str | None = None
     target_format: str = "hoitool"
@@ -52,6 +51,7 @@ class Options:
     truth: Path | None = None
     subset: str | None = None
     overwrite: bool = False
+    keep: bool = False
 
 
 def convert(source: Path, options: Options) -> Conversion:
@@ -60,33 +60,40 @@ def convert(source: Path, options: Options) -> Conversion:
     if options.out is not None and options.out.is_file():
         refuse_overwrite(options.out, options.overwrite)
     name = options.source_format or sniff(require(source, "data"))
-    held = _read(source, name, options)
-    first = held.parts[0]
+    held = _with_sources(_read(source, name, options), source)
     if options.target_format != "hoitool":
-        _check_kinds(first, options.target_format)
-    out = options.out or _default_out(source, first, options.target_format)
-    if first.kind == "predictions" and options.target_format in PREDICTION_FORMATS:
-        written = target.write(first, out, options.overwrite)
+        held = _fitted(held, options.target_format)
+    out = options.out or _default_out(source, held.parts[0], options.target_format)
+    parts, notes = _to_write(held, out, options) if options.keep else (held.parts, [])
+    if options.target_format in PREDICTION_FORMATS:
+        written = target.write(held.parts[0], out, options.overwrite)
     else:
-        written = target.write(held.parts, out, options.overwrite)
-    parts = [{"kind": p.kind, "dataset": p.meta.dataset, "subset": p.meta.subset} | statistics(p) for p in held.parts]
-    return Conversion(source, name or "", options.target_format, written, parts, held.dropped, held.notes)
+        written = target.write(parts, out, options.overwrite) if parts else []
+    told = [{"kind": p.kind, "dataset": p.meta.dataset, "subset": p.meta.subset} | statistics(p) for p in held.parts]
+    return Conversion(source, name or "", options.target_format, written, told, held.dropped, [*held.notes, *notes])
 
 
-def convert_workspace(options: Options) -> tuple[list[Conversion], list[Path]]:
-    """Convert all of raw/ that is recognised, annotations before predictions; and what was not recognised.
+def convert_workspace(options: Options) -> tuple[list[Conversion], list[Path], list[tuple[Path, HoitoolError]]]:
+    """Convert all of raw/ that is recognised, annotations before predictions.
 
-    Raises MissingData when raw/ holds nothing that is.
+    Returns what was converted, what was not recognised, and what failed and why: one bad source does not stop the
+    others, and what is up to date stays. Raises MissingData when raw/ holds nothing that is recognised, UsageError
+    when one output is named for several sources.
     """
     known, unknown = _recognised()
     if not known:
         where = f"nothing in {workspace.RAW}/ is in a known format" if unknown else f"no folder {workspace.RAW}/ here"
         raise MissingData(f"{where}; name a source, or see `hoitool convert --list`")
-    done = []
+    if options.out is not None and len(known) > 1:
+        names = ", ".join(str(path) for path, _ in known)
+        raise UsageError(f"{options.out}: one output for {len(known)} sources ({names}); name the source to convert")
+    done, failed = [], []
     for path, name in sorted(known, key=lambda entry: entry[1] in PREDICTION_FORMATS):
-        log.info("converting %s (%s)", path, name)
-        done.append(convert(path, replace(options, source_format=name)))
-    return done, unknown
+        try:
+            done.append(convert(path, replace(options, source_format=name, keep=not options.overwrite)))
+        except HoitoolError as error:
+            failed.append((path, error))
+    return done, unknown, failed
 
 
 def _recognised() -> tuple[list[tuple[Path, str]], list[Path]]:
@@ -102,39 +109,63 @@ def _recognised() -> tuple[list[tuple[Path, str]], list[Path]]:
 
 
 def _read(source: Path, name: str | None, options: Options) -> Reading:
-    """The parts of a source with the hashes of the files they came from."""
+    """The parts of a source; predictions in the order and label space of their truth, where there is one."""
     if name in PREDICTION_FORMATS:
-        held = _read_predictions(source, name, options)
-    else:
-        held = read(source, name)
+        names_images = name == "pairs" and options.target_format not in NEED_TRUTH
+        if names_images and options.truth is None and not workspace.datasets(options.subset or DEFAULT_SUBSET):
+            return read(source, name)
+        return _with_truth(source, name, options)
+    held = read(source, name)
+    if held.parts and held.parts[0].kind == "predictions" and (options.truth or options.target_format in NEED_TRUTH):
+        return _with_truth(source, name, options)
     if options.subset is not None:
-        kept = [part for part in held.parts if part.meta.subset == options.subset]
-        if not kept:
-            raise UsageError(f"{source}: no subset {options.subset!r}, it holds {_subsets(held)}")
-        held = replace(held, parts=kept)
+        held = replace(held, parts=[one_part(held, source, options.subset)])
     if not held.parts:
         raise DataError(f"{source}: holds nothing")
+    return held
+
+
+def _with_truth(source: Path, name: str | None, options: Options) -> Reading:
+    inputs = gather(source, options.truth, options.subset, name)
+    return Reading([align(inputs.predictions, inputs.truth)], notes=list(inputs.notes))
+
+
+def _with_sources(held: Reading, source: Path) -> Reading:
+    """The parts with the hashes of the files that they came from."""
     origin = {} if all(part.meta.sources for part in held.parts) else {source.name: sha256(source)}
     parts = [p if p.meta.sources else p.with_columns(replace(p.meta, sources=origin)) for p in held.parts]
     return replace(held, parts=parts)
 
 
-def _read_predictions(source: Path, name: str | None, options: Options) -> Reading:
-    """Predictions with the truth that is named or fits; a table that names its images can do without one."""
-    if options.truth is None and name == "pairs" and not workspace.datasets(options.subset or DEFAULT_SUBSET):
-        return read(source, name)
-    inputs = gather(source, options.truth, options.subset, name)
-    return Reading([inputs.predictions], notes=list(inputs.chosen))
-
-
-def _subsets(held: Reading) -> str:
-    return ", ".join(repr(part.meta.subset) for part in held.parts)
-
-
-def _check_kinds(data: Dataset, target: str) -> None:
-    table, kind = (PREDICTION_FORMATS, "predictions") if data.kind == "predictions" else (FORMATS, "annotations")
+def _fitted(held: Reading, target: str) -> Reading:
+    """The parts that a format other than hoitool's can hold, and what it cannot, counted. UsageError for its kind."""
+    first = held.parts[0]
+    table, kind = (PREDICTION_FORMATS, "predictions") if first.kind == "predictions" else (FORMATS, "annotations")
     if target not in table:
-        raise UsageError(f"{target!r} does not hold {kind}; formats that do: {', '.join(['hoitool', *table])}")
+        raise UsageError(
+            f"{target!r} does not hold {kind}; formats that do: {', '.join(dict.fromkeys(['hoitool', *table]))}"
+        )
+    if first.kind == "predictions" and len(held.parts) > 1:
+        names = ", ".join(part.meta.subset for part in held.parts)
+        raise UsageError(f"{target!r} holds one subset, the source has {names}; choose one with --subset")
+    lonely = sum(int((part.object < 0).sum()) for part in held.parts)
+    if not lonely:
+        return held
+    parts = [select_pairs(part, part.object >= 0) for part in held.parts]
+    return replace(
+        held, parts=parts, dropped=held.dropped | {f"pairs without an object, which {target} cannot hold": lonely}
+    )
+
+
+def _to_write(held: Reading, out: Path, options: Options) -> tuple[list[Dataset], list[str]]:
+    """The parts whose targets are not there, and a note on each target that is and was made of the same files."""
+    left, notes = [], []
+    for part, path in zip(held.parts, FORMATS["hoitool"].targets(held.parts, out), strict=True):
+        if path.exists() and read_header(path).get("sources") == part.meta.sources:
+            notes.append(f"{path} is up to date")
+        else:
+            left.append(part)
+    return left, notes
 
 
 def _default_out(source: Path, data: Dataset, target: str) -> Path:

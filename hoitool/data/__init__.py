@@ -1,5 +1,6 @@
 """The columnar dataset and predictions: in memory, in Parquet, and what can be done with them."""
 
+from hoitool.data.align import align
 from hoitool.data.check import swapped_boxes, validate
 from hoitool.data.dataset import COLUMNS, GROUPS, Dataset, Predictions, offsets_of, ranges, strings
 from hoitool.data.dense import to_interactions
@@ -15,6 +16,7 @@ __all__ = [
     "Dataset",
     "Meta",
     "Predictions",
+    "align",
     "best_first",
     "by_class",
     "by_subset",

@@ -71,7 +71,8 @@ def from_lists(lists: Any, name: str) -> tuple[Any, Array]:
 def from_arrow(values: Any, name: str, dtypes: Sequence[str], width: int | None) -> Array:
     """A flat Arrow array as a NumPy column of one of `dtypes`. Raises DataError for nulls and other types."""
     if values.null_count:
-        raise DataError(f"column {name!r} holds nulls")
+        at = values.is_valid().to_pylist().index(False)
+        raise DataError(f"column {name!r} holds nulls, the first at position {at}")
     if width is not None:
         return _rows(values, name, dtypes, width)
     if dtypes[0] == "str":

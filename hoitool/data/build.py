@@ -52,6 +52,8 @@ def pair_columns(
 def image_index(image: Sequence[str] | Array, images: Sequence[str] | Array | None) -> tuple[Array, Array]:
     """Names in order, and for each row its index into them."""
     column = np.asarray(image)
+    if column.ndim != 1:
+        raise DataError(f"image has shape {list(column.shape)}, expected one name or index per row")
     if column.dtype.kind in "iu":
         if images is None:
             raise DataError("image holds indices, which mean nothing without the names in their order (a truth)")

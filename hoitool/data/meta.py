@@ -20,7 +20,7 @@ FRAMES: tuple[Frame, ...] = ("inclusive", "continuous", "normalised")
 
 @dataclass(frozen=True)
 class Meta:
-    """The metadata of DESIGN's data section.
+    """The metadata of a data file (docs/formats/hoitool.md).
 
     dataset    name of the dataset, such as hico-det
     subset     which images: train, test, val; several joined with + when a file holds more than one

@@ -8,6 +8,7 @@ once beside the file, as labels-<hash>.json. Specification: docs/formats/hoitool
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from hoitool.labels import LABEL_SPACES, LabelSpace, difference, load_labels, pa
 KEY = b"hoitool"
 VERSION = 1
 ROW_GROUP = 4096  # images
+PLAIN_NAME = re.compile(r"(?!\.)[^/\\\0]*")
 # version -> the function that turns (table, metadata) of that version into those of the next one
 MIGRATIONS: dict[int, Callable[[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]] = {}
 
@@ -212,7 +214,16 @@ def _from_header(header: dict[str, Any], path: Path) -> Meta:
     tables = (header["labels"], header["labels"]["parts"], header["sources"], header["extras"])
     if not all(isinstance(table, dict) for table in tables):
         raise DataError(f"its {KEY.decode()!r} metadata is malformed")
-    choices = {"kind": KINDS, "label_kind": LABEL_KINDS, "score": SCORE_KINDS, "box_frame": FRAMES}
+    for name in ("dataset", "subset"):
+        if not PLAIN_NAME.fullmatch(str(header[name])):
+            raise DataError(f"metadata {name!r} is {header[name]!r}, expected a plain name: it becomes part of a path")
+    choices = {
+        "kind": KINDS,
+        "layout": ("sparse", "dense"),
+        "label_kind": LABEL_KINDS,
+        "score": SCORE_KINDS,
+        "box_frame": FRAMES,
+    }
     for name, allowed in choices.items():
         if header.get(name) not in allowed:
             raise DataError(f"metadata {name!r} is {header.get(name)!r}, expected one of {', '.join(allowed)}")

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, swapped_boxes, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions, align, swapped_boxes, to_frame, to_interactions
 from hoitool.errors import DataError
-from hoitool.eval.align import align
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match
 from hoitool.eval.result import Result, Row, mean
@@ -117,10 +116,10 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     if truth.meta.label_kind != "interactions" or truth.dense:
         raise DataError(f"{truth!r} holds {truth.meta.label_kind}; HICO-DET is scored against true interactions")
     truth, notes = to_frame(truth, "inclusive"), []
-    predictions = align(to_frame(to_interactions(predictions), "inclusive"), truth)
+    predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
     if not len(predictions.subject):
         notes.append("there are no predictions, so every figure is 0")
-    true, detected = Pairs.of(truth), _considered(Pairs.of(predictions), truth, rule)
+    true, detected = Pairs.of(truth).with_objects(), _considered(Pairs.of(predictions), truth, rule)
     classes, truths = truth.meta.classes, np.bincount(true.label, minlength=truth.meta.classes)
     hit = match(true, detected, classes, rule.overlap, rule.min_iou, rule.strict)
     ranking = Ranking.of(detected.label, _scores(detected), classes)
@@ -147,14 +146,15 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
 
 
 def true_positives(truth: Dataset, predictions: Predictions, variant: str = "official") -> Array:
-    """(P,) whether each sparse prediction is a true positive, in the predictions' order brought to the truth's images.
+    """(P,) whether each prediction of an interaction is a true positive, by the truth's images, then in file order.
 
     Predictions that the variant does not score (caps, pair NMS, dropped images) are False.
     """
     rule = VARIANTS[variant]
-    truth, predictions = to_frame(truth, "inclusive"), align(to_frame(predictions, "inclusive"), truth)
+    truth = to_frame(truth, "inclusive")
+    predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
     detected = _considered(Pairs.of(predictions), truth, rule)
-    hit = match(Pairs.of(truth), detected, truth.meta.classes, rule.overlap, rule.min_iou, rule.strict)
+    hit = match(Pairs.of(truth).with_objects(), detected, truth.meta.classes, rule.overlap, rule.min_iou, rule.strict)
     found = np.zeros(len(predictions.subject), bool)
     found[detected.row[hit]] = True
     return found

@@ -42,6 +42,8 @@ class Overlap:
 class Pairs:
     """Human-object pairs as columns: image and label (N,), rows of human and object (N,) in boxes (B, 4), score (N,).
 
+    An object of -1 is none: such a detection is scored and matches nothing.
+
     `row` (N,) is each pair's place in the data it came from. Images ascend; within an image rows stand in the order
     in which ties are decided.
     """
@@ -56,8 +58,8 @@ class Pairs:
 
     @classmethod
     def of(cls, data: Dataset) -> Pairs:
-        """The pairs of sparse data; pairs without an object are left out."""
-        pairs = cls(
+        """The pairs of sparse data."""
+        return cls(
             data.image_of("pair"),
             data.need("label"),
             data.boxes,
@@ -66,10 +68,13 @@ class Pairs:
             np.arange(len(data.subject), dtype=np.int32),
             data.score,
         )
-        return pairs if (data.object >= 0).all() else pairs.take(np.flatnonzero(data.object >= 0))
 
     def __len__(self) -> int:
         return len(self.image)
+
+    def with_objects(self) -> Pairs:
+        """The pairs that have an object; the others match nothing."""
+        return self if (self.object >= 0).all() else self.take(np.flatnonzero(self.object >= 0))
 
     def take(self, rows: Array) -> Pairs:
         """Some rows, in the order given."""
@@ -85,11 +90,12 @@ class Pairs:
         )
 
     def corners(self, rows: Array, how: Overlap) -> tuple[Array, Array]:
-        """Human and object boxes (n, 4) of some rows, in the arithmetic of `how`."""
+        """Human and object boxes (n, 4) of some rows, in the arithmetic of `how`; NaN where there is no object."""
         dtype = np.dtype(how.precision)
-        return tuple(  # type: ignore[return-value]
-            (self.boxes[side[rows]].astype(np.float64) + how.origin).astype(dtype) for side in (self.human, self.object)
-        )
+        human = self.boxes[self.human[rows]].astype(np.float64) + how.origin
+        obj = self.boxes[self.object[rows]].astype(np.float64) + how.origin
+        obj[self.object[rows] < 0] = np.nan
+        return human.astype(dtype), obj.astype(dtype)
 
 
 def match(truth: Pairs, detected: Pairs, classes: int, how: Overlap, min_iou: float, strict: bool) -> Array:

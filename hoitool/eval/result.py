@@ -28,7 +28,7 @@ class Row:
     metrics: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a protocol says of predictions.
 
@@ -46,6 +46,9 @@ class Result:
     per_class: dict[str, NDArray[Any]] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Result {self.protocol}/{self.variant}: {self.settings[0]} mAP {self.mean(self.splits[0]):.4f}>"
 
     def mean(self, split: str = "full", setting: str | None = None, metric: str = "mAP") -> float:
         """One figure, of the first setting unless one is named. Raises UsageError for an unknown name."""
@@ -67,6 +70,7 @@ class Result:
 
     def select(self, setting: str = "all", split: str = "all") -> Result:
         """The rows of one setting and split. Raises UsageError when there are none."""
+        setting, split = (name.lower().replace("_", "-") for name in (setting, split))
         if setting != "all" and setting not in self.settings:
             error = unknown_name("setting", setting, self.settings)
             raise UsageError(" ".join([str(error), *(f"Note: {note}." for note in self.notes)]))

@@ -47,7 +47,7 @@ def suppress(pairs: Pairs, rule: PairSuppression, how: Overlap) -> Array:
         is_head = head == np.arange(len(alive))
         kept.append(alive[is_head])
         rest, best = alive[~is_head], alive[head[~is_head]]
-        alive = rest[_cover(pairs, best, rest, rule, how) <= rule.threshold]
+        alive = rest[(_cover(pairs, best, rest, rule, how) <= rule.threshold) | (pairs.object[rest] < 0)]
     survives = np.zeros(len(pairs), bool)
     survives[np.concatenate(kept or [order])] = True
     order = order[survives[order]]

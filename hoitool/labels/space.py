@@ -224,6 +224,8 @@ def difference(expected: LabelSpace, came: dict[str, Any]) -> str:
         if theirs.get(part) != mine[part]:
             count, digest = theirs[part] if isinstance(theirs.get(part), list) and len(theirs[part]) == 2 else "??"
             told.append(f"{part} ({count} with hash {digest}, expected {mine[part][0]} with {mine[part][1]})")
+    if not told:
+        return f"label space {came.get('name')!r} names the hash {came.get('hash')!s:.16}, expected {expected.hash:.16}"
     same = [part for part in PARTS if theirs.get(part) == mine[part]]
     agree = f"; the {' and '.join(same)} agree" if same else ""
     return f"label space {came.get('name')!r} differs from {expected.name!r} in its {', '.join(told)}{agree}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from hoitool.data import is_ours
 from hoitool.errors import UsageError
 from hoitool.eval import Result
 from hoitool.files import atomic
@@ -21,6 +22,8 @@ def check_suffix(path: Path) -> None:
     """Raise UsageError when the suffix names no format of per-class figures."""
     if path.suffix not in WRITERS:
         raise UsageError(f"{path}: per-class figures are written as {' or '.join(WRITERS)}")
+    if is_ours(path):
+        raise UsageError(f"{path}: holds a dataset or predictions, which per-class figures do not replace")
 
 
 def _csv(result: Result, path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hoitool.convert import FORMATS, PREDICTION_FORMATS
-from hoitool.data import read, write
+from hoitool.convert import FORMATS, PREDICTION_FORMATS, load
+from hoitool.data import read, select_images, write
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_convert_there_and_back(workspace, hoitool):
         (["convert", "raw/demo", "--to", "hico-det"], 2, "--to hico-det needs -o"),
         (["convert", "raw/demo", "--to", "hicodet"], 2, "Did you mean 'hico-det'?"),
         (["convert", "raw/demo", "--from", "nonsense"], 2, "No format named 'nonsense'"),
-        (["convert", "raw/demo", "--subset", "val"], 2, "no subset 'val', it holds 'train', 'test'"),
+        (["convert", "raw/demo", "--subset", "val"], 2, "No subset in raw/demo named 'val'. Known: train, test."),
         (["convert", "raw/demo", "-o", "one.parquet"], 2, "holds 2 subsets (train, test); name a folder"),
         (["convert", "absent"], 4, "absent: no such file or folder"),
         (["convert", "raw/demo/images"], 4, "no such file or folder"),
@@ -238,3 +240,117 @@ def test_raw_without_anything_known_says_so(tmp_path, monkeypatch, hoitool):
     (tmp_path / "raw/x.txt").write_text("x")
     done = hoitool("convert")
     assert (done.code, "nothing in raw/ is in a known format" in done.err) == (4, True)
+
+
+def test_the_bare_convert_can_run_again_and_a_bad_source_does_not_stop_the_others(workspace, hoitool):
+    (workspace / "raw/broken.npz").write_bytes(b"PK\x03\x04 no archive")
+    first = hoitool("convert")
+    assert first.code == 1
+    assert "hoitool: raw/broken.npz" in first.err
+    assert (workspace / "runs/mine/predictions-test.parquet").exists()
+    (workspace / "raw/broken.npz").unlink()
+    (workspace / "data/demo/test.parquet").unlink()
+    before = (workspace / "data/demo/train.parquet").stat().st_mtime_ns
+    again = hoitool("convert")
+    assert again.code == 0, again.err
+    assert "note: data/demo/train.parquet is up to date" in again.err
+    assert (workspace / "data/demo/test.parquet").exists()
+    assert (workspace / "data/demo/train.parquet").stat().st_mtime_ns == before
+
+
+def test_the_bare_convert_does_not_put_several_sources_in_one_place(workspace, hoitool):
+    done = hoitool("convert", "-o", "all")
+    assert (done.code, "one output for 2 sources" in done.err) == (2, True)
+    assert not (workspace / "all").exists()
+
+
+def test_parts_of_one_subset_are_joined(workspace, hoitool, detected):
+    half = len(detected) // 2
+    for i, rows in enumerate((range(half), range(half, len(detected)))):
+        write(select_images(detected, np.array(rows)), workspace / f"ranks/rank{i}.parquet")
+    assert hoitool("convert", "ranks", "-o", "merged").code == 0
+    assert len(read(workspace / "merged/test.parquet").subject) == len(detected.subject)
+    assert hoitool("convert", "ranks", "--to", "pairs", "-o", "r.npz").code == 0
+    whole = load("r.npz", truth=read(workspace / "merged/test.parquet"))
+    assert len(whole.subject) == len(detected.subject)
+    write(select_images(detected, np.arange(half + 1)), workspace / "ranks/rank0.parquet")
+    twice = hoitool("convert", "ranks", "-o", "again")
+    assert (twice.code, "stands twice" in twice.err) == (1, True)
+
+
+def test_caches_are_written_in_the_truths_order_and_folders_of_other_things_stay(workspace, hoitool, small, detected):
+    hoitool("convert", "raw/demo")
+    shuffled = select_images(detected, np.random.default_rng(0).permutation(len(detected)))
+    write(shuffled, workspace / "shuffled.parquet")
+    arguments = ("convert", "shuffled.parquet", "--to", "hico-matlab-all")
+    absent = hoitool(*arguments, "-o", "a", "--truth", "absent")
+    assert absent.code == 4
+    assert hoitool(*arguments, "-o", "caches").code == 0
+    scored = json.loads(hoitool("eval", "caches", "--json").out)
+    assert scored["results"] == json.loads(hoitool("eval", "shuffled.parquet", "--json").out)["results"]
+    (workspace / "mine").mkdir()
+    (workspace / "mine/thesis.txt").write_text("years of work")
+    kept = hoitool("convert", "shuffled.parquet", "--to", "hico-matlab-alphabetical", "-o", "mine", "--overwrite")
+    assert (kept.code, "'thesis.txt'" in kept.err) == (2, True)
+    assert (workspace / "mine/thesis.txt").exists()
+
+
+def test_detections_without_an_object_are_false_positives_and_said_where_they_are_lost(workspace, hoitool, detected):
+    hoitool("convert", "raw/demo")
+    lonely = detected.with_columns(
+        object=np.where(np.arange(len(detected.object)) % 2, detected.object, -1).astype("i4")
+    )
+    write(lonely, workspace / "lonely.parquet")
+    far = detected.boxes.copy()
+    far[detected.pair_boxes("object")[::2]] += 10_000
+    write(detected.with_columns(boxes=far), workspace / "far.parquet")
+    figures = [json.loads(hoitool("eval", f"{name}.parquet", "--json").out)["results"] for name in ("lonely", "far")]
+    assert figures[0] == figures[1]
+    done = hoitool("convert", "lonely.parquet", "--to", "pairs", "-o", "lonely.npz")
+    assert f"dropped {(len(detected.object) + 1) // 2}: pairs without an object" in done.err
+
+
+def test_the_result_of_a_variant_does_not_replace_the_official_one(workspace, hoitool):
+    hoitool("convert")
+    hoitool("eval")
+    official = (workspace / "runs/mine/result.json").read_text()
+    hoitool("eval", "--variant", "pocket")
+    assert (workspace / "runs/mine/result.json").read_text() == official
+    assert json.loads((workspace / "runs/mine/result-pocket.json").read_text())["variant"] == "pocket"
+
+
+def test_a_run_that_cannot_be_written_still_shows_its_score(workspace, hoitool):
+    hoitool("convert")
+    (workspace / "runs/mine/result.json").mkdir()
+    done = hoitool("eval")
+    assert done.code == 0
+    assert "Rare" in done.out
+    assert "could not be written" in done.err
+
+
+def test_names_are_printed_as_they_are(workspace, hoitool):
+    done = hoitool("convert", "raw/demo", "-o", "out[final]/:smile:")
+    assert done.code == 0, done.err
+    assert "wrote out[final]/:smile:/train.parquet" in done.out
+
+
+def test_per_class_figures_do_not_replace_data(workspace, hoitool):
+    hoitool("convert")
+    done = hoitool("eval", "--per-class", "data/demo/train.parquet")
+    assert (done.code, "holds a dataset" in done.err) == (2, True)
+
+
+def test_json_has_no_infinity(workspace, hoitool, detected):
+    write(detected.with_columns(score=np.where(detected.score > 0.5, np.inf, 0.0)), workspace / "infinite.parquet")
+    held = json.loads(
+        hoitool("inspect", "infinite.parquet", "--json").out, parse_constant=lambda name: pytest.fail(name)
+    )
+    assert held["statistics"]["score_max"] is None
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(workspace, hoitool, detected):
+    for name in ("../../evil", "/tmp/evil", ".hidden"):
+        write(detected.with_columns(replace(detected.meta, subset=name)), workspace / "odd.parquet")
+        done = hoitool("convert", "odd.parquet", "-o", "out")
+        assert (done.code, "expected a plain name" in done.err) == (1, True)
+    assert not (workspace / "out").exists()

@@ -102,7 +102,7 @@ def test_a_folder_with_several_subsets_asks_which(small, tmp_path):
     with pytest.raises(UsageError, match="name one of test, train"):
         load(tmp_path / "demo")
     same(load(tmp_path / "demo", subset="train"), small.train)
-    with pytest.raises(UsageError, match="subset named 'tset'.*'test'"):
+    with pytest.raises(UsageError, match="named 'tset'.*'test'"):
         load(tmp_path / "demo", subset="tset")
 
 

@@ -201,6 +201,14 @@ BROKEN = {
         lambda b, a: append(b, 0, entry(30, [BOX], [OTHER], [[1, 1, 1]])),
         r"connection: shape \[1, 3\], expected \[n, 2\]",
     ),
+    "a connection that is no number": (
+        lambda b, a: append(b, 0, entry(30, [BOX], [OTHER], [[1, np.nan]])),
+        r"connection: object nan, expected 1\.\.1",
+    ),
+    "a size that is no number": (
+        lambda b, a: b[0, 0]["size"][0, 0].__setitem__("width", number(np.nan)),
+        r"bbox_train\(1\)\.size is not finite",
+    ),
     "two ids": (
         lambda b, a: append(b, 0, (np.array([[1.0, 2.0]]), NONE, NONE, NONE, number(1))),
         r"bbox_train\(1\)\.hoi\(\d+\)\.id: 2 values, expected one",
@@ -275,3 +283,16 @@ def test_the_real_annotations(shared, tmp_path):
     official, again = (loadmat(p / hico_det.BOXES, variable_names=["bbox_test"]) for p in (folder, tmp_path / "back"))
     for x, y in zip_longest(leaves(official["bbox_test"]), leaves(again["bbox_test"])):
         assert x == y
+
+
+def test_labels_changed_since_are_written_not_the_recorded_ones(official, tmp_path):
+    def change(held, images):
+        append(held["bbox_train"], 0, entry(30, [BOX, OTHER], [OTHER], [[2, 1], [1, 1]]))
+
+    train = hico_det.read(edit(official, change)).parts[0]
+    mine = np.flatnonzero(train.label[: train.pair_offsets[1]] == 29)
+    label = train.label.copy()
+    label[mine] = 28
+    hico_det.write([train.with_columns(label=label)], tmp_path / "back")
+    back = load(tmp_path / "back")
+    assert (back.label[: back.pair_offsets[1]] == 28).sum() == (label[: train.pair_offsets[1]] == 28).sum()

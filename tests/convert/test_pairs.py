@@ -92,7 +92,7 @@ BAD = {
     "too few scores": ({"score": np.zeros(2)}, r"score has shape \[2\], expected \[3\]"),
     "scores as text": ({"score": np.array(["a", "b", "c"])}, "score is <U1, expected numbers"),
     "one score for all": ({"score": np.array(0.5)}, "array 'score': a single value"),
-    "image numbers as fractions": ({"file_name": np.zeros(3)}, "image is float64, expected names"),
+    "image numbers as fractions": ({"file_name": np.zeros(3)}, "file_name is float64, expected names"),
     "objects": ({"file_name": np.array(["a", None, "b"], object)}, "array 'file_name': holds Python objects"),
     "unknown verb": (
         {"label": None, "object_category": np.array(["bicycle"] * 3), "verb": np.array(["ride", "rdie", "ride"])},
@@ -132,3 +132,44 @@ def test_an_empty_table_is_no_predictions(tmp_path):
     made = load(saved(tmp_path, **empty))
     assert len(made) == 0
     assert len(made.subject) == 0
+
+
+def test_names_that_look_like_numbers_stay_names(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "file_name,human,object,label,score\n000001,0 1 2 3,4 5 6 7,18,0.5\n000000,0 1 2 3,4 5 6 7,18,0.25\n"
+    )
+    assert load(tmp_path / "t.csv").key.tolist() == ["000001", "000000"]
+    with pytest.raises(HoitoolError, match="places in the truth's order are called 'image'"):
+        load(saved(tmp_path, file_name=np.array([0, 1, 2])))
+
+
+def test_other_columns_are_ignored(tmp_path):
+    import datetime
+
+    import pandas
+
+    frame = pandas.DataFrame({"file_name": ["a"], "label": [18], "score": [0.5], "when": [datetime.date(2026, 1, 1)]})
+    for side in ("human", "object"):
+        frame[side] = [[0.0, 1.0, 2.0, 3.0]]
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert len(load(tmp_path / "t.parquet").subject) == 1
+    assert len(load(saved(tmp_path, extra=np.array([None, {}, "x"], object))).subject) == 3
+
+
+def test_tables_without_rows_in_every_suffix(tmp_path):
+    (tmp_path / "t.csv").write_text("file_name,human,object,label,score\n")
+    assert len(load(tmp_path / "t.csv").subject) == 0
+
+
+def test_bytes_and_a_byte_order_mark_and_capitals_are_understood(tmp_path):
+    assert load(saved(tmp_path, file_name=GOOD["file_name"].astype("S"))).key.tolist() == ["a.jpg", "b.jpg"]
+    (tmp_path / "T.CSV").write_text("\ufeffscore,file_name,human,object,label\n0.5,a.jpg,0 1 2 3,4 5 6 7,18\n")
+    assert load(tmp_path / "T.CSV").score.tolist() == [0.5]
+
+
+def test_a_null_is_named_with_file_column_and_place(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "file_name,human,object,label,score\na,0 1 2 3,4 5 6 7,18,0.5\na,0 1 2 3,4 5 6 7,18,\n"
+    )
+    with pytest.raises(HoitoolError, match=r"t\.csv: column 'score' holds nulls, the first at position 1"):
+        load(tmp_path / "t.csv")

@@ -163,3 +163,13 @@ def test_a_label_space_without_training_counts_has_no_rare_split(small, detected
     assert result.splits == ["full"]
     assert "rare" not in result.per_class
     assert isinstance(detected, Predictions)
+
+
+def test_normalised_predictions_take_their_sizes_from_the_truth(small):
+    perfect = as_predictions(small.test)
+    size = np.stack([small.test.width, small.test.height] * 2, axis=1)[perfect.image_of("box")]
+    moved = perfect.with_columns(
+        replace(perfect.meta, box_frame="normalised"), boxes=(perfect.boxes + np.array([0, 0, 1, 1])) / size
+    )
+    assert score(small.test, moved).mean() == pytest.approx(1)
+    assert repr(score(small.test, moved)) == "<Result hico-det/official: default mAP 1.0000>"

@@ -62,12 +62,19 @@ class ObjectFiles:
             parts.append(
                 _read_cells(files[number], rows, truth, f"{truth.meta.labels.objects[obj]!r} ({self.order} order)")
             )
+        if not parts:
+            raise DataError(f"{path}: none of its files is numbered 1..{len(objects)}")
         notes = [f"{missing} interactions have no file and no detections"] if missing else []
         return Reading([_joined(parts, truth)], notes=notes)
 
     def write(self, predictions: Predictions, path: Path, overwrite: bool = False) -> list[Path]:
         """Write a folder of one file per object of the label space."""
         refuse_overwrite(path, overwrite)
+        strange = [p.name for p in path.iterdir() if not NAME.fullmatch(p.name)] if path.is_dir() else []
+        if strange:
+            raise UsageError(
+                f"{path}: holds {strange[0]!r} beside caches, and is replaced as a whole; name another folder"
+            )
         cells = _Cells(predictions)
         labels = predictions.meta.labels
         with atomic_folder(path) as folder:

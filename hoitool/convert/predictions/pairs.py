@@ -26,34 +26,39 @@ from hoitool.labels import LabelSpace, load_labels
 Array = NDArray[Any]
 SUMMARY = "a flat table of scored pairs: .npz, .csv or .parquet"
 CORNERS = ("x1", "y1", "x2", "y2")
+TEXT = ("file_name",)
+KNOWN = {"file_name", "image", "human", "object", "label", "object_category", "verb", "score"}
+KNOWN |= {f"{side}_{corner}" for side in ("human", "object") for corner in CORNERS}
+HINTS = {"hoi", "filename"}  # names of other people's tables, for which there is better advice
 WANTED = "file_name (or image), human, object, label (or object_category and verb), score"
 
 
 def sniff(path: Path) -> bool:
     """Whether a path is a flat table by its beginning and its suffix."""
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         return starts_with(path, b"PK")
-    if path.suffix == ".parquet":
+    if suffix == ".parquet":
         return starts_with(path, b"PAR1") and _has_columns(path)
-    if path.suffix != ".csv" or not path.is_file():
+    if suffix != ".csv" or not path.is_file():
         return False
     with path.open("rb") as stream:
-        header = stream.readline(65536).decode("utf-8", "replace").strip().split(",")
+        header = stream.readline(65536).decode("utf-8-sig", "replace").strip().split(",")
     return "score" in [name.strip().strip('"') for name in header]
 
 
 def read(path: Path, truth: Dataset | None = None) -> Reading:
     """The predictions of a table; with `truth`, in its order and label space. DataError names column and row."""
-    columns = _columns(require(path, "a table of pairs"))
+    require(path, "a table of pairs")
     try:
-        return Reading([_predictions(columns, truth)])
+        return Reading([_predictions(_columns(path), truth)])
     except HoitoolError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
 
 
 def write(predictions: Predictions, path: Path, overwrite: bool = False) -> list[Path]:
     """Write a table; the suffix says which. Boxes are written in the inclusive frame, scores as they end up."""
-    if path.suffix not in WRITERS:
+    if path.suffix.lower() not in WRITERS:
         raise UsageError(f"{path}: a table of pairs ends in {', '.join(WRITERS)}")
     refuse_overwrite(path, overwrite)
     data = to_frame(to_interactions(predictions), "inclusive")
@@ -65,19 +70,16 @@ def write(predictions: Predictions, path: Path, overwrite: bool = False) -> list
         "score": data.need("score"),
     }
     with atomic(path) as temporary:
-        WRITERS[path.suffix](columns, temporary)
+        WRITERS[path.suffix.lower()](columns, temporary)
     return [path]
 
 
 def _predictions(columns: dict[str, Array], truth: Dataset | None) -> Predictions:
     space = load_labels("hico") if truth is None else truth.meta.labels
-    name = next((n for n in ("file_name", "image") if n in columns), None)
-    if name is None:
-        raise DataError(f"no column 'file_name' or 'image'; {_expected(columns)}")
     if "score" not in columns:
         raise DataError(f"no column 'score'; {_expected(columns)}")
     return Predictions.from_pairs(
-        columns[name],
+        _images(columns),
         _box(columns, "human"),
         _box(columns, "object"),
         _labels(columns, space),
@@ -87,6 +89,23 @@ def _predictions(columns: dict[str, Array], truth: Dataset | None) -> Prediction
         dataset="" if truth is None else truth.meta.dataset,
         subset="" if truth is None else truth.meta.subset,
     )
+
+
+def _images(columns: dict[str, Array]) -> Array:
+    """The image of each row: names, or indices into the truth's order."""
+    if "file_name" in columns:
+        names = columns["file_name"]
+        if names.dtype.kind == "S":
+            names = np.char.decode(names, "utf-8")
+        if names.dtype.kind not in "UO" and len(names):
+            raise DataError(
+                f"file_name is {names.dtype}, expected names; places in the truth's order are called 'image'"
+            )
+        return names
+    if "image" not in columns:
+        hint = " (rename 'filename')" if "filename" in columns else ""
+        raise DataError(f"no column 'file_name' or 'image'{hint}; {_expected(columns)}")
+    return columns["image"]
 
 
 def _labels(columns: dict[str, Array], space: LabelSpace) -> Array:
@@ -132,6 +151,8 @@ def _box(columns: dict[str, Array], side: str) -> Array:
     four = [f"{side}_{corner}" for corner in CORNERS]
     if side in columns:
         boxes = columns[side]
+        if not boxes.size:
+            return np.empty((len(boxes), 4))
         if boxes.dtype.kind in "UO" and boxes.ndim == 1:
             return _parsed(boxes, side)
         return boxes
@@ -156,43 +177,50 @@ def _expected(columns: dict[str, Array]) -> str:
 
 
 def _columns(path: Path) -> dict[str, Array]:
-    if path.suffix == ".npz":
-        return _same_length(load_npz(path, "a table of pairs"), path)
+    """The columns of a table that the format names."""
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return _arrays(path)
     with reading(path, "a table of pairs"):
-        if path.suffix == ".parquet":
+        if suffix == ".parquet":
             table = pq.read_table(path)
-        elif path.suffix == ".csv":
+        elif suffix == ".csv":
             from pyarrow import csv
 
-            table = csv.read_csv(path)
+            texts = csv.ConvertOptions(column_types=dict.fromkeys(TEXT, pa.string()))
+            table = csv.read_csv(path, convert_options=texts)
         else:
             raise UsageError(f"{path}: a table of pairs ends in {', '.join(WRITERS)}")
-        return {name: _column(table[name], name) for name in table.column_names}
+        return {name: _column(table[name], name) for name in table.column_names if name in KNOWN | HINTS}
 
 
-def _same_length(columns: dict[str, Array], path: Path) -> dict[str, Array]:
-    """The per-row arrays of an .npz; scalars and whatever the format does not name are left out."""
-    known = {"file_name", "image", "human", "object", "label", "object_category", "verb", "score", "hoi"}
-    known |= {f"{side}_{corner}" for side in ("human", "object") for corner in CORNERS}
+def _arrays(path: Path) -> dict[str, Array]:
+    """The per-row arrays of an .npz; what the format does not name is not even loaded."""
+    columns = load_npz(path, "a table of pairs", KNOWN | HINTS)
     for name, values in columns.items():
-        if name in known and values.ndim == 0:
-            raise DataError(f"{path}, array {name!r}: a single value, expected one per pair")
-    return {name: values for name, values in columns.items() if name in known}
+        if values.ndim == 0:
+            raise DataError(f"array {name!r}: a single value, expected one per pair")
+    return columns
 
 
 def _column(column: Any, name: str) -> Array:
     values = one_chunk(column)
-    kind = values.type
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-        kind = values.type
+    kind = values.type
+    if pa.types.is_null(kind) and not len(values):
+        return np.empty(0)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return from_arrow(values, name, ("str",), None)
     if pa.types.is_integer(kind):
         return from_arrow(values, name, ("int64", "int32"), None)
     if pa.types.is_floating(kind):
         return from_arrow(values, name, ("float64", "float32"), None)
-    return from_arrow(values, name, ("float64", "float32"), 4)
+    if name in ("human", "object"):
+        return from_arrow(values, name, ("float64", "float32"), 4)
+    raise DataError(
+        f"column {name!r} is {kind}, expected numbers{' or names' if name not in ('score', 'label') else ''}"
+    )
 
 
 def _has_columns(path: Path) -> bool:

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from hoitool.data import Dataset, Predictions, offsets_of, select_images
+from hoitool.data.dataset import Dataset, Predictions, offsets_of
+from hoitool.data.select import select_images
 from hoitool.errors import DataError
 from hoitool.labels import difference
 
 
 def align(predictions: Predictions, truth: Dataset) -> Predictions:
-    """Predictions with exactly the truth's images in the truth's order; images not predicted become empty.
+    """Predictions with exactly the truth's images, in its order and with its sizes; images not predicted become empty.
 
     Raises DataError when they name an image that the truth does not have, or use another label space.
     """
@@ -20,7 +21,7 @@ def align(predictions: Predictions, truth: Dataset) -> Predictions:
     if differs:
         raise DataError(f"predictions do not fit the truth: {differs}")
     if np.array_equal(predictions.key, truth.key):
-        return predictions
+        return predictions.with_columns(width=truth.width, height=truth.height)
     row = {key: i for i, key in enumerate(truth.key.tolist())}
     unknown = [key for key in predictions.key.tolist() if key not in row]
     if unknown:
@@ -34,10 +35,11 @@ def align(predictions: Predictions, truth: Dataset) -> Predictions:
         counts = np.zeros(len(truth), np.int64)
         counts[at] = predictions.counts(group)
         spread[f"{group}_offsets"] = offsets_of(counts)
-    images: dict[str, Any] = {name: None for name in predictions.columns("image") if name != "key"}
+    images: dict[str, Any] = dict.fromkeys(predictions.columns("image")) | {"key": truth.key}
+    images |= {"width": truth.width, "height": truth.height}
     labels: dict[str, Any] = {"image_label": None, "image_value": None, "image_label_offsets": None}
     captions: dict[str, Any] = {"caption_id": None, "caption_text": None, "caption_offsets": None}
-    return predictions.with_columns(key=truth.key, **spread, **images, **labels, **captions)
+    return predictions.with_columns(**spread, **images, **labels, **captions)
 
 
 def _told(unknown: list[str], predictions: Predictions, truth: Dataset) -> str:
