@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -69,7 +70,8 @@ def _prepare() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 it stays open until the end
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def _explained(error: Exception) -> tuple[str, int]:
