@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
@@ -222,3 +223,17 @@ def test_a_folder_that_cannot_be_written(files, hoitool):
     (files / "out").write_text("a file where a folder is wanted")
     done = hoitool("convert", "official", "-o", "out/data")
     clear(done, 1, "out")
+
+
+@pytest.mark.parametrize("delay", [0.25, 0.4, 0.5, 0.6, 0.7])
+def test_killed_half_way_a_target_is_complete_or_absent_and_running_again_works(files, hoitool, delay):
+    """SIGKILL at some moment of a conversion."""
+    line = [sys.executable, "-m", "hoitool", "convert", "official", "-o", "out"]
+    with subprocess.Popen(line, cwd=files, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        process.kill()
+    for path in (files / "out").glob("[!.]*"):
+        assert hoitool("inspect", path).code == 0, path
+    assert hoitool("convert", "official", "-o", "out", "--overwrite").code == 0
+    assert hoitool("eval", "good.parquet", "--truth", "out/test.parquet").code == 0

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
-
-if TYPE_CHECKING:
-    from hoitool.eval import Result
 
 
 def evaluate(
@@ -36,48 +33,28 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score predictions exactly as a published protocol does."""
-    from hoitool import workspace
-    from hoitool.convert.inputs import gather
-    from hoitool.eval import choose_variant, score
     from hoitool.progress import working
+    from hoitool.report.per_class import check_suffix, write_per_class
+    from hoitool.report.save import save
+    from hoitool.report.scoring import keep, score_files
+    from hoitool.report.terminal import result_report
 
-    variant = choose_variant(protocol, variant)
     if per_class is not None:
-        from hoitool.report.per_class import check_suffix, write_per_class
-
         check_suffix(per_class)
     with working("scoring"):
-        inputs = gather(predictions, truth, subset, source_format)
-        result = score(inputs.truth, inputs.predictions, protocol, variant)
-        result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
-    for line in inputs.notes:
+        scored = score_files(predictions, truth, protocol, variant, subset, source_format)
+    for line in scored.notes:
         say(line)
-    shown = result.select(setting, split)
+    shown = scored.result.select(setting, split)
     if per_class is not None:
-        write_per_class(result, per_class)
-    run = workspace.run_folder(inputs.predictions_path)
+        write_per_class(scored.result, per_class)
     if out is not None:
-        from hoitool.report.save import save
-
-        save(result, out, run.name if run else inputs.predictions_path.stem)
+        save(scored.result, out, scored.name)
     if as_json:
         show_json(shown.to_json())
-        for note in result.notes:
+        for note in shown.notes:
             say(f"note: {note}")
     else:
-        from hoitool.report.terminal import result_report
-
         show(result_report(shown))
-    if out is None and run is not None:
-        _keep(result, run, variant == choose_variant(protocol))
-
-
-def _keep(result: Result, run: Path, official: bool) -> None:
-    """Leave the result in the run's folder, a variant's under its own name; where that cannot be, only say so."""
-    from hoitool.errors import HoitoolError
-    from hoitool.files import write_text
-
-    try:
-        write_text(run / ("result.json" if official else f"result-{result.variant}.json"), result.to_json() + "\n")
-    except HoitoolError as error:
-        say(f"note: {error}")
+    if out is None and (remark := keep(scored)):
+        say(f"note: {remark}")
