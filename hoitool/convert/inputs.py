@@ -42,6 +42,8 @@ def gather(
         predictions = _newest_predictions()
         notes.append(f"took the predictions {predictions} (name others as the first argument)")
     name = format or sniff(require(predictions, "predictions"))
+    if format is None and name not in (None, "hoitool"):
+        notes.append(f"read {predictions} as {name} (say otherwise with --from)")
     if name in FORMATS and name != "hoitool":
         raise UsageError(f"{predictions} holds annotations ({name}), expected predictions")
     if name == "hoitool":
