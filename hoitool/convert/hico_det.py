@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hoitool.convert.hico_structs import Entries, flatten, structs
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Meta, offsets_of, ranges, strings, to_frame
+from hoitool.data import Dataset, Meta, offsets_of, ranges, require_objects, strings, to_frame
 from hoitool.errors import DataError, UsageError
 from hoitool.files import atomic, load_mat, reading, refuse_overwrite, require, sha256, starts_with
 from hoitool.labels import LabelSpace, build, load_labels
@@ -96,6 +96,7 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
         if subset not in SUBSETS or part.meta.label_kind != "interactions" or part.kind != "dataset":
             raise UsageError(f"{part!r}: the official layout holds annotated interactions of train and test only")
         part = to_frame(part, "inclusive")
+        require_objects(part, "the official layout")
         boxes[f"bbox_{subset}"] = structs(part, part.meta.extras.get(EXTRA, {}))
         labels[f"list_{subset}"] = _cells(part.key).reshape(-1, 1)
         labels[f"anno_{subset}"] = _anno(part)

@@ -64,7 +64,7 @@ def convert(source: Path, options: Options) -> Conversion:
     if options.target_format != "hoitool":
         held = _fitted(held, options.target_format)
     out = options.out or _default_out(source, held.parts[0], options.target_format)
-    parts, notes = _to_write(held, out, options) if options.keep else (held.parts, [])
+    parts, notes = _to_write(held, out) if options.keep and options.target_format == "hoitool" else (held.parts, [])
     if options.target_format in PREDICTION_FORMATS:
         written = target.write(held.parts[0], out, options.overwrite)
     else:
@@ -88,12 +88,16 @@ def convert_workspace(options: Options) -> tuple[list[Conversion], list[Path], l
         names = ", ".join(str(path) for path, _ in known)
         raise UsageError(f"{options.out}: one output for {len(known)} sources ({names}); name the source to convert")
     done, failed = [], []
-    for path, name in sorted(known, key=lambda entry: entry[1] in PREDICTION_FORMATS):
+    for path, name in sorted(known, key=lambda entry: entry[1] not in FORMATS):
         try:
-            done.append(convert(path, replace(options, source_format=name, keep=not options.overwrite)))
+            source_format = None if name == UNDECIDED else name
+            done.append(convert(path, replace(options, source_format=source_format, keep=not options.overwrite)))
         except HoitoolError as error:
             failed.append((path, error))
     return done, unknown, failed
+
+
+UNDECIDED = "undecided"  # several formats fit, which converting the source will say
 
 
 def _recognised() -> tuple[list[tuple[Path, str]], list[Path]]:
@@ -101,11 +105,19 @@ def _recognised() -> tuple[list[tuple[Path, str]], list[Path]]:
     known: list[tuple[Path, str]] = []
     unknown: list[Path] = []
     for path in workspace.raw_entries():
-        inside = [path] if sniff(path) is not None or path.is_file() else workspace.raw_entries(path)
-        found = [(entry, name) for entry in inside if (name := sniff(entry)) is not None]
+        name = _format_of(path)
+        inside = [] if name or path.is_file() else [(p, _format_of(p)) for p in workspace.raw_entries(path)]
+        found = [(p, n) for p, n in [(path, name), *inside] if n]
         known += found
-        unknown += [entry for entry in inside if entry not in dict(found)] if found else [path]
+        unknown += [p for p, n in inside if not n] if found else [path]
     return known, unknown
+
+
+def _format_of(path: Path) -> str | None:
+    try:
+        return sniff(path)
+    except UsageError:
+        return UNDECIDED
 
 
 def _read(source: Path, name: str | None, options: Options) -> Reading:
@@ -157,7 +169,7 @@ def _fitted(held: Reading, target: str) -> Reading:
     )
 
 
-def _to_write(held: Reading, out: Path, options: Options) -> tuple[list[Dataset], list[str]]:
+def _to_write(held: Reading, out: Path) -> tuple[list[Dataset], list[str]]:
     """The parts whose targets are not there, and a note on each target that is and was made of the same files."""
     left, notes = [], []
     for part, path in zip(held.parts, FORMATS["hoitool"].targets(held.parts, out), strict=True):

@@ -1,7 +1,7 @@
 """The columnar dataset and predictions: in memory, in Parquet, and what can be done with them."""
 
 from hoitool.data.align import align
-from hoitool.data.check import swapped_boxes, validate
+from hoitool.data.check import require_objects, swapped_boxes, validate
 from hoitool.data.dataset import COLUMNS, GROUPS, Dataset, Predictions, offsets_of, ranges, strings
 from hoitool.data.dense import to_interactions
 from hoitool.data.frames import to_frame
@@ -28,6 +28,7 @@ __all__ = [
     "ranges",
     "read",
     "read_header",
+    "require_objects",
     "select_images",
     "select_pairs",
     "shard_files",

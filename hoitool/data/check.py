@@ -25,6 +25,13 @@ def validate(data: Dataset) -> None:
         rule(data)
 
 
+def require_objects(data: Dataset, format: str) -> None:
+    """Raise DataError where a pair has no object, for the writers of formats that cannot say so."""
+    lonely = np.flatnonzero(data.object < 0)
+    if len(lonely):
+        _fail(data, "pair", int(lonely[0]), f"it has no object, which {format} cannot hold")
+
+
 def swapped_boxes(data: Dataset) -> int:
     """How many boxes have x2 < x1 or y2 < y1."""
     return sum(int(swapped(data.boxes[rows]).sum()) for rows in _chunks(len(data.boxes)))

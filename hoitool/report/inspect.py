@@ -56,7 +56,7 @@ def _type(values: Any) -> str:
 
 def _short(file: Path) -> dict[str, Any]:
     header = data.read_header(file)
-    return {key: header[key] for key in ("kind", "layout", "subset")}
+    return {key: header.get(key, "?") for key in ("kind", "layout", "subset")}
 
 
 def _labels(path: Path, text: str) -> dict[str, Any]:

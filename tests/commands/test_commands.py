@@ -57,10 +57,14 @@ def test_convert_there_and_back(workspace, hoitool):
     assert hoitool("convert", "data/demo", "--to", "hico-det", "-o", "back").code == 0
     assert sorted(p.name for p in (workspace / "back").iterdir()) == ["anno.mat", "anno_bbox.mat"]
     for target in ("pairs", "hico-matlab-all"):
-        out = {"pairs": "x.csv", "hico-matlab-all": "x.mat"}[target]
+        out = {"pairs": "x.csv", "hico-matlab-all": "detections.mat"}[target]
         done = hoitool("convert", "raw/mine.npz", "--truth", "data/demo/test.parquet", "--to", target, "-o", out)
         assert done.code == 0, done.err
-    assert hoitool("eval", "x.csv", "--json").out == hoitool("eval", "x.csv", "--json").out
+    scored = [
+        json.loads(hoitool("eval", name, "--json").out)["results"]
+        for name in ("raw/mine.npz", "x.csv", "detections.mat")
+    ]
+    assert scored[0] == scored[1] == scored[2]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,6 @@ def test_debug_shows_the_traceback(tmp_path):
 
 
 def test_a_missing_extra_is_named_with_the_line_that_installs_it(hoitool, monkeypatch):
-    from hoitool.commands import explain
     from hoitool.lookup import Lookup
 
     def needs_torch(*_):
@@ -217,7 +220,6 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it(hoitool, monkey
     done = hoitool("explain", "hico-det")
     assert done.code == 1
     assert "pip install 'hoitool[torch]'" in done.err
-    assert explain
 
 
 def test_raw_folders_may_nest_one_level_and_hold_pictures_and_other_things(workspace, hoitool):
@@ -354,3 +356,21 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(workspace, hoitool, dete
         done = hoitool("convert", "odd.parquet", "-o", "out")
         assert (done.code, "expected a plain name" in done.err) == (1, True)
     assert not (workspace / "out").exists()
+
+
+def test_the_bare_convert_may_write_another_format(workspace, hoitool):
+    (workspace / "raw/demo").rename(workspace / "annotations")
+    done = hoitool("convert", "--to", "pairs", "-o", "x.csv", "--truth", "annotations")
+    assert done.code == 0, done.err
+    assert (workspace / "x.csv").is_file()
+
+
+def test_a_source_whose_format_is_not_decided_stops_only_itself(workspace, hoitool, monkeypatch):
+    from hoitool.convert import PREDICTION_FORMATS
+
+    for name in ("hico-matlab", "hico-matlab-alphabetical"):
+        monkeypatch.setattr(type(PREDICTION_FORMATS[name]), "sniff", lambda self, path: path.name == "cache")
+    (workspace / "raw/cache").mkdir()
+    done = hoitool("convert")
+    assert (done.code, "could be hico-matlab or hico-matlab-alphabetical" in done.err) == (2, True)
+    assert (workspace / "runs/mine/predictions-test.parquet").exists()

@@ -12,7 +12,7 @@ import pytest
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, load, read, sniff
 from hoitool.data import Dataset
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.labels import load_labels
 
 SUFFIXES = {"pairs": [".npz", ".csv", ".parquet"]}
@@ -138,3 +138,13 @@ def test_the_packaged_label_space_is_found_by_its_actions(small, tmp_path):
     back = load(tmp_path)
     assert meaning(part) == meaning(back)
     assert (back.meta.labels.name, back.meta.dataset) == ("hico", "hico-det")
+
+
+@pytest.mark.parametrize("name", [name for name in [*FORMATS, *PREDICTION_FORMATS] if name != "hoitool"])
+def test_a_pair_without_an_object_is_not_written_as_another_one(small, detected, name, tmp_path):
+    content = small.test if name in FORMATS else detected
+    lonely = content.with_columns(object=np.where(np.arange(len(content.object)) == 3, -1, content.object).astype("i4"))
+    table = FORMATS if name in FORMATS else PREDICTION_FORMATS
+    with pytest.raises(DataError, match="it has no object, which .* cannot hold"):
+        table[name].write([lonely] if name in FORMATS else lonely, tmp_path / ("x.npz" if name == "pairs" else "x"))
+    assert not list(tmp_path.iterdir())

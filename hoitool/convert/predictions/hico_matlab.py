@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Predictions, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions, require_objects, to_frame, to_interactions
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, atomic_folder, load_mat, reading, refuse_overwrite, require
 from hoitool.labels import LabelSpace, load_labels
@@ -104,8 +104,9 @@ class OneFile:
         """Write the file `path`, or detections.mat in the folder `path`."""
         file = path if path.suffix == ".mat" else path / ALL
         refuse_overwrite(file, overwrite)
+        cells = _Cells(predictions)
         with atomic(file) as temporary:
-            _save(temporary, _Cells(predictions).of(np.arange(len(predictions.meta.labels))))
+            _save(temporary, cells.of(np.arange(len(predictions.meta.labels))))
         return [file]
 
 
@@ -204,6 +205,7 @@ class _Cells:
 
     def __init__(self, predictions: Predictions) -> None:
         data = to_frame(to_interactions(predictions), "inclusive")
+        require_objects(data, "a detection cache")
         self.images = len(data)
         label = data.need("label")
         self._order = np.argsort(label, kind="stable")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Predictions, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions, require_objects, to_frame, to_interactions
 from hoitool.data.arrow import from_arrow, one_chunk, to_arrow
 from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.files import atomic, load_npz, reading, refuse_overwrite, require, starts_with
@@ -62,6 +62,7 @@ def write(predictions: Predictions, path: Path, overwrite: bool = False) -> list
         raise UsageError(f"{path}: a table of pairs ends in {', '.join(WRITERS)}")
     refuse_overwrite(path, overwrite)
     data = to_frame(to_interactions(predictions), "inclusive")
+    require_objects(data, "a table of pairs")
     columns = {
         "file_name": data.key.astype(str)[data.image_of("pair")],
         "human": data.boxes[data.pair_boxes("subject")],
