@@ -94,7 +94,7 @@ def main() -> None:
             predictions = make_predictions(truth, options.detections, rng)
             files = [Path(folder) / "predictions.parquet", Path(folder) / "pairs.npz"]
             data.write(predictions, files[0])
-            format_named("pairs").write(predictions, files[1])
+            format_named("pairs").write([predictions], files[1])
             files.append(Path(folder) / "compressed.npz")
             with np.load(files[1]) as held:
                 np.savez_compressed(files[2], **held)

@@ -15,12 +15,36 @@ from numpy.typing import NDArray
 
 Edges = Literal["inclusive", "continuous"]
 FloatArray = NDArray[Any]
+DECIMALS = 12  # of the coordinates that `extents` recovers
 
 
 def sizes(boxes: FloatArray, edges: Edges) -> tuple[FloatArray, FloatArray]:
     """Width and height of boxes (..., 4), negative where corners are swapped."""
     one = boxes.dtype.type(edges == "inclusive")
     return boxes[..., 2] - boxes[..., 0] + one, boxes[..., 3] - boxes[..., 1] + one
+
+
+def extents(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Width and height (...,) float64 of continuous boxes (..., 4) as their source wrote them, in x, y, w, h.
+
+    x2 - x1 differs from w in the last bits for two boxes of three. The w taken is the number with the fewest decimals
+    for which x1 + w is x2 exactly; where there is none it is x2 - x1.
+    """
+    boxes = boxes.astype(np.float64, copy=False)
+    return _written(boxes[..., 0], boxes[..., 2]), _written(boxes[..., 1], boxes[..., 3])
+
+
+def _written(low: FloatArray, high: FloatArray) -> FloatArray:
+    difference = np.atleast_1d(high - low)
+    low, high = np.atleast_1d(low), np.atleast_1d(high)
+    made = difference.copy()
+    left = np.arange(made.size).reshape(made.shape)[np.isfinite(made)]
+    for decimals in range(DECIMALS + 1):
+        rounded = np.round(difference.flat[left], decimals)
+        fits = low.flat[left] + rounded == high.flat[left]
+        made.flat[left[fits]] = rounded[fits]
+        left = left[~fits]
+    return made
 
 
 def area(boxes: FloatArray, edges: Edges) -> FloatArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import json
 import math
 import os
 import shutil
@@ -138,6 +139,17 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise DataError(
             f"{path}: not readable as {what} ({cause}); it may be truncated or of another format"
         ) from error
+
+
+def load_json(path: Path, what: str, kind: type) -> Any:
+    """The JSON value of a file, which must be a `kind` (dict or list). Raises DataError, with line and column, else."""
+    require(path, what)
+    with reading(path, what):
+        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+    if not isinstance(found, kind):
+        expected = "an object {...}" if kind is dict else "a list [...]"
+        raise DataError(f"{path}: holds a {type(found).__name__}, expected {expected} ({what})")
+    return found
 
 
 def load_npz(path: Path, what: str, names: set[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:

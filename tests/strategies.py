@@ -17,7 +17,7 @@ from hoitool.data.meta import FRAMES, LABEL_KINDS, SCORE_KINDS
 from hoitool.data.synthetic import scenes
 from hoitool.labels import load_labels
 
-HICO, DEMO = load_labels("hico"), scenes(seed=0, scale=0.0).train.meta.labels
+HICO, V_COCO, DEMO = load_labels("hico"), load_labels("v-coco"), scenes(seed=0, scale=0.0).train.meta.labels
 SCORES = np.array([0.0, 0.25, 0.5, 0.5, 1.0, -3.0, 1e-30, 1e30, -np.inf, np.inf])  # ties, signs and extremes
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)  # no file name holds NUL
 Data = TypeVar("Data", bound=Dataset)
@@ -97,9 +97,10 @@ class _Maker:
 def _drawn(draw: Any, kind: type[Data], fixed: dict[str, Any]) -> Data:
     make = _Maker(draw, fixed, np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed")))
     predicted = kind is Predictions
-    space = make.choose("labels", (HICO, DEMO))
-    label_kind = make.choose("label_kind", LABEL_KINDS)
-    classes = len(space) if label_kind == "interactions" else len(space.verbs)
+    space = make.choose("labels", (HICO, DEMO, V_COCO))
+    kinds = LABEL_KINDS if space.roles else ("interactions", "verbs")
+    label_kind = make.choose("label_kind", kinds)
+    classes = Meta(space, label_kind=label_kind).classes
     images = fixed.get("images", draw(st.integers(fixed.get("least_images", 0), 6), label="images"))
     boxes = make.counts(images, 4)
     pairs = np.where(boxes > 0, make.counts(images, 5), 0)

@@ -21,9 +21,9 @@ def files(small, detected, tmp_path, monkeypatch):
     write(small.test, tmp_path / "truth.parquet")
     write(small.train, tmp_path / "train.parquet")
     write(detected, tmp_path / "good.parquet")
-    PREDICTION_FORMATS["pairs"].write(detected, tmp_path / "good.npz")
-    PREDICTION_FORMATS["pairs"].write(detected, tmp_path / "good.csv")
-    PREDICTION_FORMATS["hico-matlab-all"].write(detected, tmp_path / "detections.mat")
+    PREDICTION_FORMATS["pairs"].write([detected], tmp_path / "good.npz")
+    PREDICTION_FORMATS["pairs"].write([detected], tmp_path / "good.csv")
+    PREDICTION_FORMATS["hico-matlab-all"].write([detected], tmp_path / "detections.mat")
     FORMATS["hico-det"].write([small.test], tmp_path / "official")
     return tmp_path
 

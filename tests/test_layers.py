@@ -127,7 +127,7 @@ def test_scoring_loads_numpy_and_pyarrow_and_no_more(small, detected, tmp_path, 
     if suffix == ".parquet":
         write(detected, path)
     else:
-        PREDICTION_FORMATS["pairs"].write(detected, path)
+        PREDICTION_FORMATS["pairs"].write([detected], path)
     loaded = loaded_after(
         COMMAND, "eval", str(path), "--truth", str(tmp_path / "truth.parquet"), "-o", str(tmp_path / "out")
     )

@@ -38,7 +38,7 @@ def convert(
     from hoitool.convert.job import convert as run
     from hoitool.progress import working
 
-    options = Options(source_format, target_format, out, truth, subset, overwrite)
+    options = Options(source_format, target_format, out, truth, subset, overwrite, tell=say)
     with working(f"converting {source or 'raw/'}"):
         done, unknown, failed = ([run(source, options)], [], []) if source else convert_workspace(options)
     for path in unknown:

@@ -18,7 +18,7 @@ from hoitool.lookup import Lookup, unknown_name
 
 __all__ = ["FORMATS", "PREDICTION_FORMATS", "Reading", "load", "one_part", "read", "sniff"]
 
-# A format is a module or value with SUMMARY, sniff(path), read(path, truth) and write(parts or predictions, path).
+# A format is a module or value with SUMMARY, HOLDS, sniff(path), read(path, truth) and write(parts, path, overwrite).
 FORMATS = Lookup(
     "dataset format",
     {

@@ -6,7 +6,7 @@ list_*, and anno_* (K x N): 1 present, -1 absent, 0 uncertain, NaN unknown.
 Frame: one-based pixel indices there, the inclusive zero-based frame here (minus 1).
 An entry becomes an image label 1, with a pair for each connection; an invisible one has none, and comes back so.
 Integers may be stored as uint8 or uint16: everything is widened to float64 before arithmetic.
-Source: Chao et al., WACV 2018; docs/formats/hico-det.md.
+Source: Chao et al., WACV 2018; hoitool/convert/pages/hico-det.md.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.convert.fit import Holds, Lost, implied_classes, in_pairs, require_held
 from hoitool.convert.hico_structs import Entries, flatten, structs
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Meta, offsets_of, ranges, require_objects, strings, to_frame
+from hoitool.data import Dataset, Meta, offsets_of, ranges, strings
 from hoitool.errors import DataError, UsageError
 from hoitool.files import atomic, load_mat, reading, refuse_overwrite, require, sha256, starts_with
 from hoitool.labels import LabelSpace, build, load_labels
@@ -32,6 +33,29 @@ BOXES, LABELS = "anno_bbox.mat", "anno.mat"
 SUBSETS = ("train", "test")
 ACTION_FIELDS = ("nname", "vname", "vname_ing", "syn", "def", "synset", "add_def")
 EXTRA = "hico-det"
+
+
+def _official(data: Dataset) -> tuple[Dataset, Lost]:
+    """Data as they come back: an image label 1 for every pair's label. Data that came from such files do already."""
+    if EXTRA in data.meta.extras:
+        return data, {}
+    lonely = int((~in_pairs(data)).sum())
+    data, lost = implied_classes(data)
+    lost["boxes in no pair"] = lonely
+    table = np.full((len(data), len(data.meta.labels)), np.iinfo(np.int8).min, np.int8)
+    table[data.image_of("image_label"), data.need("image_label")] = data.need("image_value")
+    contradicted = table[data.image_of("pair"), data.need("label")]
+    lost["labels of whole images that their pairs contradict"] = int(np.isin(contradicted, (-1, 0)).sum())
+    table[data.image_of("pair"), data.need("label")] = 1
+    image, label = np.nonzero(table != np.iinfo(np.int8).min)
+    offsets = offsets_of(np.bincount(image, minlength=len(data)))
+    values: dict[str, Any] = {"image_label": label.astype(np.int32), "image_value": table[image, label]}
+    return data.with_columns(**values, image_label_offsets=offsets), lost
+
+
+HOLDS = Holds(
+    box_frame="inclusive", always=frozenset({"file_name", "width", "image_label"}), lonely_boxes=True, also=_official
+)
 
 
 def sniff(path: Path) -> bool:
@@ -91,12 +115,10 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
         refuse_overwrite(target, overwrite)
     boxes: dict[str, Any] = {}
     labels: dict[str, Any] = {}
-    for part in parts:
+    for part in require_held(parts, HOLDS, "the official layout"):
         subset = part.meta.subset
-        if subset not in SUBSETS or part.meta.label_kind != "interactions" or part.kind != "dataset":
-            raise UsageError(f"{part!r}: the official layout holds annotated interactions of train and test only")
-        part = to_frame(part, "inclusive")
-        require_objects(part, "the official layout")
+        if subset not in SUBSETS:
+            raise UsageError(f"{part!r}: the official layout holds the subsets train and test only")
         boxes[f"bbox_{subset}"] = structs(part, part.meta.extras.get(EXTRA, {}))
         labels[f"list_{subset}"] = _cells(part.key).reshape(-1, 1)
         labels[f"anno_{subset}"] = _anno(part)

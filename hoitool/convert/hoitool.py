@@ -1,6 +1,6 @@
 """hoitool's own Parquet as a format: one file, a folder `*.parquet` of shards, or a folder with a file per subset.
 
-Kind: annotations or predictions, as the file says. Specification: docs/formats/hoitool.md.
+Kind: annotations or predictions, as the file says. Specification: hoitool/convert/pages/hoitool.md.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite, require
 
 SUMMARY = "hoitool's columnar Parquet, one row per image"
+HOLDS = None  # everything
 FOREIGN = {".csv", ".npz", ".mat", ".json", ".txt"}  # suffixes that ask for another format
 
 

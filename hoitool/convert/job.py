@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hoitool import workspace
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, Reading, format_named, one_part, read, sniff
+from hoitool.convert.fit import Holds, fit
 from hoitool.convert.inputs import DEFAULT_SUBSET, gather
-from hoitool.data import Dataset, align, read_header, select_pairs, statistics
+from hoitool.data import Dataset, align, read_header, statistics
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import refuse_overwrite, require, sha256
 
-NEED_TRUTH = {"hico-matlab", "hico-matlab-alphabetical", "hico-matlab-all"}  # their files do not name images
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was read from where, what was dropped and why, and what was written."""
+    """What was read from where, what was dropped in reading and why, what the target cannot hold, what was written."""
 
     source: Path
     source_format: str
@@ -26,6 +29,7 @@ class Conversion:
     written: list[Path]
     parts: list[dict[str, Any]]
     dropped: dict[str, int]
+    lost: dict[str, int]
     notes: list[str]
 
     def summary(self) -> dict[str, Any]:
@@ -37,13 +41,18 @@ class Conversion:
             "written": [str(path) for path in self.written],
             "parts": self.parts,
             "dropped": self.dropped,
+            "lost": self.lost,
             "notes": self.notes,
         }
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to convert, apart from the source. `keep`: leave targets that were made of the same files as they are."""
+    """How to convert, apart from the source.
+
+    keep  leave targets that were made of the same files as they are
+    tell  called, before anything is written, with a line on each thing that the target cannot hold
+    """
 
     source_format: str | None = None
     target_format: str = "hoitool"
@@ -52,6 +61,7 @@ class Options:
     subset: str | None = None
     overwrite: bool = False
     keep: bool = False
+    tell: Callable[[str], None] = logger.warning
 
 
 def convert(source: Path, options: Options) -> Conversion:
@@ -63,14 +73,15 @@ def convert(source: Path, options: Options) -> Conversion:
     held = _with_sources(_read(source, name, options), source)
     if options.target_format != "hoitool":
         held = _fitted(held, options.target_format)
+    for reason, count in held.lost.items():
+        options.tell(f"not held by {options.target_format}, left out: {count:,} {reason}")
     out = options.out or _default_out(source, held.parts[0], options.target_format)
     parts, notes = _to_write(held, out) if options.keep and options.target_format == "hoitool" else (held.parts, [])
-    if options.target_format in PREDICTION_FORMATS:
-        written = target.write(held.parts[0], out, options.overwrite)
-    else:
-        written = target.write(parts, out, options.overwrite) if parts else []
+    written = target.write(parts, out, options.overwrite) if parts else []
     told = [{"kind": p.kind, "dataset": p.meta.dataset, "subset": p.meta.subset} | statistics(p) for p in held.parts]
-    return Conversion(source, name or "", options.target_format, written, told, held.dropped, [*held.notes, *notes])
+    return Conversion(
+        source, name or "", options.target_format, written, told, held.dropped, held.lost, [*held.notes, *notes]
+    )
 
 
 def convert_workspace(options: Options) -> tuple[list[Conversion], list[Path], list[tuple[Path, HoitoolError]]]:
@@ -95,6 +106,12 @@ def convert_workspace(options: Options) -> tuple[list[Conversion], list[Path], l
         except HoitoolError as error:
             failed.append((path, error))
     return done, unknown, failed
+
+
+def names_images(name: str) -> bool:
+    """Whether the files of a format name their images."""
+    holds: Holds | None = format_named(name).HOLDS
+    return holds is None or holds.names_images
 
 
 UNDECIDED = "undecided"  # several formats fit, which converting the source will say
@@ -122,13 +139,14 @@ def _format_of(path: Path) -> str | None:
 
 def _read(source: Path, name: str | None, options: Options) -> Reading:
     """The parts of a source; predictions in the order and label space of their truth, where there is one."""
-    if name in PREDICTION_FORMATS:
-        names_images = name == "pairs" and options.target_format not in NEED_TRUTH
-        if names_images and options.truth is None and not workspace.datasets(options.subset or DEFAULT_SUBSET):
+    named = names_images(options.target_format)
+    if name is not None and name in PREDICTION_FORMATS:
+        named = named and names_images(name)
+        if named and options.truth is None and not workspace.datasets(options.subset or DEFAULT_SUBSET):
             return read(source, name)
         return _with_truth(source, name, options)
     held = read(source, name)
-    if held.parts and held.parts[0].kind == "predictions" and (options.truth or options.target_format in NEED_TRUTH):
+    if held.parts and held.parts[0].kind == "predictions" and (options.truth or not named):
         return _with_truth(source, name, options)
     if options.subset is not None:
         held = replace(held, parts=[one_part(held, source, options.subset)])
@@ -150,23 +168,18 @@ def _with_sources(held: Reading, source: Path) -> Reading:
 
 
 def _fitted(held: Reading, target: str) -> Reading:
-    """The parts that a format other than hoitool's can hold, and what it cannot, counted. UsageError for its kind."""
+    """The parts as a format other than hoitool's holds them, and what it cannot, counted. UsageError for its kind."""
     first = held.parts[0]
     table, kind = (PREDICTION_FORMATS, "predictions") if first.kind == "predictions" else (FORMATS, "annotations")
     if target not in table:
         raise UsageError(
             f"{target!r} does not hold {kind}; formats that do: {', '.join(dict.fromkeys(['hoitool', *table]))}"
         )
-    if first.kind == "predictions" and len(held.parts) > 1:
-        names = ", ".join(part.meta.subset for part in held.parts)
-        raise UsageError(f"{target!r} holds one subset, the source has {names}; choose one with --subset")
-    lonely = sum(int((part.object < 0).sum()) for part in held.parts)
-    if not lonely:
-        return held
-    parts = [select_pairs(part, part.object >= 0) for part in held.parts]
-    return replace(
-        held, parts=parts, dropped=held.dropped | {f"pairs without an object, which {target} cannot hold": lonely}
-    )
+    try:
+        fitted = fit(held.parts, table[target].HOLDS)
+    except (UsageError, DataError) as error:
+        raise type(error)(f"{target!r}: {error}") from error
+    return replace(held, parts=fitted.parts, lost=fitted.lost)
 
 
 def _to_write(held: Reading, out: Path) -> tuple[list[Dataset], list[str]]:

@@ -3,11 +3,21 @@
 from hoitool.data.align import align
 from hoitool.data.check import require_objects, swapped_boxes, validate
 from hoitool.data.dataset import COLUMNS, GROUPS, Dataset, Predictions, offsets_of, ranges, strings
-from hoitool.data.dense import to_interactions
+from hoitool.data.dense import scored_rows, to_final, to_interactions, to_sparse
 from hoitool.data.frames import to_frame
 from hoitool.data.meta import Meta
 from hoitool.data.parquet import is_ours, iter_shards, read, read_header, shard_files, write
-from hoitool.data.select import best_first, by_class, by_subset, concat, select_images, select_pairs, top_k
+from hoitool.data.relabel import relabel
+from hoitool.data.select import (
+    best_first,
+    by_class,
+    by_subset,
+    concat,
+    select_boxes,
+    select_images,
+    select_pairs,
+    top_k,
+)
 from hoitool.data.stats import class_counts, statistics
 
 __all__ = [
@@ -28,15 +38,20 @@ __all__ = [
     "ranges",
     "read",
     "read_header",
+    "relabel",
     "require_objects",
+    "scored_rows",
+    "select_boxes",
     "select_images",
     "select_pairs",
     "shard_files",
     "statistics",
     "strings",
     "swapped_boxes",
+    "to_final",
     "to_frame",
     "to_interactions",
+    "to_sparse",
     "top_k",
     "validate",
     "write",

@@ -17,21 +17,57 @@ def to_interactions(data: Predictions) -> Predictions:
     (not predicted) give no row. Verb scores give the interactions of those verbs. Sparse interactions stay as
     they are. Raises DataError for a dense pair whose object or object class is unknown.
     """
+    if data.meta.label_kind == "agents+roles":
+        raise DataError(f"{data!r} holds agents and roles, which are scored by --protocol v-coco")
     if data.dense:
         return _expanded(data)
     if data.meta.label_kind == "verbs":
         data = _labelled(data)
+    return to_final(data)
+
+
+def to_final(data: Predictions) -> Predictions:
+    """Final scores, sparse or dense: box scores multiplied in, in float64, where they are to be."""
     if data.meta.score == "final":
         return data
+    factor = _pair_factor(data)
     meta = replace(data.meta, score="final")
-    return data.with_columns(meta, score=_product(data.need("score"), _pair_factor(data)))
+    if data.dense:
+        return data.with_columns(meta, scores=data.need("scores") * factor[:, None])
+    return data.with_columns(meta, score=_product(data.need("score"), factor))
+
+
+def scored_rows(data: Predictions) -> tuple[Array, Array, Array]:
+    """The scored (pair, label) rows of sparse or dense predictions: (n,) pair, label and score. NaN gives no row."""
+    if not data.dense:
+        return np.arange(len(data.subject)), data.need("label"), data.need("score")
+    scores = data.need("scores")
+    pair, label = np.nonzero(~np.isnan(scores))
+    return pair, label.astype(np.int32), scores[pair, label]
+
+
+def to_sparse(data: Predictions) -> Predictions:
+    """Dense predictions with a row for every score, in label order; NaN gives none. Sparse ones stay as they are."""
+    if not data.dense:
+        return data
+    pair, label, score = scored_rows(data)
+    kept = offsets_of(np.bincount(pair, minlength=len(data.subject)))
+    return data.with_columns(
+        subject=data.subject[pair],
+        object=data.object[pair],
+        label=label,
+        score=score,
+        scores=None,
+        pair_offsets=kept[data.pair_offsets],
+    )
 
 
 def _expanded(data: Predictions) -> Predictions:
     labels, scores = data.meta.labels, data.need("scores")
     category = _object_classes(data)
     by_object = np.argsort(labels.interaction_objects, kind="stable")
-    per_object = np.bincount(labels.interaction_objects, minlength=len(labels.objects))
+    per_object = np.bincount(labels.interaction_objects + 1, minlength=len(labels.objects) + 1)  # [0]: verbs alone
+    category = category + 1
     counts = per_object[category]
     pair = np.repeat(np.arange(len(category)), counts)
     label = by_object[ranges(offsets_of(per_object)[:-1][category], counts)].astype(np.int32)
@@ -71,10 +107,13 @@ def _image_level(data: Predictions) -> dict[str, None]:
 
 
 def _object_classes(data: Predictions) -> Array:
-    box = data.pair_boxes("object")
+    """(P,) the object class of each pair; -1 for a pair without an object, where the label space has verbs alone."""
+    labels, box = data.meta.labels, data.pair_boxes("object")
     category = np.where(box < 0, -1, data.categories[box]) if len(box) else box
-    if (category < 0).any():
-        row = int((category < 0).argmax())
+    alone = (labels.interaction_objects < 0).any()
+    unknown = (category < 0) & ~((box < 0) & alone)
+    if unknown.any():
+        row = int(unknown.argmax())
         image = int(np.searchsorted(data.pair_offsets, row, side="right")) - 1
         raise DataError(
             f"image {data.key[image]!r}, pair {row - data.pair_offsets[image]}: the object has no class, "

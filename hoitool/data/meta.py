@@ -8,19 +8,19 @@ from typing import Any, Literal
 from hoitool.labels import LabelSpace
 
 Kind = Literal["dataset", "predictions"]
-LabelKind = Literal["interactions", "verbs"]
+LabelKind = Literal["interactions", "verbs", "agents+roles"]
 ScoreKind = Literal["final", "times-box-scores"]
 Frame = Literal["inclusive", "continuous", "normalised"]
 
 KINDS: tuple[Kind, ...] = ("dataset", "predictions")
-LABEL_KINDS: tuple[LabelKind, ...] = ("interactions", "verbs")
+LABEL_KINDS: tuple[LabelKind, ...] = ("interactions", "verbs", "agents+roles")
 SCORE_KINDS: tuple[ScoreKind, ...] = ("final", "times-box-scores")
 FRAMES: tuple[Frame, ...] = ("inclusive", "continuous", "normalised")
 
 
 @dataclass(frozen=True)
 class Meta:
-    """The metadata of a data file (docs/formats/hoitool.md).
+    """The metadata of a data file (hoitool/convert/pages/hoitool.md).
 
     dataset    name of the dataset, such as hico-det
     subset     which images: train, test, val; several joined with + when a file holds more than one
@@ -43,4 +43,6 @@ class Meta:
     @property
     def classes(self) -> int:
         """How many labels there are of this label_kind."""
-        return len(self.labels) if self.label_kind == "interactions" else len(self.labels.verbs)
+        if self.label_kind == "interactions":
+            return len(self.labels)
+        return len(self.labels.verbs if self.label_kind == "verbs" else self.labels.agents_and_roles)

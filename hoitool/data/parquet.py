@@ -2,7 +2,7 @@
 
 The file's metadata holds one JSON object under the key `hoitool`: kind, version, layout, label space and hash,
 label_kind, score, box_frame, dataset, subset, sources, extras. A label space that is not packaged is written
-once beside the file, as labels-<hash>.json. Specification: docs/formats/hoitool.md.
+once beside the file, as labels-<hash>.json. Specification: hoitool/convert/pages/hoitool.md.
 """
 
 from __future__ import annotations

@@ -43,6 +43,20 @@ def select_pairs(data: Data, mask: Array) -> Data:
     return data.with_columns(**kept, pair_offsets=offsets_of(mask)[data.pair_offsets])
 
 
+def select_boxes(data: Data, mask: Array) -> Data:
+    """The boxes of a mask (B,), in their order. Pairs lose their place when a box of theirs goes."""
+    new = offsets_of(mask)  # of a box, among all that stay
+    subject, obj = data.pair_boxes("subject"), data.pair_boxes("object")
+    stays = mask[subject] & np.where(obj < 0, True, mask[obj] if len(mask) else True)
+    start = new[data.box_offsets[data.image_of("pair")]]
+    sides: dict[str, Any] = {
+        "subject": (new[subject] - start).astype(np.int32),
+        "object": np.where(obj < 0, -1, new[obj] - start).astype(np.int32),
+    }
+    kept: dict[str, Any] = {name: values[mask] for name, values in data.columns("box").items()}
+    return select_pairs(data.with_columns(**kept, **sides, box_offsets=new[data.box_offsets]), stays)
+
+
 def by_subset(data: Data, subset: str) -> Data:
     """The images of one subset. Raises UsageError, with the subsets there are, when there is none of that name."""
     if data.subset is None:

@@ -24,5 +24,5 @@ def make_workspace(folder: Path, seed: int = 0) -> list[Path]:
     written: list[Path] = FORMATS["hico-det"].write([made.train, made.test], raw / "demo")
     written.append(draw_all([made.train, made.test], raw / "demo" / "images", seed))
     predictions, _ = imperfect(made.test, seed)
-    written += PREDICTION_FORMATS["pairs"].write(predictions, raw / "imperfect-detector.npz")
+    written += PREDICTION_FORMATS["pairs"].write([predictions], raw / "imperfect-detector.npz")
     return written

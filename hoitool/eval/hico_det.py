@@ -180,7 +180,7 @@ def _considered(detected: Pairs, truth: Dataset, rule: PairRule) -> Pairs:
 def _known_object(truth: Dataset, notes: list[str]) -> dict[str, Array]:
     """The known-object setting: its name, and (I, O) which images show which objects."""
     objects = truth.meta.labels.interaction_objects
-    shows = np.zeros((len(truth), len(truth.meta.labels.objects)), bool)
+    shows = np.zeros((len(truth), len(truth.meta.labels.objects) + 1), bool)  # the last: verbs without an object
     if truth.image_label is None or truth.image_value is None:
         notes.append(
             f"the truth has no image-level labels: {KNOWN_OBJECT_BOXES!r} takes the images with a true pair of the "

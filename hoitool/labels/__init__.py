@@ -11,13 +11,13 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from hoitool.labels.space import LabelSpace, build, difference, parse
+from hoitool.labels.space import NOTHING, LabelSpace, Role, build, difference, parse
 from hoitool.lookup import unknown_name
 
-__all__ = ["LABEL_SPACES", "LabelSpace", "build", "difference", "load_labels", "parse"]
+__all__ = ["LABEL_SPACES", "NOTHING", "LabelSpace", "Role", "build", "difference", "load_labels", "parse"]
 
 # name -> packaged file
-LABEL_SPACES = {"hico": "hico.json"}
+LABEL_SPACES = {"hico": "hico.json", "v-coco": "v-coco.json"}
 
 
 @cache

@@ -1,8 +1,10 @@
 """A label space: the objects, the verbs and the interactions that labels index, 0-based.
 
-An interaction is a (verb, object) pair; its index is what `label` means in sparse HOI data. The official files
-of HICO count from 1: `official = index + 1`. Names are the authors' (`cell_phone`); look-ups also take spaces,
-hyphens and capitals.
+An interaction is a (verb, object) pair, or a verb alone (object -1); its index is what `label` means in sparse HOI
+data. The official files of HICO count from 1: `official = index + 1`. Names are the authors' (`cell_phone`);
+look-ups also take spaces, hyphens and capitals.
+A label space of the V-COCO kind also has roles: each verb is an action with one of its roles (hit_instr, hit_obj), or
+an action without any (stand). Its predictions have one score for each action's agent and one for each role.
 """
 
 from __future__ import annotations
@@ -21,8 +23,18 @@ from numpy.typing import NDArray
 from hoitool.errors import DataError, UsageError
 from hoitool.lookup import unknown_name
 
+NOTHING = "-"  # how a label space's file spells the object of a verb alone
 RARE_BELOW = 10  # training pairs; Chao et al., WACV 2018, section 5
 PARTS = ("objects", "verbs", "interactions")
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a verb is in V-COCO's terms: an action, a role ('' for none), and the objects it takes (none named: all)."""
+
+    action: str
+    name: str
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +47,10 @@ class LabelSpace:
     verbs: tuple[str, ...]
     verbs_ing: tuple[str, ...]
     interaction_verbs: NDArray[np.int32]  # (K,) index into verbs
-    interaction_objects: NDArray[np.int32]  # (K,) index into objects
+    interaction_objects: NDArray[np.int32]  # (K,) index into objects, -1 for a verb alone
     coco_ids: NDArray[np.int32]  # (O,) COCO category id of each object
     train_instances: NDArray[np.int64]  # (K,) pairs in the training set
+    roles: tuple[Role, ...] = ()  # one per verb, or none at all
 
     def __repr__(self) -> str:
         return f"<LabelSpace {self.name}: {len(self)} interactions, {self.hash[:12]}>"
@@ -48,10 +61,40 @@ class LabelSpace:
 
     @cached_property
     def matrix(self) -> NDArray[np.int32]:
-        """(O, V): the interaction of each object with each verb, -1 where the label space has none."""
-        table = np.full((len(self.objects), len(self.verbs)), -1, np.int32)
+        """(O + 1, V): the interaction of each object with each verb, -1 where there is none; row -1: verbs alone."""
+        table = np.full((len(self.objects) + 1, len(self.verbs)), -1, np.int32)
         table[self.interaction_objects, self.interaction_verbs] = np.arange(len(self))
         return table
+
+    @cached_property
+    def possible(self) -> NDArray[np.bool_]:
+        """(V, O): which verbs take which objects: by the roles, else by the interactions."""
+        if not self.roles:
+            return self.matrix[:-1].T >= 0
+        table = np.zeros((len(self.verbs), len(self.objects)), bool)
+        for v, role in enumerate(self.roles):
+            table[v, [self.object_index(name) for name in role.include] or slice(None)] = True
+        return table
+
+    @cached_property
+    def actions(self) -> tuple[str, ...]:
+        """The actions of a label space with roles, in order."""
+        return tuple(dict.fromkeys(role.action for role in self.roles))
+
+    @cached_property
+    def verb_actions(self) -> NDArray[np.int64]:
+        """(V,): the action of each verb, an index into `actions`."""
+        return np.array([self.actions.index(role.action) for role in self.roles], np.int64)
+
+    @cached_property
+    def role_verbs(self) -> NDArray[np.int64]:
+        """(R,): the verbs that are roles; the others are actions without any."""
+        return np.flatnonzero([bool(role.name) for role in self.roles])
+
+    @cached_property
+    def agents_and_roles(self) -> tuple[str, ...]:
+        """What predictions of a label space with roles score: hold_agent, ... for actions, then hold_obj, ..."""
+        return tuple([f"{action}_agent" for action in self.actions] + [self.verbs[v] for v in self.role_verbs])
 
     @cached_property
     def rare(self) -> NDArray[np.bool_]:
@@ -68,6 +111,8 @@ class LabelSpace:
             "verbs": self.verbs,
             "interactions": [self.interaction_name(i) for i in range(len(self))],
         }
+        if self.roles:
+            parts["verbs"] = [list(row) for row in zip(self.verbs, _role_rows(self), strict=True)]
         return {part: _sha256(list(parts[part])) for part in PARTS}
 
     @cached_property
@@ -91,8 +136,10 @@ class LabelSpace:
         return _index("verb", self._verb_index, name)
 
     def interaction_index(self, verb: str | int, obj: str | int) -> int:
-        """Index of an interaction by its verb and object, each a name or an index. UsageError if there is none."""
+        """Index of an interaction by its verb and object (-1: none), each a name or an index. UsageError if absent."""
         v = self.verb_index(verb) if isinstance(verb, str) else self._in_range("verb", verb, self.verbs)
+        if obj == -1 and self.matrix[-1, v] >= 0:
+            return int(self.matrix[-1, v])
         o = self.object_index(obj) if isinstance(obj, str) else self._in_range("object", obj, self.objects)
         found = int(self.matrix[o, v])
         if found < 0:
@@ -109,8 +156,9 @@ class LabelSpace:
         return index
 
     def interaction_name(self, index: int) -> str:
-        """`verb object` of an interaction, in the label space's own spelling."""
-        return f"{self.verbs[self.interaction_verbs[index]]} {self.objects[self.interaction_objects[index]]}"
+        """`verb object` of an interaction, in the label space's own spelling; the verb where it has no object."""
+        verb, obj = self.verbs[self.interaction_verbs[index]], int(self.interaction_objects[index])
+        return verb if obj < 0 else f"{verb} {self.objects[obj]}"
 
     def official(self, index: int) -> int:
         """The 1-based number of an interaction in the official files of HICO."""
@@ -156,9 +204,12 @@ def dump(space: LabelSpace) -> str:
         "objects": [[n, int(c)] for n, c in zip(space.objects, space.coco_ids, strict=True)],
         "verbs": [list(pair) for pair in zip(space.verbs, space.verbs_ing, strict=True)],
         "interactions": [
-            [space.verbs[verb[i]], space.objects[obj[i]], int(space.train_instances[i])] for i in range(len(space))
+            [space.verbs[v], space.objects[o] if o >= 0 else NOTHING, int(n)]
+            for v, o, n in zip(verb.tolist(), obj.tolist(), space.train_instances, strict=True)
         ],
     }
+    if space.roles:
+        tables["roles"] = _role_rows(space)
     heads = {"name": space.name, "source": space.source, "sha256": checksum(tables)}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in heads.items()]
     for key, rows in tables.items():
@@ -176,6 +227,7 @@ def parse(text: str, where: str) -> LabelSpace:
             objects=[(name, coco) for name, coco in table["objects"]],
             verbs=[(name, ing) for name, ing in table["verbs"]],
             interactions=[(verb, obj, count) for verb, obj, count in table["interactions"]],
+            roles=[Role(action, role, tuple(include)) for action, role, include in table.get("roles", [])],
         )
         said, held = table["sha256"], checksum(table)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -187,7 +239,11 @@ def parse(text: str, where: str) -> LabelSpace:
 
 def checksum(table: dict[str, Any]) -> str:
     """SHA-256 over all rows of a label space's JSON, facts included."""
-    return _sha256([table[part] for part in PARTS])
+    return _sha256([table[part] for part in (*PARTS, "roles") if part in table])
+
+
+def _role_rows(space: LabelSpace) -> list[list[Any]]:
+    return [[role.action, role.name, list(role.include)] for role in space.roles]
 
 
 def build(
@@ -196,10 +252,17 @@ def build(
     objects: Sequence[tuple[str, int]],
     verbs: Sequence[tuple[str, str]],
     interactions: Sequence[tuple[str, str, int]],
+    roles: Sequence[Role] = (),
 ) -> LabelSpace:
-    """A label space from rows: (object, COCO id or -1), (verb, -ing form), (verb, object, training pairs or -1)."""
+    """A label space from rows: (object, COCO id or -1), (verb, -ing form), (verb, object, training pairs or -1).
+
+    An object spelled `-` is none. roles: one per verb. Raises ValueError for roles that are not one per verb, KeyError
+    for a name that is in no table.
+    """
     object_names, verb_names = [row[0] for row in objects], [row[0] for row in verbs]
-    object_at = {name: i for i, name in enumerate(object_names)}
+    object_at = {NOTHING: -1} | {name: i for i, name in enumerate(object_names)}
+    if roles and len(roles) != len(verb_names):
+        raise ValueError(f"{len(roles)} roles for {len(verb_names)} verbs")
     verb_at = {name: i for i, name in enumerate(verb_names)}
     return LabelSpace(
         name=name,
@@ -211,6 +274,7 @@ def build(
         interaction_objects=np.array([object_at[row[1]] for row in interactions], np.int32),
         coco_ids=np.array([row[1] for row in objects], np.int32),
         train_instances=np.array([row[2] for row in interactions], np.int64),
+        roles=tuple(roles),
     )
 
 

@@ -18,7 +18,7 @@ from hoitool.data import read, select_images, write
 def workspace(small, detected, tmp_path, monkeypatch):
     """A workspace with raw data, as the current folder."""
     FORMATS["hico-det"].write([small.train, small.test], tmp_path / "raw" / "demo")
-    PREDICTION_FORMATS["pairs"].write(detected, tmp_path / "raw" / "mine.npz")
+    PREDICTION_FORMATS["pairs"].write([detected], tmp_path / "raw" / "mine.npz")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -309,7 +309,7 @@ def test_detections_without_an_object_are_false_positives_and_said_where_they_ar
     figures = [json.loads(hoitool("eval", f"{name}.parquet", "--json").out)["results"] for name in ("lonely", "far")]
     assert figures[0] == figures[1]
     done = hoitool("convert", "lonely.parquet", "--to", "pairs", "-o", "lonely.npz")
-    assert f"dropped {(len(detected.object) + 1) // 2}: pairs without an object" in done.err
+    assert f"left out: {(len(detected.object) + 1) // 2} pairs without an object" in done.err
 
 
 def test_the_result_of_a_variant_does_not_replace_the_official_one(workspace, hoitool):

@@ -26,7 +26,7 @@ MADE = predictions_of(
 @pytest.mark.parametrize(("name", "number"), [("hico-matlab", 2), ("hico-matlab-alphabetical", 10)])
 def test_files_are_numbered_in_their_order(tmp_path, name, number):
     """The bicycle is the second COCO class and the tenth of HICO's alphabetical list."""
-    PREDICTION_FORMATS[name].write(MADE, tmp_path / "cache")
+    PREDICTION_FORMATS[name].write([MADE], tmp_path / "cache")
     assert sniff(tmp_path / "cache") == name
     assert len(list((tmp_path / "cache").iterdir())) == 80
     cells = loadmat(tmp_path / "cache" / f"detections_{number:02d}.mat")["all_boxes"]
@@ -40,14 +40,14 @@ def test_files_are_numbered_in_their_order(tmp_path, name, number):
 
 
 def test_the_wrong_order_is_refused_not_guessed(tmp_path):
-    PREDICTION_FORMATS["hico-matlab-alphabetical"].write(MADE, tmp_path / "cache")
+    PREDICTION_FORMATS["hico-matlab-alphabetical"].write([MADE], tmp_path / "cache")
     with pytest.raises(HoitoolError, match=r"detections_02.mat: all_boxes is \[10, 3\].*'bicycle' \(coco order\)"):
         load(tmp_path / "cache", "hico-matlab", truth=TRUTH)
 
 
 def test_where_the_content_does_not_decide_the_format_must_be_named(tmp_path):
     """Object 36 has six interactions in both orders."""
-    PREDICTION_FORMATS["hico-matlab"].write(MADE, tmp_path / "cache")
+    PREDICTION_FORMATS["hico-matlab"].write([MADE], tmp_path / "cache")
     from hoitool.convert.predictions.hico_matlab import interactions_of, object_order
 
     orders = [object_order(HICO, order) for order in ("coco", "alphabetical")]
@@ -61,7 +61,7 @@ def test_where_the_content_does_not_decide_the_format_must_be_named(tmp_path):
 
 
 def test_missing_files_are_no_detections_and_said(tmp_path):
-    PREDICTION_FORMATS["hico-matlab"].write(MADE, tmp_path / "cache")
+    PREDICTION_FORMATS["hico-matlab"].write([MADE], tmp_path / "cache")
     for number in range(3, 81):
         (tmp_path / "cache" / f"detections_{number:02d}.mat").unlink()
     found = PREDICTION_FORMATS["hico-matlab"].read(tmp_path / "cache", TRUTH)
@@ -70,14 +70,14 @@ def test_missing_files_are_no_detections_and_said(tmp_path):
 
 
 def test_the_single_file(tmp_path):
-    PREDICTION_FORMATS["hico-matlab-all"].write(MADE, tmp_path / "detections.mat")
+    PREDICTION_FORMATS["hico-matlab-all"].write([MADE], tmp_path / "detections.mat")
     assert sniff(tmp_path / "detections.mat") == "hico-matlab-all"
     assert loadmat(tmp_path / "detections.mat")["all_boxes"].shape == (600, 3)
     assert load(tmp_path / "detections.mat", truth=TRUTH).score.tolist() == MADE.score.tolist()
 
 
 def test_a_truth_is_needed(tmp_path):
-    PREDICTION_FORMATS["hico-matlab-all"].write(MADE, tmp_path / "detections.mat")
+    PREDICTION_FORMATS["hico-matlab-all"].write([MADE], tmp_path / "detections.mat")
     with pytest.raises(MissingData, match="--truth"):
         load(tmp_path / "detections.mat")
 

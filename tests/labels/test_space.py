@@ -160,7 +160,8 @@ def test_an_official_number_out_of_range_is_refused(number):
 
 @pytest.mark.parametrize("space", [HICO, tiny()], ids=["hico", "tiny"])
 def test_the_matrix_says_what_the_table_says(space):
-    assert space.matrix.shape == (len(space.objects), len(space.verbs))
+    assert space.matrix.shape == (len(space.objects) + 1, len(space.verbs))
+    assert (space.matrix[-1] == -1).all()
     for obj in range(len(space.objects)):
         for verb in range(len(space.verbs)):
             rows = np.flatnonzero((space.interaction_objects == obj) & (space.interaction_verbs == verb)).tolist()

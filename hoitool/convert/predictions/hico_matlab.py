@@ -6,21 +6,23 @@ evaluation adds one). Three layouts, which are formats of their own:
   hico-matlab-alphabetical  the same, NN in HICO's alphabetical order, as UPT and PViC write it
   hico-matlab-all           one detections.mat with a row for every interaction (format 'all')
 The first two are told apart by how many interactions each file holds; where that does not decide, the format must
-be named. Source: eval_one.m of HO-RCNN; docs/formats/hico-matlab.md.
+be named. Source: eval_one.m of HO-RCNN; hoitool/convert/pages/hico-matlab.md.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.convert.fit import Holds, Lost, implied_classes, require_held
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Predictions, require_objects, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, atomic_folder, load_mat, reading, refuse_overwrite, require
 from hoitool.labels import LabelSpace, load_labels
@@ -32,12 +34,30 @@ ALL = "detections.mat"
 Order = Literal["coco", "alphabetical"]
 
 
+def _by_label(data: Dataset) -> tuple[Dataset, Lost]:
+    """Pairs with boxes of their own, those of an image by interaction: the order that cells give."""
+    data, lost = implied_classes(data)
+    return _reordered(data, np.lexsort((data.need("label"), data.image_of("pair")))), lost
+
+
+def _reordered(data: Dataset, order: Array) -> Dataset:
+    """Pairs with boxes of their own in another order within their images."""
+    held: dict[str, Any] = {name: data.columns("pair")[name][order] for name in ("label", "score")}
+    boxes = np.stack([2 * order, 2 * order + 1], axis=1).reshape(-1)
+    held |= {name: values[boxes] for name, values in data.columns("box").items()}
+    return data.with_columns(**held)
+
+
+HOLDS = Holds("predictions", box_frame="inclusive", one_subset=True, names_images=False, also=_by_label)
+
+
 @dataclass(frozen=True)
 class ObjectFiles:
     """A folder of one file per object, numbered from 1 in the order named."""
 
     SUMMARY: str
     order: Order
+    HOLDS: ClassVar[Holds] = HOLDS
 
     def sniff(self, path: Path) -> bool:
         """Whether a path is a folder of detections_NN.mat in this order, as far as the files can tell."""
@@ -67,7 +87,7 @@ class ObjectFiles:
         notes = [f"{missing} interactions have no file and no detections"] if missing else []
         return Reading([_joined(parts, truth)], notes=notes)
 
-    def write(self, predictions: Predictions, path: Path, overwrite: bool = False) -> list[Path]:
+    def write(self, parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
         """Write a folder of one file per object of the label space."""
         refuse_overwrite(path, overwrite)
         strange = [p.name for p in path.iterdir() if not NAME.fullmatch(p.name)] if path.is_dir() else []
@@ -75,8 +95,8 @@ class ObjectFiles:
             raise UsageError(
                 f"{path}: holds {strange[0]!r} beside caches, and is replaced as a whole; name another folder"
             )
-        cells = _Cells(predictions)
-        labels = predictions.meta.labels
+        (data,) = require_held(parts, HOLDS, "a detection cache")
+        cells, labels = _Cells(data), data.meta.labels
         with atomic_folder(path) as folder:
             for number, obj in enumerate(progress(object_order(labels, self.order), f"writing {path.name}"), start=1):
                 _save(folder / f"detections_{number:02d}.mat", cells.of(interactions_of(labels, obj)))
@@ -88,6 +108,7 @@ class OneFile:
     """A single detections.mat with a row for every interaction."""
 
     SUMMARY: str
+    HOLDS: ClassVar[Holds] = HOLDS
 
     def sniff(self, path: Path) -> bool:
         """Whether a path is detections.mat, or a folder that holds it."""
@@ -100,13 +121,14 @@ class OneFile:
         rows = np.arange(len(truth.meta.labels))
         return Reading([_joined([_read_cells(file, rows, truth, "every interaction")], truth)])
 
-    def write(self, predictions: Predictions, path: Path, overwrite: bool = False) -> list[Path]:
+    def write(self, parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
         """Write the file `path`, or detections.mat in the folder `path`."""
         file = path if path.suffix == ".mat" else path / ALL
         refuse_overwrite(file, overwrite)
-        cells = _Cells(predictions)
+        (data,) = require_held(parts, HOLDS, "a detection cache")
+        cells = _Cells(data)
         with atomic(file) as temporary:
-            _save(temporary, cells.of(np.arange(len(predictions.meta.labels))))
+            _save(temporary, cells.of(np.arange(len(data.meta.labels))))
         return [file]
 
 
@@ -203,9 +225,7 @@ def _joined(parts: list[tuple[Array, Array, Array]], truth: Dataset) -> Predicti
 class _Cells:
     """Predictions as rows of nine numbers, looked up by interaction and image."""
 
-    def __init__(self, predictions: Predictions) -> None:
-        data = to_frame(to_interactions(predictions), "inclusive")
-        require_objects(data, "a detection cache")
+    def __init__(self, data: Dataset) -> None:
         self.images = len(data)
         label = data.need("label")
         self._order = np.argsort(label, kind="stable")

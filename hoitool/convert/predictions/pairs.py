@@ -3,11 +3,12 @@
 Columns: file_name (or image, an index into the truth's order); human and object, 4 numbers each (x1 y1 x2 y2,
 zero-based pixel indices), in .csv as human_x1 ... object_y2; label (0-based interaction), or object_category and
 verb (names, or 0-based indices into the label space); score (higher is surer).
-Specification: docs/formats/pairs.md.
+Specification: hoitool/convert/pages/pairs.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hoitool.convert.fit import Holds, implied_classes, require_held
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Predictions, require_objects, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions
 from hoitool.data.arrow import from_arrow, one_chunk, to_arrow
 from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.files import atomic, load_npz, reading, refuse_overwrite, require, starts_with
@@ -30,6 +32,7 @@ TEXT = ("file_name",)
 KNOWN = {"file_name", "image", "human", "object", "label", "object_category", "verb", "score"}
 KNOWN |= {f"{side}_{corner}" for side in ("human", "object") for corner in CORNERS}
 HINTS = {"hoi", "filename"}  # names of other people's tables, for which there is better advice
+HOLDS = Holds("predictions", box_frame="inclusive", precise=True, one_subset=True, also=implied_classes)
 WANTED = "file_name (or image), human, object, label (or object_category and verb), score"
 
 
@@ -56,13 +59,12 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         raise type(error)(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
 
 
-def write(predictions: Predictions, path: Path, overwrite: bool = False) -> list[Path]:
+def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
     """Write a table; the suffix says which. Boxes are written in the inclusive frame, scores as they end up."""
     if path.suffix.lower() not in WRITERS:
         raise UsageError(f"{path}: a table of pairs ends in {', '.join(WRITERS)}")
     refuse_overwrite(path, overwrite)
-    data = to_frame(to_interactions(predictions), "inclusive")
-    require_objects(data, "a table of pairs")
+    (data,) = require_held(parts, HOLDS, "a table of pairs")
     columns = {
         "file_name": data.key.astype(str)[data.image_of("pair")],
         "human": data.boxes[data.pair_boxes("subject")],

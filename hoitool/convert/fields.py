@@ -1,0 +1,205 @@
+"""Columns out of lists of JSON objects: every error names the file, the row and the field.
+
+>>> integers(rows, "image_id", "instances.json: annotations")
+DataError: instances.json: annotations[12].image_id is 'x', expected an integer
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.data import strings
+from hoitool.errors import DataError
+
+Array = NDArray[Any]
+Rows = Sequence[dict[str, Any]]
+MISSING = object()
+
+
+def rows_of(value: Any, where: str) -> list[dict[str, Any]]:
+    """A list of JSON objects. Raises DataError for anything else."""
+    if not isinstance(value, list):
+        raise DataError(f"{where} is {brief(value)}, expected a list of objects")
+    for i, row in enumerate(value):
+        if not isinstance(row, dict):
+            raise DataError(f"{where}[{i}] is {brief(row)}, expected an object {{...}}")
+    return value
+
+
+def member(table: dict[str, Any], name: str, where: str, kind: type) -> Any:
+    """A member of an object, which must be a `kind` (dict, list, str, int). Raises DataError."""
+    if name not in table:
+        raise DataError(f"{where}: no field {name!r}; it has {', '.join(map(repr, table)) or 'none'}")
+    value = table[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise DataError(f"{where}: {name} is {brief(value)}, expected {EXPECTED[kind]}")
+    return value
+
+
+def integers(rows: Rows, name: str, where: str, default: int | None = None) -> Array:
+    """(n,) int64 of one field. Whole floats and numbers in quotes count; what is missing takes `default`, if given."""
+    values = _values(rows, name, where, default)
+    made = _array(values)
+    if made.dtype.kind == "i" or not len(made):
+        return made.astype(np.int64)
+    return np.array([_integer(value, f"{place(where, i)}.{name}") for i, value in enumerate(values)], np.int64)
+
+
+def numbers(rows: Rows, name: str, where: str, width: int | None = None, default: float | None = None) -> Array:
+    """(n,) or (n, width) float64 of one field. Raises DataError for text, other lengths, and what is not finite."""
+    values = _values(rows, name, where, default)
+    shape = (len(values),) if width is None else (len(values), width)
+    made = _array(values)
+    if not len(values):
+        return np.empty(shape)
+    if made.shape == shape and made.dtype.kind in "if" and np.isfinite(made).all():
+        return made.astype(np.float64)
+    for i, value in enumerate(values):
+        _check_number(value, width, f"{place(where, i)}.{name}")
+    return np.array(values, np.float64).reshape(shape)
+
+
+def texts(rows: Rows, name: str, where: str, default: str | None = None) -> Array:
+    """(n,) strings of one field."""
+    values = _values(rows, name, where, default)
+    for i, value in enumerate(values):
+        if not isinstance(value, str):
+            raise DataError(f"{place(where, i)}.{name} is {brief(value)}, expected text")
+    return strings(values)
+
+
+def lists(rows: Rows, name: str, where: str, default: list[Any] | None = None) -> list[list[Any]]:
+    """One field, which must be a list in every row."""
+    values = _values(rows, name, where, default)
+    for i, value in enumerate(values):
+        if not isinstance(value, list):
+            raise DataError(f"{place(where, i)}.{name} is {brief(value)}, expected a list")
+    return values
+
+
+def nested(rows: Rows, name: str, where: str) -> tuple[list[dict[str, Any]], Array, Places]:
+    """The objects of a field that is a list of objects: all of them in one list, (n,) the row of each, their places."""
+    held = lists(rows, name, where)
+    flat = [inner for value in held for inner in value]
+    owner = np.repeat(np.arange(len(held)), [len(value) for value in held])
+    places = Places(where, name, owner)
+    for i, inner in enumerate(flat):
+        if not isinstance(inner, dict):
+            raise DataError(f"{places.at(i)} is {brief(inner)}, expected an object {{...}}")
+    return flat, owner, places
+
+
+class Places(str):
+    """`where` for rows that came out of a nested field: `at(i)` and `where[i]` in messages name row and entry."""
+
+    parent: str
+    name: str
+    owner: Array
+
+    def __new__(cls, where: str, name: str, owner: Array) -> Places:
+        made = super().__new__(cls, f"{where}[].{name}")
+        made.parent, made.name, made.owner = where, name, owner
+        return made
+
+    def at(self, row: int) -> str:
+        """The place of a row, such as `file.json[3].annotations[0]`."""
+        image = int(self.owner[row])
+        inner = row - int(np.searchsorted(self.owner, image))
+        return f"{place(self.parent, image)}.{self.name}[{inner}]"
+
+
+def place(where: str, row: int) -> str:
+    """The place of a row of a list."""
+    return where.at(row) if isinstance(where, Places) else f"{where}[{row}]"
+
+
+def unique(ids: Array, where: str, name: str = "id") -> None:
+    """Raise DataError, naming both rows, when an id stands twice."""
+    if len(np.unique(ids)) == len(ids):
+        return
+    first: dict[Any, int] = {}
+    for i, value in enumerate(ids.tolist()):
+        if value in first:
+            raise DataError(f"{place(where, i)}.{name} is {value!r}, which {place(where, first[value])} has too")
+        first[value] = i
+
+
+def positions(known: Array, wanted: Array, where: str, name: str, what: str) -> Array:
+    """(n,) where each wanted id stands among the known ones. Raises DataError for one that refers to nothing."""
+    order = np.argsort(known, kind="stable")
+    at = np.searchsorted(known[order], wanted)
+    found = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(wanted), np.int64)
+    wrong = known[found] != wanted if len(order) else np.ones(len(wanted), bool)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(f"{place(where, row)}.{name} is {wanted[row]}, which no {what} has")
+    return found
+
+
+def within(values: Array, low: int, high: int, where: str, name: str) -> None:
+    """Raise DataError for the first value (n,) outside low..high."""
+    wrong = (values < low) | (values > high)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(f"{place(where, row)}.{name} is {values[row]}, expected {low}..{high}")
+
+
+def by_image(image: Array) -> Array:
+    """(n,) rows by image, stably: what a flat table needs to become columns and offsets."""
+    order: Array = np.argsort(image, kind="stable")
+    return order
+
+
+def brief(value: Any) -> str:
+    """A foreign value in a message: short, and on one line."""
+    text = repr(value)
+    kind = "" if isinstance(value, str | int | float | None) else f"a {type(value).__name__} "
+    return f"{kind}{text if len(text) <= 40 else text[:37] + '...'}"
+
+
+EXPECTED: dict[type, str] = {dict: "an object {...}", list: "a list [...]", str: "text", int: "an integer"}
+
+
+def _values(rows: Rows, name: str, where: str, default: Any) -> list[Any]:
+    if default is not None:
+        return [row.get(name, default) for row in rows]
+    try:
+        return [row[name] for row in rows]
+    except KeyError:
+        at = next(i for i, row in enumerate(rows) if name not in row)
+        held = ", ".join(map(repr, list(rows[at])[:12])) or "none"
+        raise DataError(f"{place(where, at)}: no field {name!r}; it has {held}") from None
+
+
+def _array(values: list[Any]) -> Array:
+    try:
+        return np.array(values)
+    except (ValueError, TypeError, OverflowError):
+        return np.array([None], object)
+
+
+def _integer(value: Any, where: str) -> int:
+    if isinstance(value, str):
+        value = int(value) if value.strip().lstrip("-").isascii() and value.strip().lstrip("-").isdigit() else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DataError(f"{where} is {brief(value)}, expected an integer")
+    if abs(value) >= 2**63:
+        raise DataError(f"{where} is {brief(value)}, larger than any id")
+    return value
+
+
+def _check_number(value: Any, width: int | None, where: str) -> None:
+    if width is not None and (not isinstance(value, list) or len(value) != width):
+        raise DataError(f"{where} is {brief(value)}, expected {width} numbers")
+    for number in value if width is not None else [value]:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise DataError(f"{where} is {brief(value)}, expected {'numbers' if width else 'a number'}")
+        if not math.isfinite(number) or abs(number) > 1e300:
+            raise DataError(f"{where} is {brief(value)}, expected finite numbers")

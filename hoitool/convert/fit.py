@@ -1,0 +1,280 @@
+"""What a format can hold, and data brought into what it can hold: nothing is lost quietly.
+
+A format states `HOLDS`. `fit` returns the data that will come back from its files, and counts what will not. A writer
+takes fitted data only. tests/convert/test_formats.py holds every format to it: write(fit(x)), read: fit(x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hoitool.data import (
+    Dataset,
+    Predictions,
+    by_subset,
+    offsets_of,
+    relabel,
+    select_boxes,
+    select_images,
+    select_pairs,
+    to_final,
+    to_frame,
+    to_sparse,
+)
+from hoitool.data.dataset import COLUMNS, Array
+from hoitool.data.meta import Frame, Kind, LabelKind
+from hoitool.errors import DataError, UsageError
+
+Lost = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Holds:
+    """What comes back from a format's files.
+
+    kind          annotations or predictions
+    label_kinds   the kinds of labels it has; others are turned into the first that the label space allows
+    box_frame     the frame its boxes have, None for any
+    always        optional columns that its readers always give: a default is filled in where data have none; file names
+                  become the keys, as there is one name of an image in all formats but hoitool's
+    optional      optional columns that come back where data have them
+    dense         whether a pair may have a score for every label
+    precise       whether numbers come back as the float32 or float64 that they were; text gives float64
+    one_subset    whether a file has room for one subset only
+    names_images  whether the files name their images; others are read against the annotations they belong to
+    also          what else the format asks of data: returns them so, and counts what that cost
+    """
+
+    kind: Kind = "dataset"
+    label_kinds: tuple[LabelKind, ...] = ("interactions",)
+    box_frame: Frame | None = None
+    always: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    dense: bool = False
+    precise: bool = False
+    objectless: bool = False
+    lonely_boxes: bool = False
+    unknown_objects: bool = False
+    empty_images: bool = True
+    one_subset: bool = False
+    names_images: bool = True
+    also: Callable[[Dataset], tuple[Dataset, Lost]] | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Data as a format holds them, and what they lost: reason -> how many."""
+
+    parts: list[Dataset]
+    lost: Lost = field(default_factory=dict)
+
+
+NAMES = {
+    "file_name": "file names that differ from the images' keys",
+    "width": "image sizes",
+    "image_scores": "scores of whole images",
+    "image_label": "labels of whole images",
+    "caption_id": "captions",
+    "box_scores": "scores of boxes",
+    "annotated": "marks of people as annotated",
+    "crowd": "marks of boxes as crowds",
+    "box_ids": "ids of boxes",
+}
+# columns that are kept or lost together with the first of them
+TOGETHER = {
+    "width": ("width", "height"),
+    "image_label": ("image_label", "image_value", "image_label_offsets"),
+    "caption_id": ("caption_id", "caption_text", "caption_offsets"),
+}
+
+
+def fit(parts: Sequence[Dataset], holds: Holds) -> Fitted:
+    """Data as a format holds them. Raises UsageError where the format is for another kind of data altogether."""
+    split = [by_subset(part, name) for part in parts for name in _subsets(part)]
+    if holds.one_subset and len(split) > 1:
+        names = ", ".join(repr(part.meta.subset) for part in split)
+        raise UsageError(f"the format holds one subset, the data have {names}: choose one (--subset)")
+    lost: Lost = {}
+    made: list[Dataset] = []
+    for part in split:
+        for step in STEPS:
+            part, gone = step(part, holds)
+            for reason, count in gone.items():
+                lost[reason] = lost.get(reason, 0) + count
+        made.append(part)
+    return Fitted(_numbered(made, holds), {reason: count for reason, count in lost.items() if count})
+
+
+def require_held(parts: Sequence[Dataset], holds: Holds, format: str) -> list[Dataset]:
+    """Fitted parts for a writer. Raises DataError where something would be lost: `fit` loses it knowingly."""
+    fitted = fit(parts, holds)
+    if fitted.lost:
+        told = ", ".join(f"{count:,} {reason}" for reason, count in fitted.lost.items())
+        raise DataError(f"{format} cannot hold {told}")
+    return fitted.parts
+
+
+def _subsets(part: Dataset) -> list[str]:
+    return [part.meta.subset] if part.subset is None else list(dict.fromkeys(part.subset.tolist()))
+
+
+def _kind(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    if data.kind != holds.kind:
+        names = {"dataset": "annotations", "predictions": "predictions"}
+        raise UsageError(f"the format holds {names[holds.kind]}, the data are {names[data.kind]}")
+    return data, {}
+
+
+def _labels(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    """Labels of a kind that the format has, scores as they end up."""
+    if isinstance(data, Predictions):
+        data = to_final(data)
+    if data.meta.label_kind not in holds.label_kinds:
+        error = None
+        for kind in holds.label_kinds:
+            try:
+                made, gone = relabel(data, kind)
+                break
+            except UsageError as refused:
+                error = refused
+        else:
+            raise error or UsageError(f"the format has no {data.meta.label_kind}")
+        lost: Lost = {f"pairs that {kind} of label space {data.meta.labels.name!r} do not name": gone}
+        if data.image_label is not None:
+            lost |= {NAMES["image_label"]: len(data.image_label)}
+        if data.image_scores is not None:
+            lost |= {NAMES["image_scores"]: len(data)}
+        data = made
+        return (to_sparse(data) if isinstance(data, Predictions) and not holds.dense else data), lost
+    return (to_sparse(data) if isinstance(data, Predictions) and not holds.dense else data), {}
+
+
+def _pairs(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    lost: Lost = {}
+    if not holds.objectless:
+        alone = data.object < 0
+        lost["pairs without an object"] = int(alone.sum())
+        data = select_pairs(data, ~alone) if alone.any() else data
+    if not holds.unknown_objects:
+        unknown = data.categories < 0
+        lost["boxes without a class, with their pairs"] = int(unknown.sum())
+        data = select_boxes(data, ~unknown) if unknown.any() else data
+    return data, lost
+
+
+def _boxes(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    """Boxes in the format's frame, without those in no pair where it has no place for them."""
+    lost: Lost = {}
+    if holds.box_frame is not None:
+        data = to_frame(data, holds.box_frame)
+    if not holds.lonely_boxes:
+        used = in_pairs(data)
+        lost["boxes in no pair"] = int((~used).sum())
+        data = select_boxes(data, used) if not used.all() else data
+    return data, lost
+
+
+def in_pairs(data: Dataset) -> Array:
+    """(B,) whether a box is the subject or object of a pair."""
+    used = np.zeros(len(data.boxes), bool)
+    used[data.pair_boxes("subject")] = True
+    obj = data.pair_boxes("object")
+    used[obj[obj >= 0]] = True
+    return used
+
+
+def _images(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    if holds.empty_images or not (empty := data.counts("pair") == 0).any():
+        return data, {}
+    return select_images(data, ~empty), {"images without a pair": int(empty.sum())}
+
+
+def _columns(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    """The optional columns that come back: those that the format has no place for go, defaults are filled in."""
+    lost: Lost = {}
+    made: dict[str, Any] = {"subset": None}
+    for name, told in NAMES.items():
+        values = getattr(data, name)
+        if name in holds.always and (values is None or name == "file_name"):
+            made |= _default(data, name)
+            lost[told] = 0 if values is None else _informative(data, name)
+        elif values is not None and name not in holds.always | holds.optional:
+            lost[told] = _informative(data, name)
+            made |= dict.fromkeys(TOGETHER.get(name, (name,)))
+    if not holds.precise:
+        for name in ("boxes", "score", "scores", "box_scores", "image_scores"):
+            values = made.get(name, getattr(data, name))
+            made[name] = None if values is None else values.astype(np.float64, copy=False)
+    return data.with_columns(**made), lost
+
+
+def _default(data: Dataset, name: str) -> dict[str, Any]:
+    """What a reader gives for a column that the data do not have."""
+    if name == "file_name":
+        return {"file_name": data.key}
+    if name == "width":
+        return {"width": np.zeros(len(data), np.int32), "height": np.zeros(len(data), np.int32)}
+    if name == "image_label":
+        empty = {"image_label": np.empty(0, np.int32), "image_value": np.empty(0, np.int8)}
+        return empty | {"image_label_offsets": offsets_of(np.zeros(len(data), np.int64))}
+    if name in ("annotated", "crowd"):
+        return {name: np.zeros(len(data.boxes), bool)}
+    return {}  # ids are numbered over all parts at the end
+
+
+def _informative(data: Dataset, name: str) -> int:
+    """How many rows of a column say something that its absence does not."""
+    values: Array = getattr(data, name)
+    if name == "file_name":
+        return int((values != data.key).sum())
+    if name == "width":
+        return int(((values > 0) | (data.need("height") > 0)).sum())
+    return int(values.sum()) if COLUMNS[name].dtypes[0] == "bool" else len(values)
+
+
+def _also(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    return (data, {}) if holds.also is None else holds.also(data)
+
+
+def _numbered(parts: list[Dataset], holds: Holds) -> list[Dataset]:
+    """Ids for the boxes of parts that have none, above those that are there, where the format always has them."""
+    if "box_ids" not in holds.always:
+        return parts
+    made = []
+    first = 1 + max((int(part.box_ids.max(initial=0)) for part in parts if part.box_ids is not None), default=0)
+    for part in parts:
+        if part.box_ids is None:
+            part = part.with_columns(box_ids=np.arange(first, first + len(part.boxes), dtype=np.int64))
+            first += len(part.boxes)
+        made.append(part)
+    return made
+
+
+def implied_classes(data: Dataset) -> tuple[Dataset, Lost]:
+    """For formats whose boxes have the classes that their interaction implies: each pair with two boxes of its own."""
+    labels = data.meta.labels
+    alone = labels.interaction_objects[data.need("label")] < 0
+    data = select_pairs(data, ~alone) if alone.any() else data
+    label = data.need("label")
+    subject, obj = data.pair_boxes("subject"), data.pair_boxes("object")
+    implied = np.stack([np.full(len(label), labels.person), labels.interaction_objects[label]], axis=1).reshape(-1)
+    rows = np.stack([subject, obj], axis=1).reshape(-1)
+    columns: dict[str, Any] = {name: values[rows] for name, values in data.columns("box").items()}
+    other = int((columns["categories"] != implied).sum())
+    columns["categories"] = implied.astype(np.int32)
+    place = (2 * (np.arange(len(label)) - data.pair_offsets[data.image_of("pair")])).astype(np.int32)
+    sides: dict[str, Any] = {"subject": place, "object": place + np.int32(1), "box_offsets": 2 * data.pair_offsets}
+    lost = {
+        "classes of boxes other than their interaction's": other,
+        "pairs with an object whose interaction has none": int(alone.sum()),
+    }
+    return data.with_columns(**columns, **sides), lost
+
+
+STEPS: tuple[Callable[[Dataset, Holds], tuple[Dataset, Lost]], ...] = (
+    _kind, _labels, _pairs, _boxes, _images, _columns, _also,
+)  # fmt: skip
