@@ -24,6 +24,8 @@ FORMATS = Lookup(
     {
         "hoitool": "hoitool.convert.hoitool",
         "hico-det": "hoitool.convert.hico_det",
+        "v-coco": "hoitool.convert.v_coco",
+        "hoia": "hoitool.convert.hoia",
     },
 )
 PREDICTION_FORMATS = Lookup(
