@@ -35,6 +35,7 @@ PREDICTION_FORMATS = Lookup(
         "hico-matlab": "hoitool.convert.predictions.hico_matlab:COCO_ORDER",
         "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
         "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",
+        "v-coco-pickle": "hoitool.convert.predictions.v_coco_pickle",
     },
 )
 
