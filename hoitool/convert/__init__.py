@@ -24,6 +24,7 @@ FORMATS = Lookup(
     {
         "hoitool": "hoitool.convert.hoitool",
         "hico-det": "hoitool.convert.hico_det",
+        "pocket": "hoitool.convert.pocket",
     },
 )
 PREDICTION_FORMATS = Lookup(
