@@ -27,6 +27,7 @@ FORMATS = Lookup(
         "v-coco": "hoitool.convert.v_coco",
         "hoia": "hoitool.convert.hoia",
         "pocket": "hoitool.convert.pocket",
+        "coco": "hoitool.convert.coco",
     },
 )
 PREDICTION_FORMATS = Lookup(

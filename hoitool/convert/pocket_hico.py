@@ -31,7 +31,7 @@ from hoitool.convert.paired import paired_columns, people_with_objects
 from hoitool.data import Dataset, Meta, strings
 from hoitool.data.dataset import Array
 from hoitool.errors import DataError, UsageError
-from hoitool.labels import NOTHING, LabelSpace, build, load_labels
+from hoitool.labels import LABEL_SPACES, NOTHING, LabelSpace, build, load_labels
 
 WORDS = ("annotation", "filenames", "boxes_h", "correspondence")
 SPACE = "hico"
@@ -51,7 +51,7 @@ HOLDS = Holds(box_frame="inclusive", always=frozenset({"file_name", "width"}), u
 def dataset(content: dict[str, Any], file: Path, subset: str, name: str) -> tuple[Dataset, list[str]]:
     """The images and pairs of a file's JSON, and what else to know. Raises DataError with the place of what is wrong.
 
-    name  what to call a label space that is not HICO's
+    name  what to call the data and their label space where it is not HICO's
     """
     where = f"{file}: annotation"
     rows = rows_of(member(content, "annotation", str(file), list), where)
@@ -163,7 +163,7 @@ def _own_space(objects: list[str], verbs: list[str], rows: Array, file: Path, na
     coco = {text: int(number) for text, number in zip(hico.objects, hico.coco_ids, strict=True)}
     ing = dict(zip(hico.verbs, hico.verbs_ing, strict=True))
     return build(
-        name=name,
+        name=file.stem if name in LABEL_SPACES else name,
         source=f"objects, verbs and correspondence of {file.name}",
         objects=[(text, coco.get(text, -1)) for text in objects],
         verbs=[(text, ing.get(text, text)) for text in verbs],
