@@ -32,7 +32,7 @@ from hoitool.files import atomic, json_object_with, load_json, refuse_overwrite,
 SUMMARY = "COCO instances JSON, and COCO with relations"
 WORDS = ("images", "annotations", "categories")
 DATASETS = {"hico": "hico-det", "v-coco": "v-coco"}  # by label space
-KEPT = {"id", "image_id", "category_id", "bbox", "iscrowd", "ignore", "annotated"}
+KEPT = {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "annotated"}
 KEPT_OF_IMAGES = {"id", "file_name", "width", "height"}
 
 
@@ -193,7 +193,10 @@ def _overlooked(table: dict[str, Any], file: Path) -> list[str]:
     for name, kept in (("annotations", KEPT), ("images", KEPT_OF_IMAGES)):
         if others := sorted(set().union(*table[name]) - kept):
             told.append(f"{', '.join(others)} of {name}")
-    return [f"{file}: not kept: {' and '.join(told)} (areas are written as width times height)"] if told else []
+    boxes = ((row["area"], row["bbox"]) for row in table["annotations"] if "area" in row)
+    if any(area > 0 and area != box[2] * box[3] for area, box in boxes):
+        told.append("areas other than width times height")
+    return [f"{file}: not kept: {'; '.join(told)}"] if told else []
 
 
 def _content(data: Dataset) -> dict[str, Any]:
@@ -213,7 +216,8 @@ def _content(data: Dataset) -> dict[str, Any]:
     if labels.verbs:
         made["predicates"] = [{"id": i, "name": name} for i, name in enumerate(labels.verbs, 1)]
         made["relations"] = _relation_rows(data)
-        made["interactions"] = interaction_rows(labels, numbers)
+        listed = interaction_rows(labels, numbers)
+        made |= {} if listed is None else {"interactions": listed}
     return made
 
 

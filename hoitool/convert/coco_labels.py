@@ -27,10 +27,10 @@ def category_numbers(labels: LabelSpace) -> list[int]:
     return list(range(1, len(known) + 1))
 
 
-def interaction_rows(labels: LabelSpace, numbers: list[int]) -> list[dict[str, Any]]:
-    """The interactions of a label space that is not packaged, by predicate and category id; none of one that is."""
+def interaction_rows(labels: LabelSpace, numbers: list[int]) -> list[dict[str, Any]] | None:
+    """The interactions of a label space by predicate and category id, None where it is packaged and need not say."""
     if _packaged(labels):
-        return []
+        return None
     pairs = zip(labels.interaction_verbs.tolist(), labels.interaction_objects.tolist(), strict=True)
     return [{"predicate_id": v + 1, "category_id": numbers[o] if o >= 0 else None} for v, o in pairs]
 
@@ -55,9 +55,8 @@ def label_space(
     again = next((text for i, text in enumerate(objects) if text in objects[:i] or text == NOTHING), None)
     if again is not None:
         raise DataError(f"{file}: categories: the name {again!r} stands twice or means nothing; names decide")
-    listed = _listed(table, ids[order], instances, file)
-    pairs = np.unique(present[:, ::-1], axis=0)[:, ::-1]  # by object, then verb
-    interactions = dict.fromkeys(map(tuple, [*listed, *pairs.tolist()]))
+    by_object = np.unique(present[:, ::-1], axis=0)[:, ::-1]  # then by verb
+    interactions = _listed(table, ids[order], instances, file) if "interactions" in table else by_object.tolist()
     space = build(
         name=file.stem if name in LABEL_SPACES else name,
         source=f"categories, predicates and relations of {file.name}",
@@ -93,5 +92,8 @@ def _listed(table: dict[str, Any], predicates: Array, instances: Instances, file
     known = np.append(instances.category_ids, NONE)
     filled = [{"category_id": NONE} if row.get("category_id") is None else row for row in rows]
     obj = positions(known, integers(filled, "category_id", where), where, "category_id", "category")
-    made: list[list[int]] = np.stack([verb, np.where(known[obj] == NONE, -1, obj)], axis=1).tolist()
-    return made
+    made = np.stack([verb, np.where(known[obj] == NONE, -1, obj)], axis=1)
+    if len(np.unique(made, axis=0)) < len(made):
+        raise DataError(f"{where}: a verb with an object stands twice in it")
+    pairs: list[list[int]] = made.tolist()
+    return pairs
