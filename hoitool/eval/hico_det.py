@@ -22,7 +22,7 @@ from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, swapped_boxes, to_frame, to_interactions
 from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
-from hoitool.eval.matching import Overlap, Pairs, match
+from hoitool.eval.matching import Overlap, Pairs, match, pair_overlaps
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
@@ -116,7 +116,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
         notes.append("there are no predictions, so every figure is 0")
     true, detected = Pairs.of(truth).with_objects(), _considered(Pairs.of(predictions), truth, rule)
     classes, truths = truth.meta.classes, np.bincount(true.label, minlength=truth.meta.classes)
-    hit = match(true, detected, classes, rule.overlap, rule.min_iou, rule.strict)
+    hit = _matched(true, detected, classes, rule)
     ranking = Ranking.of(detected.label, _scores(detected), classes)
     settings = {"default": None} | _known_object(truth, notes)
     curves, bounds = {}, {}
@@ -149,10 +149,16 @@ def true_positives(truth: Dataset, predictions: Predictions, variant: str = "off
     truth = to_frame(truth, "inclusive")
     predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
     detected = _considered(Pairs.of(predictions), truth, rule)
-    hit = match(Pairs.of(truth).with_objects(), detected, truth.meta.classes, rule.overlap, rule.min_iou, rule.strict)
+    hit = _matched(Pairs.of(truth).with_objects(), detected, truth.meta.classes, rule)
     found = np.zeros(len(predictions.subject), bool)
     found[detected.row[hit]] = True
     return found
+
+
+def _matched(true: Pairs, detected: Pairs, classes: int, rule: PairRule) -> Array:
+    """(N,) whether each detection is a true positive."""
+    compare = pair_overlaps(true, detected, rule.overlap)
+    return match(true, detected, classes, compare, np.dtype(rule.precision).type(rule.min_iou), rule.strict)
 
 
 def _scores(detected: Pairs) -> Array:

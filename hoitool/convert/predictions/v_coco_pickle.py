@@ -229,7 +229,8 @@ def _distinct(detection: Array, box: Array) -> tuple[Array, Array]:
     order = np.lexsort((mixed, detection))
     new = np.ones(len(order), bool)
     before, after = order[:-1], order[1:]
-    new[1:] = (detection[before] != detection[after]) | (bits[before] != bits[after]).any(axis=1)
+    other: Array = (bits[before] != bits[after]).any(axis=1)
+    new[1:] = other | (detection[before] != detection[after])
     group = np.cumsum(new) - 1
     first = order[new]  # the sort is stable: the first entry of each group
     rank = np.empty(len(first), np.int64)
@@ -245,7 +246,8 @@ def _laid_out(person: Array, objects: Array, owner: Array, has_object: Array) ->
     counts = 1 + np.bincount(owner, has_object, len(person)).astype(np.int64)
     start = offsets_of(counts)[:-1]
     boxes = np.empty((int(counts.sum()), 4))
-    boxes[start] = np.where(np.isfinite(person).all(axis=1)[:, None], person, NOWHERE)
+    whole: Array = np.isfinite(person).all(axis=1)
+    boxes[start] = np.where(whole[:, None], person, NOWHERE)
     obj = np.full(len(owner), -1)
     obj[has_object] = ranges(start + 1, counts - 1)
     boxes[obj[has_object]] = objects[has_object]
@@ -299,7 +301,7 @@ def _detections(data: Dataset) -> tuple[Array, Array, Array, Array, Lost]:
     boxes = np.concatenate([data.boxes.astype(np.float64), np.zeros((1, 4))])  # the last: an empty role
     held = np.concatenate([boxes[obj[pair]], scores[pair, label][:, None]], axis=1)
     roles[who[pair], label - actions] = held
-    zeros = int(((obj[pair] >= 0) & (held[:, :4] == 0).all(axis=1)).sum())
+    zeros = int(np.count_nonzero((obj[pair] >= 0) & (held[:, :4] == 0).all(axis=1)))
     lost = {
         "scores of a subject for what another pair of it scores too": more,
         "object boxes of four zeros, which stand for an empty role": zeros,
