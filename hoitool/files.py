@@ -11,6 +11,7 @@ import gc
 import hashlib
 import json
 import math
+import mmap
 import os
 import shutil
 import tempfile
@@ -121,6 +122,17 @@ def starts_with(path: Path, magic: bytes) -> bool:
         return False
     with path.open("rb") as stream:
         return stream.read(len(magic)) == magic
+
+
+def json_object_with(path: Path, *names: str) -> bool:
+    """Whether `path` is a file that begins as a JSON object and has all of the names in it, in double quotes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        if not stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            return False
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return all(content.find(f'"{name}"'.encode()) >= 0 for name in names)
 
 
 @contextlib.contextmanager

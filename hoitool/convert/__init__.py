@@ -26,6 +26,8 @@ FORMATS = Lookup(
         "hico-det": "hoitool.convert.hico_det",
         "v-coco": "hoitool.convert.v_coco",
         "hoia": "hoitool.convert.hoia",
+        "pocket": "hoitool.convert.pocket",
+        "coco": "hoitool.convert.coco",
     },
 )
 PREDICTION_FORMATS = Lookup(

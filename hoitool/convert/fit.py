@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hoitool.boxes import extents
+from hoitool.convert.paired import own_boxes
 from hoitool.data import (
     Dataset,
     Predictions,
@@ -50,6 +51,7 @@ class Holds:
     names_images  whether the files name their images; others are read against the annotations they belong to
     order         the order in which its images stand, as rows of data that still have all their columns
     also          what else the format asks of data: returns them so, and counts what that cost
+    of            what it holds of some data, where that depends on them; else these fields say it for all
     """
 
     kind: Kind = "dataset"
@@ -68,6 +70,7 @@ class Holds:
     names_images: bool = True
     order: Callable[[Dataset], Array] | None = None
     also: Callable[[Dataset], tuple[Dataset, Lost]] | None = None
+    of: Callable[[Dataset], Holds] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,9 @@ def fit(parts: Sequence[Dataset], holds: Holds) -> Fitted:
     lost: Lost = {}
     made: list[Dataset] = []
     for part in split:
+        its = holds if holds.of is None else holds.of(part)
         for step in STEPS:
-            part, gone = step(part, holds)
+            part, gone = step(part, its)
             for reason, count in gone.items():
                 lost[reason] = lost.get(reason, 0) + count
         made.append(part)
@@ -276,20 +280,14 @@ def implied_classes(data: Dataset) -> tuple[Dataset, Lost]:
     labels = data.meta.labels
     alone = labels.interaction_objects[data.need("label")] < 0
     data = select_pairs(data, ~alone) if alone.any() else data
+    data = own_boxes(data)
     label = data.need("label")
-    subject, obj = data.pair_boxes("subject"), data.pair_boxes("object")
     implied = np.stack([np.full(len(label), labels.person), labels.interaction_objects[label]], axis=1).reshape(-1)
-    rows = np.stack([subject, obj], axis=1).reshape(-1)
-    columns: dict[str, Any] = {name: values[rows] for name, values in data.columns("box").items()}
-    other = int((columns["categories"] != implied).sum())
-    columns["categories"] = implied.astype(np.int32)
-    place = (2 * (np.arange(len(label)) - data.pair_offsets[data.image_of("pair")])).astype(np.int32)
-    sides: dict[str, Any] = {"subject": place, "object": place + np.int32(1), "box_offsets": 2 * data.pair_offsets}
     lost = {
-        "classes of boxes other than their interaction's": other,
+        "classes of boxes other than their interaction's": int((data.categories != implied).sum()),
         "pairs with an object whose interaction has none": int(alone.sum()),
     }
-    return data.with_columns(**columns, **sides), lost
+    return data.with_columns(categories=implied.astype(np.int32)), lost
 
 
 STEPS: tuple[Callable[[Dataset, Holds], tuple[Dataset, Lost]], ...] = (
