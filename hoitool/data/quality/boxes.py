@@ -67,14 +67,19 @@ def shape(data: Dataset, tolerance: float | None = None) -> Shape:
     frame, zero = data.meta.box_frame, ZERO[data.meta.box_frame]
     beyond = TOLERANCE[frame] if tolerance is None else tolerance
     extent = np.stack(sizes(data.boxes, edges_of(data)), axis=1)
-    swapped: Array = (extent < -zero).any(axis=1)
-    degenerate: Array = (np.abs(extent) <= zero).any(axis=1)
+    swapped, degenerate = _either(extent < -zero), _either(np.abs(extent) <= zero)
     boxes, limit = in_order(data), limits(data)
     low, high = boxes[:, :2], boxes[:, 2:]
-    out: Array = ((np.minimum(low, high) < -beyond) | (np.maximum(low, high) > limit + beyond)).any(axis=1)
+    out = _either((np.minimum(low, high) < -beyond) | (np.maximum(low, high) > limit + beyond))
     left = np.stack(sizes(clipped(boxes, limit), edges_of(data)), axis=1)
-    off: Array = ((low > limit) | (high < 0) | (left <= zero)).any(axis=1)
+    off = _either((low > limit) | (high < 0) | (left <= zero))
     return Shape(swapped, degenerate, out & ~off, out & off)
+
+
+def _either(mask: Array) -> Array:
+    """(B,) whether something (B, 2) holds for x or y."""
+    made: Array = mask[:, 0] | mask[:, 1]
+    return made
 
 
 def check_boxes(data: Dataset, tolerance: float | None = None) -> list[Findings]:

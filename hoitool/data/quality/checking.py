@@ -39,9 +39,13 @@ class Report:
         """The number of findings."""
         return sum(map(len, self.findings))
 
-    def count(self, *severities: Severity) -> int:
-        """How many findings are of these severities."""
-        return sum(len(found) for found in self.findings if found.severity in severities)
+    def by_kind(self, *severities: Severity) -> dict[str, int]:
+        """How many findings of these severities there are of each kind."""
+        counts: dict[str, int] = {}
+        for found in self.findings:
+            if found.severity in severities:
+                counts[found.kind] = counts.get(found.kind, 0) + len(found)
+        return counts
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Every finding as JSON-ready values."""
@@ -50,17 +54,15 @@ class Report:
 
     def summary(self) -> list[dict[str, Any]]:
         """One row per kind and subset that has findings: kind, severity, subset, findings, images, meaning."""
-        return [
-            {
-                "kind": found.kind,
-                "severity": found.severity,
-                "subset": found.subset,
-                "findings": len(found),
-                "images": len(set(found.image.tolist()) - {""}),
-                "meaning": KINDS[found.kind].meaning,
-            }
-            for found in self.findings
-        ]
+        rows = []
+        for found in self.findings:
+            for subset in dict.fromkeys(found.subset.tolist()):
+                inside = found.subset == subset
+                images = set(found.image[inside].tolist()) - {""}
+                row = {"kind": found.kind, "severity": found.severity, "subset": subset}
+                counts = {"findings": int(inside.sum()), "images": len(images)}
+                rows.append(row | counts | {"meaning": KINDS[found.kind].meaning})
+        return rows
 
 
 def check(parts: Sequence[Dataset], images: Path | Files | None = None, rules: Rules | None = None) -> Report:

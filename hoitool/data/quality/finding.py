@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hoitool.data.dataset import Array, Dataset
+from hoitool.data.dataset import Array, Dataset, strings
 
 Severity = Literal["error", "warning", "info"]
 About = Literal["subset", "image", "box", "pair"]
@@ -54,13 +54,13 @@ KINDS: dict[str, Kind] = {
     "box-repeated": Kind("info", "box", "boxes that stand in an image more than once; one finding per image"),
     "box-near-repeated": Kind("info", "box", "same class, almost the same box as an earlier one"),
 }
-OF_FILES = frozenset({"image-missing", "image-unreadable", "image-size", "image-same-file", "image-rotated"})
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Findings of one kind in one subset.
+    """Findings of one kind in one part of the data.
 
+    subset (n,) the subset that each is in
     image  (n,) the images' keys, '' for findings about the whole subset
     row    (n,) which box or pair of its image, -1 for findings about images
     tell   the i-th finding in one line; lines are made when they are asked for, there may be millions
@@ -68,7 +68,7 @@ class Findings:
 
     kind: str
     severity: Severity
-    subset: str
+    subset: Array
     image: Array
     row: Array
     tell: Callable[[int], str]
@@ -83,16 +83,15 @@ class Findings:
         return {
             "kind": self.kind,
             "severity": self.severity,
-            "subset": self.subset,
+            "subset": str(self.subset[i]),
             "image": str(self.image[i]),
             "row": row if row >= 0 else None,
             "text": self.tell(i),
         }
 
-    def records(self, most: int | None = None) -> Iterator[dict[str, Any]]:
-        """The first `most` findings, default all."""
-        for i in range(len(self) if most is None else min(most, len(self))):
-            yield self.record(i)
+    def records(self) -> Iterator[dict[str, Any]]:
+        """All findings as JSON-ready values."""
+        return map(self.record, range(len(self)))
 
 
 def of_rows(data: Dataset, kind: str, rows: Array, tell: Callable[[int], str]) -> list[Findings]:
@@ -104,16 +103,17 @@ def of_rows(data: Dataset, kind: str, rows: Array, tell: Callable[[int], str]) -
     assert offsets is not None
     image = np.searchsorted(offsets, rows, side="right") - 1
     row = np.full(len(rows), -1) if group == "image" else rows - offsets[image]
-    return [Findings(kind, severity_in(data, kind), data.meta.subset, data.key[image], row, tell)]
+    subset = np.full(len(rows), data.meta.subset, object) if data.subset is None else data.subset[image]
+    return [Findings(kind, severity_in(data, kind), subset, data.key[image], row, tell)]
 
 
-def of_subset(data: Dataset, kind: str, texts: list[str]) -> list[Findings]:
-    """Findings about the whole of a subset."""
+def of_subset(data: Dataset, kind: str, subsets: list[str], texts: list[str]) -> list[Findings]:
+    """Findings (n,) about the whole of subsets (n,); none where there are no texts (n,)."""
     if not texts:
         return []
-    count = len(texts)
-    blank = np.full(count, "", object)
-    return [Findings(kind, severity_in(data, kind), data.meta.subset, blank, np.full(count, -1), lambda i: texts[i])]
+    none = np.full(len(texts), -1)
+    held = strings(subsets)
+    return [Findings(kind, severity_in(data, kind), held, strings([""] * len(texts)), none, texts.__getitem__)]
 
 
 def severity_in(data: Dataset, kind: str) -> Severity:

@@ -16,6 +16,7 @@ import numpy as np
 
 from hoitool.data.dataset import Dataset
 from hoitool.data.quality.finding import Findings, of_subset
+from hoitool.data.select import by_subset
 
 VCOCO_FACTS = ("images", "annotated people", "boxes", "people", "crowds", "pairs", "pairs without an object")
 PUBLISHED: dict[tuple[str, str], dict[str, int]] = {
@@ -45,16 +46,20 @@ NEEDS = {"annotated people": "annotated", "crowds": "crowd"}
 
 def check_counts(data: Dataset) -> list[Findings]:
     """Numbers that differ from the published ones of the dataset and subset; nothing where none are known."""
-    dataset = data.meta.dataset
-    told = []
-    for fact, expected in PUBLISHED.get((dataset, data.meta.subset), {}).items():
-        if not _comparable(data, fact):
-            continue
-        came = COUNTS[fact](data)
+    names = [data.meta.subset] if data.subset is None else list(dict.fromkeys(data.subset.tolist()))
+    known = [name for name in names if (data.meta.dataset, name) in PUBLISHED]
+    told = [(name, text) for name in known for text in _differences(by_subset(data, name))]
+    return of_subset(data, "counts", [name for name, _ in told], [text for _, text in told])
+
+
+def _differences(data: Dataset) -> list[str]:
+    dataset, told = data.meta.dataset, []
+    for fact, expected in PUBLISHED[dataset, data.meta.subset].items():
+        came = COUNTS[fact](data) if _comparable(data, fact) else expected
         if came != expected:
             differs = f"{abs(expected - came):,} {'fewer' if came < expected else 'more'}"
             told.append(f"{came:,} {fact}, published {expected:,} ({SOURCES[dataset][fact]}): {differs}")
-    return of_subset(data, "counts", told)
+    return told
 
 
 def _comparable(data: Dataset, fact: str) -> bool:
