@@ -1,9 +1,10 @@
 """Boxes and pairs that stand in an image more than once, exactly or almost.
 
-Exactly: the same coordinates and class; for pairs the same two boxes by coordinates, and the same label (in dense data
-the same boxes). Almost: the same class or label and an IoU of at least `min_iou`, for pairs of both boxes. The later
-row is the finding, the earliest row like it the one it is said to repeat. Where boxes
-are written once for each interaction that they are in, repeated ones are ordinary: they are one finding per image.
+Exactly: the same coordinates and class; for pairs the same two boxes by coordinates and class, and the same label (in
+dense data the same boxes). Almost: the same class and an IoU of at least `min_iou`; for pairs the same label and class
+of object, and an IoU of both boxes. The later row is the finding, the earliest row like it the one it is said to
+repeat. Where boxes are written once for each interaction that they are in, repeated ones are ordinary: they are one
+finding per image.
 Images are never compared with each other, and only boxes that begin at nearly the same x: sorted by x1, one with
 IoU >= t can begin at most (1 - t) * width further on.
 """
@@ -16,6 +17,7 @@ from hoitool.boxes import Edges, iou, sizes
 from hoitool.data.dataset import Array, Dataset
 from hoitool.data.quality.boxes import ZERO, edges_of
 from hoitool.data.quality.finding import Findings, of_rows
+from hoitool.data.quality.labels import object_categories
 
 SHOWN = 8  # rows that one finding names
 
@@ -128,7 +130,8 @@ def _pairs_nearly(data: Dataset, alone: Array, start: Array, min_iou: float) -> 
         sound &= ((width > ZERO[frame]) & (height > ZERO[frame])) | np.isnan(width)
     rows = np.flatnonzero(sound)
     image, label = data.image_of("pair")[rows].astype(np.int64), data.need("label")[rows]
-    group = 2 * (image * data.meta.classes + label) + (data.object[rows] < 0)
+    obj_class = np.where(data.object < 0, -2, object_categories(data))[rows]  # -1: of unknown class
+    group = (image * data.meta.classes + label) * (len(data.meta.labels.objects) + 2) + obj_class
     near = first_near(group, [subject[rows], obj[rows]], edges, min_iou)
     later = np.flatnonzero(near != np.arange(len(near)))
     row, earlier = rows[later], rows[near[later]]
