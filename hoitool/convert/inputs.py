@@ -69,6 +69,18 @@ def load_truth(path: Path, subset: str | None = None) -> tuple[Dataset, list[str
     return found, held.notes
 
 
+def read_parts(
+    path: Path, format: str | None = None, truth: Path | None = None, subset: str | None = None
+) -> tuple[list[Dataset], list[str]]:
+    """All subsets of a file, or one of them, and what its reader remarked. Raises what the readers raise."""
+    known = load_truth(truth, subset)[0] if truth is not None else None
+    held = read(path, format, known)
+    parts = held.parts if subset is None else [one_part(held, path, subset)]
+    if not parts:
+        raise DataError(f"{path}: holds nothing")
+    return parts, [*(f"dropped {count:,}: {reason}" for reason, count in held.dropped.items()), *held.notes]
+
+
 def _fitting(path: Path, name: str | None, candidates: list[Path], subset: str | None) -> Inputs:
     """The predictions with the one candidate truth that they can be read against."""
     fitting, failed = [], []

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hoitool.convert import FORMATS, one_part, read
-from hoitool.convert.inputs import load_truth
+from hoitool.convert import FORMATS
+from hoitool.convert.inputs import read_parts
 from hoitool.data import Dataset, is_ours
 from hoitool.data.quality import Report, Rules, check, fix, look_at_files
-from hoitool.errors import CheckFailed, DataError, UsageError
+from hoitool.errors import CheckFailed, UsageError
 from hoitool.files import atomic, refuse_overwrite, sha256
 
 
@@ -65,18 +65,6 @@ class Checked:
         told = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
         where = f"{path}" if self.fixed is None else f"{path}, after mending"
         return CheckFailed(f"{where}: {told}")
-
-
-def read_parts(
-    path: Path, format: str | None = None, truth: Path | None = None, subset: str | None = None
-) -> tuple[list[Dataset], list[str]]:
-    """All subsets of a file, or one of them, and what its reader remarked. Raises what the readers raise."""
-    known = load_truth(truth, subset)[0] if truth is not None else None
-    held = read(path, format, known)
-    parts = held.parts if subset is None else [one_part(held, path, subset)]
-    if not parts:
-        raise DataError(f"{path}: holds nothing")
-    return parts, [*(f"dropped {count:,}: {reason}" for reason, count in held.dropped.items()), *held.notes]
 
 
 def check_path(
