@@ -155,6 +155,13 @@ def test_predictions_are_checked_and_not_mended(folder, hoitool):
     assert not (folder / "x.parquet").exists()
 
 
+def test_predictions_have_the_sizes_of_their_truth(folder, hoitool):
+    write(predictions_of([(0, A, (10, 10, 64, 40), RIDE, 0.5)], images=2), folder / "wide.parquet")
+    assert "box-outside" not in hoitool("check", "wide.parquet").out
+    done = hoitool("check", "wide.parquet", "--truth", "good.parquet")
+    assert (done.code, "box 1: box 10 10 64 40 leaves the image (0..63 x 0..47) by 1" in done.out) == (0, True)
+
+
 def test_images(folder, hoitool):
     (folder / "images").mkdir()
     Image.new("RGB", (64, 48)).save(folder / "images" / "image-0.jpg")

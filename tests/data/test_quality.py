@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -332,6 +334,14 @@ def test_dense_predictions_are_checked_where_it_makes_sense():
 def test_rules_out_of_range(rules):
     with pytest.raises(UsageError, match="expected"):
         check([clean()], rules=rules)
+
+
+def test_the_page_lists_every_kind_as_it_is():
+    text = (Path(__file__).parent.parent.parent / "docs" / "check.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (error|warning|info) \| (\w+) \| (.*?) \| (.*?) \|$", text, flags=re.M)
+    assert [(row[0], row[1], row[2], row[4]) for row in rows] == [
+        (kind, held.severity, held.about, held.mended or "-") for kind, held in KINDS.items()
+    ]
 
 
 # image files
