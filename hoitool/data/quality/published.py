@@ -22,8 +22,8 @@ VCOCO_FACTS = ("images", "annotated people", "boxes", "people", "crowds", "pairs
 PUBLISHED: dict[tuple[str, str], dict[str, int]] = {
     ("hico-det", "train"): {"images": 38_118, "pairs": 117_871},
     ("hico-det", "test"): {"images": 9_658, "pairs": 33_405},
-    ("v-coco", "train"): dict(zip(VCOCO_FACTS, (2_533, 3_932, 22_100, 9_637, 228, 11_917), strict=False)),
-    ("v-coco", "val"): dict(zip(VCOCO_FACTS, (2_867, 4_499, 25_323, 10_936, 246, 13_893), strict=False)),
+    ("v-coco", "train"): dict(zip(VCOCO_FACTS, (2_533, 3_932, 22_100, 9_637, 228, 11_917, 5_509), strict=True)),
+    ("v-coco", "val"): dict(zip(VCOCO_FACTS, (2_867, 4_499, 25_323, 10_936, 246, 13_893, 6_463), strict=True)),
     ("v-coco", "trainval"): dict(zip(VCOCO_FACTS, (5_400, 8_431, 47_423, 20_573, 474, 25_810, 11_972), strict=True)),
     ("v-coco", "test"): dict(zip(VCOCO_FACTS, (4_946, 7_768, 42_999, 19_058, 472, 23_209, 10_786), strict=True)),
 }
