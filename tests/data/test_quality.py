@@ -564,13 +564,16 @@ def _inside(data: Dataset, group: str) -> list[int]:
 @settings(deadline=None, max_examples=40)
 @given(datasets(box_frame="inclusive"))
 def test_the_frames_agree_on_what_is_wrong(data):
-    """Boxes in pixels are as wrong in the continuous frame as they were, but for what a pixel more or less decides."""
+    """Whole pixels are as wrong in the continuous frame; where boxes with swapped corners end is the frame's matter."""
     whole = data.with_columns(boxes=np.round(data.boxes.astype(np.float64)))
     mine, theirs = (
-        [(r["kind"], r["image"], r["row"]) for r in check([one]).records() if r["kind"].startswith("box-")]
-        for one in (whole, to_frame(whole, "continuous"))
+        [row for row in found(one) if row[0].startswith("box-")] for one in (whole, to_frame(whole, "continuous"))
     )
-    assert mine == theirs
+    shapeless = {row[1:] for row in mine if row[0] in ("box-swapped", "box-degenerate")}
+    for rows in (mine, theirs):
+        assert {row[1:] for row in rows if row[0] in ("box-swapped", "box-degenerate")} == shapeless
+    sound = [[row for row in rows if row[1:] not in shapeless] for rows in (mine, theirs)]
+    assert sound[0] == sound[1]
 
 
 def test_equal_rows_and_overlapping_boxes_are_those_of_a_literal_search():
