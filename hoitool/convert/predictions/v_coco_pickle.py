@@ -229,8 +229,7 @@ def _distinct(detection: Array, box: Array) -> tuple[Array, Array]:
     order = np.lexsort((mixed, detection))
     new = np.ones(len(order), bool)
     before, after = order[:-1], order[1:]
-    other: Array = (bits[before] != bits[after]).any(axis=1)
-    new[1:] = other | (detection[before] != detection[after])
+    new[1:] = np.any(bits[before] != bits[after], axis=1) | (detection[before] != detection[after])
     group = np.cumsum(new) - 1
     first = order[new]  # the sort is stable: the first entry of each group
     rank = np.empty(len(first), np.int64)
@@ -246,8 +245,7 @@ def _laid_out(person: Array, objects: Array, owner: Array, has_object: Array) ->
     counts = 1 + np.bincount(owner, has_object, len(person)).astype(np.int64)
     start = offsets_of(counts)[:-1]
     boxes = np.empty((int(counts.sum()), 4))
-    whole: Array = np.isfinite(person).all(axis=1)
-    boxes[start] = np.where(whole[:, None], person, NOWHERE)
+    boxes[start] = np.where(np.all(np.isfinite(person), axis=1)[:, None], person, NOWHERE)
     obj = np.full(len(owner), -1)
     obj[has_object] = ranges(start + 1, counts - 1)
     boxes[obj[has_object]] = objects[has_object]
