@@ -24,12 +24,14 @@ FORMATS = Lookup(
     {
         "hoitool": "hoitool.convert.hoitool",
         "hico-det": "hoitool.convert.hico_det",
+        "hico": "hoitool.convert.hico",
     },
 )
 PREDICTION_FORMATS = Lookup(
     "prediction format",
     {
         "pairs": "hoitool.convert.predictions.pairs",
+        "recognition": "hoitool.convert.predictions.recognition",
         "hico-matlab": "hoitool.convert.predictions.hico_matlab:COCO_ORDER",
         "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
         "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",
