@@ -20,7 +20,7 @@ from hoitool.convert.hico_actions import action_rows, action_structs, cells, kep
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, no_pairs, offsets_of, strings
 from hoitool.errors import DataError, UsageError
-from hoitool.files import atomic, load_mat, reading, refuse_overwrite, require, sha256, starts_with
+from hoitool.files import atomic, load_mat, reading, refuse_overwrite, sha256, starts_with
 
 Array = NDArray[Any]
 SUMMARY = "the image-level HICO annotations of the recognition benchmark, anno.mat"

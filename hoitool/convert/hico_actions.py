@@ -58,10 +58,8 @@ def kept_text(rows: list[list[Any]]) -> dict[str, list[Any]]:
 def action_structs(data: Dataset, *formats: str) -> Array:
     """list_action (K, 1) of a dataset's label space, with the text that one of these formats' extras kept."""
     labels = data.meta.labels
-    kept = [
-        data.meta.extras[name]["list_action"] for name in formats if "list_action" in data.meta.extras.get(name, {})
-    ]
-    held = kept[0] if kept else {}
+    kept = [data.meta.extras.get(name, {}).get("list_action") for name in formats]
+    held: dict[str, list[Any]] = next((rows for rows in kept if rows), {})
     made = np.empty((len(labels), 1), [(name, object) for name in ACTION_FIELDS])
     for i in range(len(labels)):
         verb, obj = int(labels.interaction_verbs[i]), int(labels.interaction_objects[i])

@@ -64,6 +64,6 @@ def _told_missing(predictions: Predictions, truth: Dataset) -> str:
     scored = set(predictions.key.tolist())
     missing = [key for key in truth.key.tolist() if key not in scored]
     return (
-        f"predictions have no scores of the image {missing[0]!r} ({len(missing)} of the truth's {len(truth)} images are "
-        "missing); every image is ranked, so score them all, or give a truth of fewer images"
+        f"predictions have no scores of the image {missing[0]!r} ({len(missing)} of the truth's {len(truth)} images "
+        "are missing); every image is ranked, so score them all, or give a truth of fewer images"
     )

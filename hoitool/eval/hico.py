@@ -140,15 +140,18 @@ def _remarks(scores: Array) -> list[str]:
 def _scored_classes(figures: dict[str, ClassFigures], rule: RecognitionRule, notes: list[str]) -> Array:
     """(K,) the classes in the means."""
     held = figures[DEFAULT]
-    lacking = (held.positives == 0) | ((held.negatives == 0) & (rule.undecided == "left-out"))
-    if not lacking.any():
-        return ~lacking
-    told = f"{int(lacking.sum())} of the {len(lacking)} interactions have no positive or no negative image here"
-    if rule.undecided == "left-out":
-        notes.append(f"{told}; the official code stops there, and they are left out of the means")
-        return ~lacking
-    notes.append(f"{int(lacking.sum())} of the {len(lacking)} interactions have no positive image here: AP 0")
-    return np.ones(len(lacking), bool)
+    lacking: Array = held.positives == 0
+    if rule.undecided == "zero":
+        if lacking.any():
+            notes.append(f"{int(lacking.sum())} of the {len(lacking)} interactions have no positive image here: AP 0")
+        return np.ones(len(lacking), bool)
+    lacking = lacking | (held.negatives == 0)
+    if lacking.any():
+        notes.append(
+            f"{int(lacking.sum())} of the {len(lacking)} interactions have no positive or no negative image here; the "
+            "official code stops there, and they are left out of the means"
+        )
+    return ~lacking
 
 
 def _splits(labels: LabelSpace) -> dict[str, Array]:
