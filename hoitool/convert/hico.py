@@ -66,8 +66,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         for kind in ("list", "anno"):
             if f"{kind}_{subset}" not in content:
                 raise DataError(f"{file}: no variable '{kind}_{subset}', which its other half needs")
-        with reading(file, WHAT):
-            names = strings([text(cell) for cell in content.pop(f"list_{subset}").ravel()])
+        names = _file_names(content.pop(f"list_{subset}"), f"{file}: list_{subset}")
         table = content.pop(f"anno_{subset}")
         meta = Meta(space, dataset=space.name, subset=subset, sources=sources, extras=extras)
         labels = _labels(table, (len(space), len(names)), f"{file}: anno_{subset}")
@@ -93,6 +92,17 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
     with atomic(file) as temporary:
         savemat(temporary, content, do_compression=True, oned_as="row")
     return [file]
+
+
+def _file_names(listed: Any, where: str) -> Array:
+    """The names in a cell array. Raises DataError for anything else."""
+    if not isinstance(listed, np.ndarray) or listed.dtype != object:
+        raise DataError(f"{where} is no cell array, expected one of file names")
+    held = listed.ravel()
+    for i, cell in enumerate(held):
+        if not isinstance(cell, np.ndarray) or (cell.size and (cell.dtype.kind != "U" or cell.size > 1)):
+            raise DataError(f"{where}({i + 1}) is no text, expected a file name")
+    return strings([text(cell) for cell in held])
 
 
 def _labels(table: Any, shape: tuple[int, int], where: str) -> dict[str, Array]:

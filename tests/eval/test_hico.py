@@ -169,9 +169,9 @@ def test_nan_scores_are_counted_in_a_note():
 
 @given(st.lists(values, max_size=20))
 def test_the_ranking_is_stable_with_nan_first(scores):
-    expected = sorted(
-        range(len(scores)), key=lambda i: (scores[i] == scores[i], -scores[i] if scores[i] == scores[i] else 0)
-    )
+    missing = [i for i, value in enumerate(scores) if np.isnan(value)]
+    others = [i for i, value in enumerate(scores) if not np.isnan(value)]
+    expected = missing + sorted(others, key=lambda i: -scores[i])
     assert ranked(np.array(scores, float)).tolist() == expected
 
 
