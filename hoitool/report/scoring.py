@@ -44,8 +44,8 @@ def score_files(
     """Score a file of predictions, by default the newest run's, against its truth, by default the workspace's.
 
     protocol  by default the one that is natural for what the predictions hold
-    The result names the files and their hashes. Raises UsageError for unknown names before anything is read, and
-    what `gather` and `score` raise.
+    The result names the files and their hashes. Raises UsageError for unknown names, before anything is read where
+    the protocol is named, and what `gather` and `score` raise.
     """
     if protocol is not None:
         variant = choose_variant(protocol, variant)

@@ -171,3 +171,14 @@ def test_on_the_command_line(small, tmp_path, monkeypatch, hoitool):
     assert done.code == 0, done.err
     assert "images (hico): read" in done.out
     assert {path.name for path in (tmp_path / "data" / "images").glob("*.parquet")} == {"train.parquet", "test.parquet"}
+
+
+def test_a_truncated_file_is_one_clear_line(tmp_path, hoitool):
+    whole = anno(tmp_path).read_bytes()
+    for part in range(16):
+        (tmp_path / "anno.mat").write_bytes(whole[: len(whole) * part // 16])
+        done = hoitool("convert", tmp_path / "anno.mat", "--from", "hico", "-o", tmp_path / "out")
+        assert (done.code, done.out) == (1, ""), done.err
+        assert "anno.mat" in done.err
+        assert "internal error" not in done.err
+    assert not (tmp_path / "out").exists()
