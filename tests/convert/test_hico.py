@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from builders import image_truth_of
 from scipy.io import loadmat, savemat
 from strategies import DEMO
 
+import hoitool.convert
 from hoitool.convert import FORMATS, load, read, sniff
 from hoitool.convert.fit import fit
 from hoitool.data import Dataset
@@ -182,3 +185,13 @@ def test_a_truncated_file_is_one_clear_line(tmp_path, hoitool):
         assert "anno.mat" in done.err
         assert "internal error" not in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_example_of_the_page_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(hoitool.convert.__file__).parent / "pages" / "hico.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(block, "hico.md", "exec"), {})
+    part = load(tmp_path / "anno.mat")
+    assert part.image_value.tolist() == [1, 0, -1, 1]
+    assert part.image_label_offsets.tolist() == [0, 2, 4, 4]

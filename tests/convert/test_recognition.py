@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -249,3 +252,12 @@ def test_convert_to_hoitool_and_back(tmp_path, truth, hoitool):
     with np.load(tmp_path / "back.npz") as held:
         assert held["file_name"].tolist() == truth.key.tolist()
         np.testing.assert_array_equal(held["scores"], SCORES, strict=True)
+
+
+def test_the_example_of_the_page_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(RECOGNITION.__file__).parent.parent / "pages" / "recognition.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(block, "recognition.md", "exec"), {})
+    for name in ("scores.h5", "scores.npz"):
+        assert load(tmp_path / name).image_scores.shape == (2, 600)

@@ -167,6 +167,7 @@ def test_nan_scores_are_counted_in_a_note():
     assert any("1 scores are NaN" in note for note in result.notes)
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=20))
 def test_the_ranking_is_stable_with_nan_first(scores):
     missing = [i for i, value in enumerate(scores) if np.isnan(value)]
