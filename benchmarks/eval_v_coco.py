@@ -115,9 +115,8 @@ def main() -> None:
             command = [hoitool, "convert", str(source), "--truth", str(folder / "val.parquet"), "-o", str(target)]
             costs = measure([*command, "--overwrite"], 2, 0)
             report(f"{kind}: pickle, {source.stat().st_size / 1e6:.0f} MB, to Parquet", costs)
-            code = (
-                f"from hoitool.convert import load; load({str(source)!r}, truth=load({str(folder / 'val.parquet')!r}))"
-            )
+            code = "import sys; from hoitool import load; load(sys.argv[1], truth=load(sys.argv[2]))"
+            code_of = [sys.executable, "-c", code, str(source), str(folder / "val.parquet")]
             report(f"{kind}: reading the pickle", measure(code_of, 2, 0), "limit 20 s")
             command = [hoitool, "eval", str(target), "--truth", str(folder / "val.parquet"), "--protocol", "v-coco"]
             size = f"Parquet, {target.stat().st_size / 1e6:.0f} MB, {len(load(target).subject):,} candidates"

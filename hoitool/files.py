@@ -181,6 +181,15 @@ def load_npz(path: Path, what: str, names: set[str] | None = None) -> dict[str, 
             return {name: _plain(path, arrays, name) for name in arrays.files if names is None or name in names}
 
 
+def npz_names(path: Path) -> set[str]:
+    """The names of the arrays in an .npz file, by its directory alone; none for any other file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return set()
+
+
 def _check_size(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     """Raise DataError when an array says that it is larger than its file, before memory is taken for it."""
     with archive.open(member) as stream:

@@ -15,10 +15,13 @@ def evaluate(
         Path | None, typer.Argument(help="Predictions in any format; default: the newest run in runs/.")
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="Annotations; default: the matching file in data/.")] = None,
-    protocol: Annotated[str, typer.Option(help="What to score by; see `hoitool explain`.")] = "hico-det",
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="What to score by, see `hoitool explain`; default: by what the predictions hold."),
+    ] = None,
     variant: Annotated[str | None, typer.Option(help="Variant of the protocol; default: the official one.")] = None,
     setting: Annotated[str, typer.Option(help="default, known-object, or all.")] = "all",
-    split: Annotated[str, typer.Option(help="Classes to show: full, rare, non-rare, or all.")] = "all",
+    split: Annotated[str, typer.Option(help="Classes to show: full, rare, non-rare, few@1, ..., or all.")] = "all",
     subset: Annotated[str | None, typer.Option(help="Images of the truth: train, test, ...")] = None,
     source_format: Annotated[
         str | None, typer.Option("--from", help="Format of the predictions; default: recognised.")

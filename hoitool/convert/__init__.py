@@ -28,12 +28,14 @@ FORMATS = Lookup(
         "hoia": "hoitool.convert.hoia",
         "pocket": "hoitool.convert.pocket",
         "coco": "hoitool.convert.coco",
+        "hico": "hoitool.convert.hico",
     },
 )
 PREDICTION_FORMATS = Lookup(
     "prediction format",
     {
         "pairs": "hoitool.convert.predictions.pairs",
+        "recognition": "hoitool.convert.predictions.recognition",
         "hico-matlab": "hoitool.convert.predictions.hico_matlab:COCO_ORDER",
         "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
         "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",

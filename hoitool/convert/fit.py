@@ -7,7 +7,7 @@ takes fitted data only. tests/convert/test_formats.py holds every format to it: 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hoitool.data import (
     Dataset,
     Predictions,
     by_subset,
+    no_pairs,
     offsets_of,
     relabel,
     select_boxes,
@@ -45,6 +46,7 @@ class Holds:
     always        optional columns that its readers always give: a default is filled in where data have none; file names
                   become the keys, as there is one name of an image in all formats but hoitool's
     optional      optional columns that come back where data have them
+    boxes         whether it has boxes and pairs; formats without are about whole images
     dense         whether a pair may have a score for every label
     precise       whether numbers come back as the float32 or float64 that they were; text gives float64
     one_subset    whether a file has room for one subset only
@@ -60,6 +62,7 @@ class Holds:
     extents: bool = False
     always: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
+    boxes: bool = True
     dense: bool = False
     precise: bool = False
     objectless: bool = False
@@ -136,6 +139,17 @@ def _kind(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
         names = {"dataset": "annotations", "predictions": "predictions"}
         raise UsageError(f"the format holds {names[holds.kind]}, the data are {names[data.kind]}")
     return data, {}
+
+
+def _whole_images(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    """Data about whole images for formats without boxes."""
+    if holds.boxes:
+        return data, {}
+    lost = {"boxes": len(data.boxes), "pairs": len(data.subject)}
+    made: dict[str, Any] = no_pairs(len(data)) | dict.fromkeys(("box_scores", "annotated", "crowd", "box_ids"))
+    if isinstance(data, Predictions):
+        made |= {"score": np.empty(0), "scores": None}
+    return data.with_columns(replace(data.meta, score="final"), **made), lost
 
 
 def _labels(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
@@ -291,5 +305,5 @@ def implied_classes(data: Dataset) -> tuple[Dataset, Lost]:
 
 
 STEPS: tuple[Callable[[Dataset, Holds], tuple[Dataset, Lost]], ...] = (
-    _kind, _labels, _pairs, _boxes, _images, _columns, _also,
+    _kind, _whole_images, _labels, _pairs, _boxes, _images, _columns, _also,
 )  # fmt: skip

@@ -111,7 +111,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     if truth.meta.label_kind != "interactions" or truth.dense:
         raise DataError(f"{truth!r} holds {truth.meta.label_kind}; HICO-DET is scored against true interactions")
     truth, notes = to_frame(truth, "inclusive"), []
-    predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
+    predictions = _aligned(predictions, truth)
     if not len(predictions.subject):
         notes.append("there are no predictions, so every figure is 0")
     true, detected = Pairs.of(truth).with_objects(), _considered(Pairs.of(predictions), truth, rule)
@@ -147,7 +147,7 @@ def true_positives(truth: Dataset, predictions: Predictions, variant: str = "off
     """
     rule = VARIANTS[variant]
     truth = to_frame(truth, "inclusive")
-    predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
+    predictions = _aligned(predictions, truth)
     detected = _considered(Pairs.of(predictions), truth, rule)
     hit = _matched(Pairs.of(truth).with_objects(), detected, truth.meta.classes, rule)
     found = np.zeros(len(predictions.subject), bool)
@@ -159,6 +159,12 @@ def _matched(true: Pairs, detected: Pairs, classes: int, rule: PairRule) -> Arra
     """(N,) whether each detection is a true positive."""
     compare = pair_overlaps(true, detected, rule.overlap)
     return match(true, detected, classes, compare, np.dtype(rule.precision).type(rule.min_iou), rule.strict)
+
+
+def _aligned(predictions: Predictions, truth: Dataset) -> Predictions:
+    """Sparse interactions in the truth's order and the inclusive frame, without scores of whole images."""
+    pairs = to_interactions(predictions).with_columns(image_scores=None)
+    return to_frame(align(pairs, truth), "inclusive")
 
 
 def _scores(detected: Pairs) -> Array:

@@ -98,7 +98,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
             f"{truth!r} holds {truth.meta.label_kind} of {truth.meta.labels.name!r}; V-COCO is scored against true "
             "verbs of a label space with roles (convert --from v-coco)"
         )
-    predictions = align(to_final(predictions), truth)
+    predictions = align(to_final(predictions).with_columns(image_scores=None), truth)
     head = {"protocol": "v-coco", "variant": variant, "signature": signature(f"v-coco/{variant}", rule)}
     if rule.matching != "nearest-person":
         return role_pairs.evaluate(truth, predictions, rule, head)

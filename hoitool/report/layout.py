@@ -14,6 +14,9 @@ TITLES = {
     "full": "Full",
     "rare": "Rare",
     "non-rare": "Non-Rare",
+    "few@1": "Few@1",
+    "few@5": "Few@5",
+    "few@10": "Few@10",
 }
 
 

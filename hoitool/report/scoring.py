@@ -8,8 +8,10 @@ from pathlib import Path
 from hoitool import workspace
 from hoitool.convert.inputs import gather
 from hoitool.errors import HoitoolError
-from hoitool.eval import Result, choose_variant, score
+from hoitool.eval import Result, choose_variant, natural_protocol, score
 from hoitool.files import write_text
+
+DEFAULT_PROTOCOL = "hico-det"
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,29 @@ class Scored:
 def score_files(
     predictions: Path | None = None,
     truth: Path | None = None,
-    protocol: str = "hico-det",
+    protocol: str | None = None,
     variant: str | None = None,
     subset: str | None = None,
     format: str | None = None,
 ) -> Scored:
     """Score a file of predictions, by default the newest run's, against its truth, by default the workspace's.
 
-    The result names the files and their hashes. Raises UsageError for unknown names before anything is read, and
-    what `gather` and `score` raise.
+    protocol  by default the one that is natural for what the predictions hold
+    The result names the files and their hashes. Raises UsageError for unknown names, before anything is read where
+    the protocol is named, and what `gather` and `score` raise.
     """
-    variant = choose_variant(protocol, variant)
+    if protocol is not None:
+        variant = choose_variant(protocol, variant)
     inputs = gather(predictions, truth, subset, format)
+    notes = inputs.notes
+    if protocol is None:
+        protocol = natural_protocol(inputs.predictions)
+        if protocol != DEFAULT_PROTOCOL:
+            notes = (*notes, f"scored by {protocol!r}, for what the predictions hold (say otherwise with --protocol)")
+        variant = choose_variant(protocol, variant)
     result = score(inputs.truth, inputs.predictions, protocol, variant)
     result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
-    return Scored(result, inputs.predictions_path, inputs.notes)
+    return Scored(result, inputs.predictions_path, notes)
 
 
 def keep(scored: Scored) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 from hoitool.eval import Result
 from hoitool.report.layout import percent, title
 
+COUNTS = ("images", "pairs", "detections", "image_labels", "scores")
 METRIC_TITLES = {"mAP": "mAP", "recall": "Recall", "mAP_low": "mAP, ties worst", "mAP_high": "mAP, ties best"}
 
 
@@ -42,7 +43,7 @@ def _scored(inputs: Mapping[str, Any]) -> list[Text]:
     for name in ("truth", "predictions"):
         held = inputs.get(name, {})
         digest = f" sha256 {held['sha256'][:12]}" if "sha256" in held else ""
-        counts = [f"{held[k]:,} {k}" for k in ("images", "pairs", "detections") if k in held]
+        counts = [f"{held[k]:,} {k.replace('_', ' ')}" for k in COUNTS if k in held]
         if held.get("swapped_boxes"):
             counts.append(f"{held['swapped_boxes']:,} boxes with swapped corners (scored as they are)")
         lines.append(Text(f"{name.capitalize():<12}{held.get('path', '')}{digest} · {', '.join(counts)}"))
