@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import convert, demo, eval, explain, inspect
+from hoitool.commands import convert, demo, eval, explain, inspect, split
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("eval")(eval.evaluate)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
+app.add_typer(split.app, name="split", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
