@@ -14,6 +14,9 @@ TITLES = {
     "full": "Full",
     "rare": "Rare",
     "non-rare": "Non-Rare",
+    "unseen": "Unseen",
+    "seen": "Seen",
+    "hm": "HM",
 }
 
 
@@ -44,8 +47,9 @@ def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -
 
 
 def title(name: str) -> str:
-    """How a setting or split is printed."""
-    return TITLES.get(name, name)
+    """How a setting or split is printed; a group of a split with the split's name."""
+    split, colon, group = name.rpartition(":")
+    return f"{split} {title(group)}" if colon else TITLES.get(name, name)
 
 
 def percent(value: float, digits: int = 2) -> str:

@@ -209,8 +209,9 @@ def check(
         split, told = _from_list(split, whole, images)
         notes += told
     findings, split = splits.violations(held, split, whole)
-    if split.filter in ("pairs", "images") and whole is None and not findings:
-        notes.append(f"nothing unseen is left; that whole {split.filter} were dropped is compared with --of only")
+    if split.filter in ("pairs", "near-pairs", "images") and whole is None and not findings:
+        what = "images" if split.filter == "images" else "pairs"
+        notes.append(f"nothing unseen is left; whether whole {what} went is compared with --of only")
     left = sorted(set(held.meta.extras) - {"split"})
     if left and split.zero_shot:
         notes.append(f"what {' and '.join(left)} holds beside the columns is not searched")

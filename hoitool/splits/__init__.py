@@ -10,12 +10,24 @@ from hoitool.splits.facts import facts
 from hoitool.splits.features import judge, read_manifest
 from hoitool.splits.listing import Listed, read_index
 from hoitool.splits.split import CHOICES, FILTERS, Draw, Space, Split, load, parse
-from hoitool.splits.table import LISTED, named, names, rare, rare_in, require_filter, resolve, with_images, zero_shot
+from hoitool.splits.table import (
+    LISTED,
+    RARE,
+    named,
+    names,
+    rare,
+    rare_in,
+    require_filter,
+    resolve,
+    with_images,
+    zero_shot,
+)
 
 __all__ = [
     "CHOICES",
     "FILTERS",
     "LISTED",
+    "RARE",
     "Applied",
     "Draw",
     "Finding",

@@ -1,13 +1,13 @@
 """Training data as a split has them: the training filter first, then the images of its list or draw.
 
-    labels  drops every pair (row) with an unseen label; a person and object keep their seen labels; images stay
-    pairs   drops every row of a person and object of which one row has an unseen label, then images without a pair
-    images  drops every image with a pair of, or the image label 1 for, an unseen class
-    empty   drops every image
+    labels      drops every pair (row) with an unseen label; a person and object keep their seen labels; images stay
+    pairs       drops every row of a person and object of which one row has an unseen label, then images without a pair
+    near-pairs  the same, where boxes that overlap count as one (hoitool/splits/same.py)
+    images      drops every image with a pair of, or the image label 1 for, an unseen class
+    empty       drops every image
 
-Two rows are of the same person and object when their subject and object boxes have the same corners and category in
-the same image; no object equals no object. Labels of whole images go with every filter where their class is
-unseen, whatever their value. Boxes stay with their images.
+Labels of whole images go with every filter where their class is unseen, whatever their value. Boxes stay with their
+images.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hoitool.data import Dataset, class_counts, select_images, select_pairs
 from hoitool.data.dataset import Array
 from hoitool.errors import UsageError
 from hoitool.splits.draw import drawn, keep_image_labels
+from hoitool.splits.same import with_equal, with_overlapping
 from hoitool.splits.split import Split
 from hoitool.splits.table import require_filter
 
@@ -58,7 +59,8 @@ def apply(data: Dataset, split: Split, sources: dict[str, str] | None = None) ->
     if EXTRA in data.meta.extras:
         stated["after"] = data.meta.extras[EXTRA]
     made = made.with_columns(replace(made.meta, extras=made.meta.extras | {EXTRA: stated}))
-    return Applied(made, concrete, _dropped(data, made), (*notes, *_lost_classes(data, made, split)))
+    notes += [*_vacuous(data, made, split), *_lost_classes(data, made, split)]
+    return Applied(made, concrete, _dropped(data, made), tuple(notes))
 
 
 def require_annotations(data: Dataset, split: Split) -> None:
@@ -86,10 +88,15 @@ def _by_labels(data: Dataset, unseen: Array) -> Dataset:
 
 
 def _by_pairs(data: Dataset, unseen: Array) -> Dataset:
-    pair = same_pair(data)
-    tainted = np.zeros(len(pair), bool)
-    tainted[pair[unseen[data.need("label")]]] = True
-    made = _without_image_labels(select_pairs(data, ~tainted[pair]), unseen)
+    return _without_pairs(data, with_equal(data, unseen[data.need("label")]), unseen)
+
+
+def _by_near_pairs(data: Dataset, unseen: Array) -> Dataset:
+    return _without_pairs(data, with_overlapping(data, unseen[data.need("label")]), unseen)
+
+
+def _without_pairs(data: Dataset, gone: Array, unseen: Array) -> Dataset:
+    made = _without_image_labels(select_pairs(data, ~gone), unseen)
     return select_images(made, made.counts("pair") > 0)
 
 
@@ -104,6 +111,7 @@ def _empty(data: Dataset, unseen: Array) -> Dataset:
 FILTERED: dict[str, Callable[[Dataset, Array], Dataset]] = {
     "labels": _by_labels,
     "pairs": _by_pairs,
+    "near-pairs": _by_near_pairs,
     "images": _by_images,
     "empty": _empty,
 }
@@ -115,26 +123,6 @@ def shows(data: Dataset, classes: Array) -> Array:
     made[data.image_of("pair")[classes[data.need("label")]]] = True
     if data.image_label is not None and data.image_value is not None:
         made[data.image_of("image_label")[classes[data.image_label] & (data.image_value == 1)]] = True
-    return made
-
-
-def same_pair(data: Dataset) -> Array:
-    """(P,) a number for each person and object: rows with equal boxes of equal categories in an image share it."""
-    box = _numbered([data.image_of("box"), data.categories, *data.boxes.T])
-    sides = [data.pair_boxes(side) for side in ("subject", "object")]
-    held = [np.where(rows < 0, -1, box[rows]) if len(box) else rows for rows in sides]
-    return _numbered([data.image_of("pair"), *held])
-
-
-def _numbered(columns: list[Array]) -> Array:
-    """(n,) a number for each row of columns (n,), the same for equal rows."""
-    order = np.lexsort(columns)
-    differs = np.zeros(len(order), bool)
-    for column in columns:
-        ordered = column[order]
-        differs[1:] |= ordered[1:] != ordered[:-1]
-    made = np.empty(len(order), np.int64)
-    made[order] = np.cumsum(differs)
     return made
 
 
@@ -169,6 +157,17 @@ def _dropped(before: Dataset, after: Dataset) -> dict[str, int]:
     if before.image_label is not None and after.image_label is not None:
         made["image labels"] = len(before.image_label) - len(after.image_label)
     return made
+
+
+def _vacuous(before: Dataset, after: Dataset, split: Split) -> list[str]:
+    """A note where whole pairs were to go and only unseen labels went."""
+    if split.filter != "pairs" or split.draw is not None or split.images is not None:
+        return []
+    seen = int(split.mask("seen")[before.need("label")].sum())
+    if len(after.subject) < seen or seen == len(before.subject):
+        return []
+    near = f"; {split.base}/near-pairs takes boxes that overlap as one" if split.name.endswith("/pairs") else ""
+    return [f"no pair with an unseen label has equal boxes with a seen one, so only unseen labels went{near}"]
 
 
 def _lost_classes(before: Dataset, after: Dataset, split: Split) -> list[str]:

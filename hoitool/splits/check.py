@@ -60,7 +60,8 @@ def violations(data: Dataset, split: Split, full: Dataset | None = None) -> tupl
         raise UsageError(f"split {split.name!r} groups classes for a report and forbids nothing in training data")
     if full is not None:
         applied = apply(full, split)
-        found += [f for f in _beyond(data, applied.data) if (f.kind, f.image, f.row) not in _places(found)]
+        known = {(f.kind, f.image, f.row) for f in found}
+        found += [f for f in _beyond(data, applied.data) if (f.kind, f.image, f.row) not in known]
         split = applied.split
     elif split.images is not None:
         listed = set(split.images)
@@ -68,10 +69,6 @@ def violations(data: Dataset, split: Split, full: Dataset | None = None) -> tupl
     if split.filter == "empty" and full is None:
         found += [Finding("image", "the split trains on no image", key) for key in data.key.tolist()]
     return found + _stated(data, split), split
-
-
-def _places(found: list[Finding]) -> set[tuple[str, str | None, int | None]]:
-    return {(f.kind, f.image, f.row) for f in found}
 
 
 def _unseen(data: Dataset, split: Split) -> Iterator[Finding]:
@@ -110,8 +107,9 @@ def _beyond(data: Dataset, allowed: Dataset) -> Iterator[Finding]:
         parts.append(("image label", "image_label", _label_rows(data, image), theirs))
     for kind, group, mine, held in parts:
         known = set(map(bytes, held))
-        rows = [r for r, row in enumerate(map(bytes, mine)) if row not in known and image[data.image_of(group)[r]] >= 0]
-        yield from _at(data, group, kind, np.array(rows, np.int64), ["the split takes it away"] * len(rows))
+        new = np.array([row not in known for row in map(bytes, mine)], bool)
+        rows = np.flatnonzero(new & (image[data.image_of(group)] >= 0))
+        yield from _at(data, group, kind, rows, ["the split takes it away"] * len(rows))
 
 
 def _pair_rows(data: Dataset, image: Array) -> Array:

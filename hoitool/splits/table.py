@@ -108,9 +108,7 @@ def _zero_shot(base: str, choice: str) -> Split:
 
 def rare(labels: LabelSpace) -> Split:
     """Rare (fewer than 10 training pairs) and non-rare classes by the counts of a label space. UsageError without."""
-    total = int(labels.train_instances.sum())
-    counted = f"fewer than {RARE_BELOW} of the {total:,} training pairs that label space {labels.name!r} counts"
-    return _rare(labels, labels.rare, f"{counted} ({labels.source})")
+    return _rare(labels, labels.rare, f"{labels.rare_means} ({labels.source})")
 
 
 def rare_in(data: Dataset, where: str) -> Split:
@@ -131,7 +129,9 @@ def require_filter(split: Split) -> Split:
     """The split itself. Raises UsageError, with what each one does, when its training filter is not named."""
     if split.zero_shot and split.filter is None:
         choices = "; ".join(f"{split.base}/{name}: {FILTERS[name]}" for name in CHOICES)
-        raise UsageError(f"split {split.name!r} needs its training filter, of which three are in use. {choices}")
+        raise UsageError(
+            f"split {split.name!r} needs its training filter, as different ones are in use under one name. {choices}"
+        )
     return split
 
 
