@@ -62,14 +62,14 @@ def show_split(
     if as_json:
         show_json(held)
         return
-    plain: dict[str, Any] = {key: held[key] for key in ("name", "version", "hash", "title", "source")}
+    plain: dict[str, Any] = {key: held[key] for key in ("name", "version", "hash", "title", "source") if held[key]}
     plain["label space"] = (
         "-" if held["labels"] is None else f"{held['labels']['name']} ({held['labels']['hash'][:12]})"
     )
     if held["filter"] is not None:
         plain["filter"] = f"{held['filter']}: {held['filter_means']}"
     if held["draw"] is not None:
-        plain["draw"] = held["draw"]
+        plain["draw"] = {key: value for key, value in held["draw"].items() if value or key == "seed"}
     if held["images"] is not None:
         plain["images"] = len(held["images"])
     show(facts("Split", plain))

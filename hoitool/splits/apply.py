@@ -46,16 +46,19 @@ def apply(data: Dataset, split: Split, sources: dict[str, str] | None = None) ->
     Raises UsageError for a split that says nothing about training data or not which filter, for another label space,
     and for data without a label for each pair.
     """
-    require_annotations(data, require_filter(split))
+    require_filter(split)
     if split.filter is None and split.draw is None and split.images is None:
         raise UsageError(f"split {split.name!r} groups classes for a report, training data have nothing to lose to it")
+    require_annotations(data, split)
     made = FILTERED[split.filter](data, split.mask("unseen")) if split.filter is not None else data
     if split.filter is not None and split.draw is None and split.images is None:
         concrete = split
     else:
         made, concrete = _chosen(made, split)
     made, notes = _without_remains(made, split)
-    stated = concrete.summary() | {"of": sources or {}}
+    stated: dict[str, Any] = concrete.summary() | {"of": sources or {}}
+    if split.draw is not None:
+        stated["seed"] = split.draw.seed
     if EXTRA in data.meta.extras:
         stated["after"] = data.meta.extras[EXTRA]
     made = made.with_columns(replace(made.meta, extras=made.meta.extras | {EXTRA: stated}))

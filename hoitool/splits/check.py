@@ -52,12 +52,12 @@ def violations(data: Dataset, split: Split, full: Dataset | None = None) -> tupl
     full  the training data before the split, for an exact comparison, and to draw what is drawn
     Raises UsageError where the split cannot be meant: no classes, list or draw, or a draw without the full data.
     """
+    if not (split.zero_shot or split.images is not None or split.draw is not None):
+        raise UsageError(f"split {split.name!r} groups classes for a report and forbids nothing in training data")
     require_annotations(data, split)
     found = [*_unseen(data, split)] if split.zero_shot else []
     if split.draw is not None and full is None:
         raise UsageError(f"split {split.name!r} draws from the full training data: name them with --of")
-    if not (split.zero_shot or split.images is not None or split.draw is not None):
-        raise UsageError(f"split {split.name!r} groups classes for a report and forbids nothing in training data")
     if full is not None:
         applied = apply(full, split)
         known = {(f.kind, f.image, f.row) for f in found}
