@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import truth_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoitool.data import class_counts, concat, read, write
@@ -150,6 +150,7 @@ class TestDraws:
         expected = sorted(range(50), key=lambda i: hashlib.sha256(f"3:{keys[i]}".encode()).hexdigest())
         assert np.argsort(ranks(keys, 3)).tolist() == expected
 
+    @settings(deadline=None)
     @given(st.sets(st.text(max_size=5), min_size=1, max_size=60), st.integers(0, 9))
     def test_fractions_are_nested_exact_and_do_not_depend_on_the_order_of_images(self, keys, seed):
         held = np.array([*keys, ""], object)[:-1]
