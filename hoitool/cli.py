@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, eval, explain, inspect, stats
+from hoitool.commands import check, convert, demo, eval, explain, inspect, split, stats
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("eval")(eval.evaluate)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
+app.add_typer(split.app, name="split", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:

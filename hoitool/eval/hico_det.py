@@ -10,7 +10,6 @@ otherwise. Source: Chao et al., WACV 2018; eval_one.m and VOCevaldet_bboxpair.m 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,7 +22,7 @@ from hoitool.data import Dataset, Predictions, align, swapped_boxes, to_frame, t
 from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match, pair_overlaps
-from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.result import Result, Row, mean, told_group
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
 
@@ -33,6 +32,9 @@ Ties = Literal["file-order", "unstable"]
 Unannotated = Literal["false-positives", "dropped"]
 Averaged = Literal["all", "with-truth"]
 KNOWN_OBJECT, KNOWN_OBJECT_BOXES = "known-object", "known-object-boxes"
+SETTINGS = ("default", KNOWN_OBJECT, KNOWN_OBJECT_BOXES)
+# metric -> the figure of a class that it is the mean of; the last two where ties are undefined
+METRICS = {"mAP": "AP", "recall": "recall", "mAP_low": "lowest_AP", "mAP_high": "highest_AP"}
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,14 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
             worst, best = (tied_orders(iter(ranking), hit, _scores(detected), first) for first in (False, True))
             bounds[setting] = [evaluate_classes(o, hit, truths, rule.thresholds, keep) for o in (worst, best)]
     groups = _splits(truth)
-    rows = _rows(curves, bounds, groups, truths, rule)
+    per_class = _per_class(truth, truths, curves, bounds)
     _note_gaps(truths, rule, notes)
     return Result(
         protocol="hico-det",
         variant=variant,
         signature=signature(f"hico-det/{variant}", rule),
-        rows=tuple(rows),
-        per_class=_per_class(truth, truths, curves),
+        rows=tuple(rows_of(per_class, groups, variant)),
+        per_class=per_class,
         inputs=_inputs(truth, predictions, groups),
         notes=tuple(notes),
     )
@@ -209,21 +211,18 @@ def _splits(truth: Dataset) -> dict[str, Array]:
     return groups
 
 
-def _rows(
-    curves: dict[str, ClassCurves],
-    bounds: dict[str, list[ClassCurves]],
-    groups: dict[str, Array],
-    truths: Array,
-    rule: PairRule,
-) -> Iterator[Row]:
-    for setting, made in curves.items():
+def rows_of(per_class: dict[str, Array], groups: dict[str, Array], variant: str) -> Iterator[Row]:
+    """The figures of class groups (K,) by name in every setting, from the figures of the classes."""
+    for setting in (s for s in SETTINGS if _column("AP", s) in per_class):
+        columns = {name: per_class.get(_column(figure, setting)) for name, figure in METRICS.items()}
         for split, group in groups.items():
-            among = group if rule.averaged == "all" else group & (truths > 0)
-            metrics = {"mAP": mean(made.ap[among]), "recall": mean(made.recall[among])}
-            if setting in bounds:
-                low, high = (mean(bound.ap[among]) for bound in bounds[setting])
-                metrics |= {"mAP_low": low, "mAP_high": high}
+            among = group if VARIANTS[variant].averaged == "all" else group & (per_class["truths"] > 0)
+            metrics = {name: mean(values[among]) for name, values in columns.items() if values is not None}
             yield Row(setting, split, int(among.sum()), metrics)
+
+
+def _column(figure: str, setting: str) -> str:
+    return f"{figure}_{setting.replace('-', '_')}"
 
 
 def _note_gaps(truths: Array, rule: PairRule, notes: list[str]) -> None:
@@ -235,7 +234,9 @@ def _note_gaps(truths: Array, rule: PairRule, notes: list[str]) -> None:
         )
 
 
-def _per_class(truth: Dataset, truths: Array, curves: dict[str, ClassCurves]) -> dict[str, Array]:
+def _per_class(
+    truth: Dataset, truths: Array, curves: dict[str, ClassCurves], bounds: dict[str, list[ClassCurves]]
+) -> dict[str, Array]:
     labels = truth.meta.labels
     ids = np.arange(len(labels))
     columns: dict[str, Array] = {
@@ -248,22 +249,24 @@ def _per_class(truth: Dataset, truths: Array, curves: dict[str, ClassCurves]) ->
         columns["rare"] = labels.rare
     columns["truths"] = truths
     for setting, made in curves.items():
-        suffix = setting.replace("-", "_")
-        columns[f"detections_{suffix}"] = made.detections
-        columns[f"true_positives_{suffix}"] = made.true_positives
-        columns[f"AP_{suffix}"] = made.ap
-        columns[f"recall_{suffix}"] = made.recall
+        columns[_column("detections", setting)] = made.detections
+        columns[_column("true_positives", setting)] = made.true_positives
+        columns[_column("AP", setting)] = made.ap
+        columns[_column("recall", setting)] = made.recall
+        for figure, bound in zip(("lowest_AP", "highest_AP"), bounds.get(setting, ()), strict=False):
+            columns[_column(figure, setting)] = bound.ap
     return columns
 
 
 def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) -> dict[str, Any]:
+    labels = truth.meta.labels
     return {
         "truth": {
             "dataset": truth.meta.dataset,
             "subset": truth.meta.subset,
             "images": len(truth),
             "pairs": len(truth.subject),
-            "labels": {"name": truth.meta.labels.name, "sha256": truth.meta.labels.hash},
+            "labels": {"name": labels.name, "sha256": labels.hash},
             "sources": truth.meta.sources,
         },
         "predictions": {
@@ -272,11 +275,6 @@ def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) 
             "swapped_boxes": swapped_boxes(predictions),
             "sources": predictions.meta.sources,
         },
-        "splits": {
-            name: {
-                "classes": int(group.sum()),
-                "sha256": hashlib.sha256(np.flatnonzero(group).astype("<i4").tobytes()).hexdigest(),
-            }
-            for name, group in groups.items()
-        },
+        "splits": {name: told_group(group) for name, group in groups.items()}
+        | ({"rare": told_group(groups["rare"]) | {"means": labels.rare_means}} if "rare" in groups else {}),
     }

@@ -10,6 +10,7 @@ Source: vsrl_eval.py of github.com/s-gupta/v-coco; hoitool/convert/pages/v-coco-
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from itertools import chain
