@@ -64,7 +64,7 @@ def _show(made: Conversion) -> None:
     for reason, count in made.dropped.items():
         say(f"dropped {count:,}: {reason}")
     if not made.dropped:
-        say("dropped nothing")
+        say("dropped nothing in reading")
     for note in made.notes:
         say(f"note: {note}")
     for path in made.written:

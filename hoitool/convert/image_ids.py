@@ -6,7 +6,8 @@ from that: meta.extras["coco"]["image_ids"] then has it by key. Source: the file
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from hoitool.data import Dataset
 from hoitool.data.dataset import Array
 
 EXTRA = "coco"
+Data = TypeVar("Data", bound=Dataset)
 DIGITS = "0123456789"
 LONGEST = 18  # digits that always fit an int64
 
@@ -42,3 +44,12 @@ def trailing_number(key: str) -> int | None:
     stem = name.rpartition(".")[0] or name
     digits = stem[len(stem.rstrip(DIGITS)) :]
     return int(digits) if 0 < len(digits) <= LONGEST else None
+
+
+def with_ids_of(data: Data, truth: Dataset) -> Data:
+    """Predictions that remember the ids of their images where the names do not tell them."""
+    held = truth.meta.extras.get(EXTRA, {}).get("image_ids", {})
+    if not held:
+        return data
+    mine = data.meta.extras.get(EXTRA, {})
+    return data.with_columns(replace(data.meta, extras=data.meta.extras | {EXTRA: mine | {"image_ids": held}}))

@@ -11,6 +11,7 @@ from typing import Any
 from hoitool import workspace
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, Reading, format_named, one_part, read, sniff
 from hoitool.convert.fit import Holds, fit
+from hoitool.convert.image_ids import with_ids_of
 from hoitool.convert.inputs import DEFAULT_SUBSET, gather
 from hoitool.data import Dataset, align, read_header, statistics
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
@@ -71,6 +72,7 @@ def convert(source: Path, options: Options) -> Conversion:
         refuse_overwrite(options.out, options.overwrite)
     name = options.source_format or sniff(require(source, "data"))
     held = _with_sources(_read(source, name, options), source)
+    told = [{"kind": p.kind, "dataset": p.meta.dataset, "subset": p.meta.subset} | statistics(p) for p in held.parts]
     if options.target_format != "hoitool":
         held = _fitted(held, options.target_format)
     for reason, count in held.lost.items():
@@ -78,7 +80,6 @@ def convert(source: Path, options: Options) -> Conversion:
     out = options.out or _default_out(source, held.parts[0], options.target_format)
     parts, notes = _to_write(held, out) if options.keep and options.target_format == "hoitool" else (held.parts, [])
     written = target.write(parts, out, options.overwrite) if parts else []
-    told = [{"kind": p.kind, "dataset": p.meta.dataset, "subset": p.meta.subset} | statistics(p) for p in held.parts]
     return Conversion(
         source, name or "", options.target_format, written, told, held.dropped, held.lost, [*held.notes, *notes]
     )
@@ -157,7 +158,8 @@ def _read(source: Path, name: str | None, options: Options) -> Reading:
 
 def _with_truth(source: Path, name: str | None, options: Options) -> Reading:
     inputs = gather(source, options.truth, options.subset, name)
-    return Reading([align(inputs.predictions, inputs.truth)], notes=list(inputs.notes))
+    predictions = with_ids_of(align(inputs.predictions, inputs.truth), inputs.truth)
+    return Reading([predictions], notes=list(inputs.notes))
 
 
 def _with_sources(held: Reading, source: Path) -> Reading:

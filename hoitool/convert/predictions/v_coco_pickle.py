@@ -27,7 +27,7 @@ from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.convert.unpickle import PICKLED, load_pickle
 from hoitool.data import Dataset, Meta, Predictions, offsets_of, ranges
-from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.errors import DataError, MissingData
 from hoitool.files import atomic, refuse_overwrite, sha256, starts_with
 from hoitool.labels import LabelSpace
 
@@ -49,7 +49,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         raise MissingData(f"{path}: its detections name images by COCO's ids; give the annotations (--truth)")
     labels = truth.meta.labels
     if not labels.roles:
-        raise UsageError(f"{path}: V-COCO detections, but label space {labels.name!r} of the truth has no roles")
+        raise DataError(f"{path}: V-COCO detections, but label space {labels.name!r} of the truth has no roles")
     held = load_pickle(path, "official V-COCO detections")
     if not isinstance(held, list) or not all(isinstance(row, dict) for row in held):
         wrong = "" if not isinstance(held, list) else next(f" with {brief(r)}" for r in held if not isinstance(r, dict))
