@@ -33,6 +33,9 @@ PREDICTION_FORMATS = Lookup(
         "hico-matlab": "hoitool.convert.predictions.hico_matlab:COCO_ORDER",
         "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
         "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",
+        "qpic": "hoitool.convert.predictions.pair_lists:QPIC",
+        "gen-vlkt": "hoitool.convert.predictions.pair_lists:GEN_VLKT",
+        "ppdm": "hoitool.convert.predictions.pair_lists:PPDM",
     },
 )
 

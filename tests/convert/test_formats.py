@@ -22,7 +22,7 @@ from hoitool.data import Dataset, Meta
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import load_labels
 
-SUFFIXES = {"pairs": [".npz", ".csv", ".parquet"]}
+SUFFIXES = {"pairs": [".npz", ".csv", ".parquet"]} | {n: [".json"] for n in ("qpic", "gen-vlkt", "ppdm")}
 WRITTEN = [(name, suffix) for name in PREDICTION_FORMATS for suffix in SUFFIXES.get(name, [""])]
 
 
@@ -119,7 +119,7 @@ def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
 
 @pytest.mark.parametrize(("name", "suffix"), WRITTEN)
 def test_predictions_come_back(detected, small, name, suffix, tmp_path):
-    detected = _by_label(detected)
+    detected = fit([_by_label(detected)], PREDICTION_FORMATS[name].HOLDS).parts[0]
     PREDICTION_FORMATS[name].write([detected], tmp_path / f"out{suffix}")
     assert name == "hico-matlab-all" or suffix or sniff(tmp_path / "out") is None  # NN decides only for HICO's labels
     same(detected, load(tmp_path / f"out{suffix}", name, truth=small.test))
