@@ -157,7 +157,7 @@ def _read(source: Path, name: str | None, options: Options) -> Reading:
 
 def _with_truth(source: Path, name: str | None, options: Options) -> Reading:
     inputs = gather(source, options.truth, options.subset, name)
-    return Reading([align(inputs.predictions, inputs.truth)], notes=list(inputs.notes))
+    return Reading([align(inputs.predictions, inputs.truth)], inputs.dropped, list(inputs.notes))
 
 
 def _with_sources(held: Reading, source: Path) -> Reading:

@@ -26,6 +26,8 @@ TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 PRINTED = re.compile(r"\s*[\[{]\s*\{?\s*'")  # no JSON begins so
+SCALARS = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8")
+NO_QUOTED_PARENTHESES = re.compile(r"(?:[^']*+'[^'()]*+')*+[^']*+\Z")
 BARE_POINT = re.compile(r"(\d)\.(?![\d])")  # `1.`, as NumPy prints it inside arrays
 
 
@@ -56,9 +58,9 @@ def parse_python(text: str, where: str) -> Any:
     """The plain value that Python printed as `text`. Raises DataError, naming `where`, for anything else."""
     if '"' not in text and "\\" not in text:  # then every quote begins or ends a string
         try:
-            return json.loads(text.replace("'", '"'))
+            return json.loads(_without_scalar_types(text).replace("'", '"'))
         except json.JSONDecodeError:
-            pass
+            pass  # it has more than numbers and strings
     text = TOKEN.sub(_translated, text)
     try:
         return json.loads(text)
@@ -69,6 +71,17 @@ def parse_python(text: str, where: str) -> Any:
             f"{where}: the text inside holds {came}, expected only numbers, strings, lists and objects as Python "
             "prints them (nothing in it is run)"
         ) from error
+
+
+def _without_scalar_types(text: str) -> str:
+    """`np.float32(0.5)` as `0.5`, where these are the only parentheses; the text as it is where they are not."""
+    opened = text.count("(")
+    if not opened or opened != text.count(")") or not NO_QUOTED_PARENTHESES.match(text):
+        return text
+    made = text
+    for name in SCALARS:
+        made = made.replace(f"np.{name}(", "")
+    return text if "(" in made else made.replace(")", "")
 
 
 def _translated(token: re.Match[str]) -> str:

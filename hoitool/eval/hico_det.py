@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, swapped_boxes, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions, align, relabel, swapped_boxes, to_final, to_frame, to_interactions
 from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match
@@ -116,7 +116,11 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     if truth.meta.label_kind != "interactions" or truth.dense:
         raise DataError(f"{truth!r} holds {truth.meta.label_kind}; HICO-DET is scored against true interactions")
     truth, notes = to_frame(truth, "inclusive"), []
-    predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
+    predictions, impossible = _interactions(predictions)
+    predictions = to_frame(align(predictions, truth), "inclusive")
+    if impossible:
+        told = "a verb that does not go with the class of their object, or no object, and are not scored"
+        notes.append(f"{impossible:,} of the predicted pairs have {told}")
     if not len(predictions.subject):
         notes.append("there are no predictions, so every figure is 0")
     true, detected = Pairs.of(truth).with_objects(), _considered(Pairs.of(predictions), truth, rule)
@@ -158,6 +162,14 @@ def true_positives(truth: Dataset, predictions: Predictions, variant: str = "off
     found = np.zeros(len(predictions.subject), bool)
     found[detected.row[hit]] = True
     return found
+
+
+def _interactions(predictions: Predictions) -> tuple[Predictions, int]:
+    """Sparse predictions of interactions, and how many sparse verbs are none with their object (as dense ones may)."""
+    if predictions.dense or predictions.meta.label_kind != "verbs":
+        return to_interactions(predictions), 0
+    made, impossible = relabel(to_final(predictions), "interactions")
+    return made, impossible
 
 
 def _scores(detected: Pairs) -> Array:

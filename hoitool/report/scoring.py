@@ -48,7 +48,8 @@ def score_files(
     inputs = gather(predictions, truth, subset, format)
     result = score(inputs.truth, inputs.predictions, protocol, variant)
     result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
-    return Scored(result, inputs.predictions_path, inputs.notes)
+    dropped = (f"dropped {count:,} in reading: {reason}" for reason, count in inputs.dropped.items())
+    return Scored(result, inputs.predictions_path, (*inputs.notes, *dropped))
 
 
 def keep(scored: Scored) -> str:

@@ -78,7 +78,7 @@ HELD_TWICE = [(a, b) for t in (FORMATS, PREDICTION_FORMATS) for a in t for b in 
 
 
 @pytest.mark.parametrize("name", HELD)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_a_format_holds_comes_back_and_what_it_loses_is_said(name, data):
     part = drawn(name, data)
@@ -104,7 +104,7 @@ def fitted_default(part: Dataset, column: str) -> bool:
 
 
 @pytest.mark.parametrize(("first", "second"), HELD_TWICE)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
     part = drawn(first, data)
