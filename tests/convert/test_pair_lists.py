@@ -361,3 +361,55 @@ def test_scoring_from_the_command_line_gives_the_figures_of_the_predictions(
     for a, b in zip(expected["results"], made["results"], strict=True):
         assert a["metrics"] == pytest.approx(b["metrics"], abs=1e-12)
         assert a["metrics"]["mAP"] > 0.2
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch, small):
+    """A folder with a truth, and one of its pairs as an image of a list."""
+    monkeypatch.chdir(tmp_path)
+    DATASETS["hoitool"].write([small.test], tmp_path / "truth.parquet")
+    labels, at = small.test.meta.labels, int(small.test.image_of("pair")[0])
+    box = small.test.boxes[small.test.pair_boxes("subject")[0]] + [0, 0, 1, 1]
+    other = small.test.boxes[small.test.pair_boxes("object")[0]] + [0, 0, 1, 1]
+    label = int(small.test.label[0])
+    ids = PREDICTION_FORMATS["qpic"].ids.object_ids(labels)
+    classes = (ids[labels.person], ids[labels.interaction_objects[label]])
+    boxes = [{"bbox": b.tolist(), "category_id": int(c)} for b, c in zip((box, other), classes, strict=True)]
+    pair = {"subject_id": 0, "object_id": 1, "category_id": int(labels.interaction_verbs[label]), "score": 0.9}
+    return {"filename": small.test.key[at], "predictions": boxes, "hoi_prediction": [pair]}
+
+
+def test_what_is_dropped_is_told_when_it_is_scored_and_converted(tmp_path, hoitool, scored):
+    scored["hoi_prediction"].append(scored["hoi_prediction"][0] | {"score": float("nan")})
+    saved(tmp_path, [scored])
+    done = hoitool("eval", "x.json", "--truth", "truth.parquet")
+    assert done.code == 0
+    assert "dropped 1 in reading: pairs whose score is not a number" in done.err
+    made = hoitool("convert", "x.json", "--truth", "truth.parquet", "-o", "out.parquet", "--json")
+    assert json.loads(made.out)[0]["dropped"] == {"pairs whose score is not a number": 1}
+
+
+def test_verbs_that_do_not_go_with_their_object_are_not_scored_and_counted(tmp_path, hoitool, scored, small):
+    saved(tmp_path, [scored])
+    alone = json.loads(hoitool("eval", "x.json", "--truth", "truth.parquet", "--json").out)
+    pair = scored["hoi_prediction"][0]
+    scored["hoi_prediction"] += [pair | {"object_id": 0}, pair | {"object_id": -1}]  # no verb goes with a person here
+    saved(tmp_path, [scored])
+    done = hoitool("eval", "x.json", "--truth", "truth.parquet", "--json")
+    made = json.loads(done.out)
+    assert made["results"] == alone["results"]
+    assert made["results"][0]["metrics"]["mAP"] > 0
+    (note,) = [note for note in made["notes"] if note not in alone["notes"]]
+    assert note.startswith("2 of the predicted pairs have a verb that does not go with the class of their object")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_file_cut_anywhere_is_refused(tmp_path, name, wrapped, detected, small):
+    kind = PREDICTION_FORMATS[name]
+    kind.write(fit([detected], kind.HOLDS).parts, tmp_path / "x.json")
+    whole = (tmp_path / "x.json").read_text().strip()
+    whole = json.dumps(str(json.loads(whole))) if wrapped else whole
+    for part in range(1, 24):
+        with pytest.raises(DataError, match=r"x\.json: (not readable as predictions|the text inside)"):
+            read(saved(tmp_path, whole[: len(whole) * part // 24]), name, small.test)
