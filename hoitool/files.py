@@ -224,7 +224,7 @@ def load_mat(path: Path, what: str, names: list[str], optional: list[str] | None
         raise DataError(f"{path}: an HDF5 (MATLAB v7.3) file; in MATLAB, save it again with -v7")
     from scipy.io import loadmat, whosmat
 
-    with reading(path, what), _no_garbage_collection():
+    with reading(path, what), no_garbage_collection():
         content: dict[str, Any] = loadmat(path, variable_names=[*names, *(optional or [])])
         missing = [name for name in names if name not in content]
         if missing:
@@ -234,8 +234,8 @@ def load_mat(path: Path, what: str, names: list[str], optional: list[str] | None
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Millions of small arrays, none of them garbage: looking for some costs a third of the reading time."""
+def no_garbage_collection() -> Iterator[None]:
+    """While millions of small objects are made, none of them garbage: looking for some costs a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -40,6 +40,9 @@ PREDICTION_FORMATS = Lookup(
         "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
         "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",
         "v-coco-pickle": "hoitool.convert.predictions.v_coco_pickle",
+        "qpic": "hoitool.convert.predictions.pair_lists:QPIC",
+        "gen-vlkt": "hoitool.convert.predictions.pair_lists:GEN_VLKT",
+        "ppdm": "hoitool.convert.predictions.pair_lists:PPDM",
     },
 )
 

@@ -47,10 +47,15 @@ def integers(rows: Rows, name: str, where: str, default: int | None = None) -> A
     return _integers(values, lambda i: f"{place(where, i)}.{name}")
 
 
-def numbers(rows: Rows, name: str, where: str, width: int | None = None, default: float | None = None) -> Array:
-    """(n,) or (n, width) float64 of one field. Raises DataError for text, other lengths, and what is not finite."""
+def numbers(
+    rows: Rows, name: str, where: str, width: int | None = None, default: float | None = None, finite: bool = True
+) -> Array:
+    """(n,) or (n, width) float64 of one field. Raises DataError for text, other lengths, and what is not finite.
+
+    finite  False: NaN and infinities are returned, for readers that count and drop them
+    """
     values = _values(rows, name, where, default)
-    return _numbers(values, width, lambda i: f"{place(where, i)}.{name}")
+    return _numbers(values, width, lambda i: f"{place(where, i)}.{name}", finite)
 
 
 class Spread(NamedTuple):
@@ -249,16 +254,16 @@ def _integers(values: list[Any], at: Callable[[int], str]) -> Array:
     return np.array([_integer(value, at(i)) for i, value in enumerate(values)], np.int64)
 
 
-def _numbers(values: list[Any], width: int | None, at: Callable[[int], str]) -> Array:
+def _numbers(values: list[Any], width: int | None, at: Callable[[int], str], finite: bool = True) -> Array:
     """(n,) or (n, width) float64 of values; `at` says where one stands."""
     shape = (len(values),) if width is None else (len(values), width)
     if not len(values):
         return np.empty(shape)
     made = _array(values)
-    if made.shape == shape and made.dtype.kind in "if" and np.isfinite(made).all():
+    if made.shape == shape and made.dtype.kind in "if" and (not finite or np.isfinite(made).all()):
         return made.astype(np.float64)
     for i, value in enumerate(values):
-        _check_number(value, width, at(i))
+        _check_number(value, width, at(i), finite)
     return np.array(values, np.float64).reshape(shape)
 
 
@@ -281,11 +286,11 @@ def _integer(value: Any, where: str) -> int:
     return value
 
 
-def _check_number(value: Any, width: int | None, where: str) -> None:
+def _check_number(value: Any, width: int | None, where: str, finite: bool) -> None:
     if width is not None and (not isinstance(value, list) or len(value) != width):
         raise DataError(f"{where} is {brief(value)}, expected {width} numbers")
     for number in value if width is not None else [value]:
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise DataError(f"{where} is {brief(value)}, expected {'numbers' if width else 'a number'}")
-        if not math.isfinite(number) or abs(number) > 1e300:
+        if finite and (not math.isfinite(number) or abs(number) > 1e300):
             raise DataError(f"{where} is {brief(value)}, expected finite numbers")

@@ -6,7 +6,7 @@ several truths could be meant, the one that fits is taken; where several fit, on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hoitool import workspace
@@ -20,13 +20,18 @@ DEFAULT_SUBSET = "test"
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is to be scored and where it came from; `notes` say what was chosen and what the readers remarked."""
+    """What is to be scored and where it came from.
+
+    notes    what was chosen and what the readers remarked
+    dropped  the rows of the predictions that mean nothing: reason -> how many
+    """
 
     truth: Dataset
     truth_path: Path
     predictions: Predictions
     predictions_path: Path
     notes: tuple[str, ...]
+    dropped: dict[str, int] = field(default_factory=dict)
 
 
 def gather(
@@ -96,7 +101,8 @@ def _fitting(path: Path, name: str | None, candidates: list[Path], subset: str |
         except DataError as error:
             failed.append(error)
             continue
-        fitting.append(Inputs(truth, candidate, _predictions(held, path), path, (*notes, *held.notes)))
+        made = _predictions(held, path)
+        fitting.append(Inputs(truth, candidate, made, path, (*notes, *held.notes), held.dropped))
     if not fitting:
         raise failed[0]
     if len(fitting) > 1:

@@ -159,7 +159,7 @@ def _read(source: Path, name: str | None, options: Options) -> Reading:
 def _with_truth(source: Path, name: str | None, options: Options) -> Reading:
     inputs = gather(source, options.truth, options.subset, name)
     predictions = with_ids_of(align(inputs.predictions, inputs.truth), inputs.truth)
-    return Reading([predictions], notes=list(inputs.notes))
+    return Reading([predictions], inputs.dropped, list(inputs.notes))
 
 
 def _with_sources(held: Reading, source: Path) -> Reading:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, swapped_boxes, to_frame, to_interactions
+from hoitool.data import Dataset, Predictions, align, relabel, swapped_boxes, to_final, to_frame, to_interactions
 from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match, pair_overlaps
@@ -113,7 +113,10 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     if truth.meta.label_kind != "interactions" or truth.dense:
         raise DataError(f"{truth!r} holds {truth.meta.label_kind}; HICO-DET is scored against true interactions")
     truth, notes = to_frame(truth, "inclusive"), []
-    predictions = _aligned(predictions, truth)
+    predictions, impossible = _aligned(predictions, truth)
+    if impossible:
+        told = "a verb that does not go with the class of their object, or no object, and are not scored"
+        notes.append(f"{impossible:,} of the predicted pairs have {told}")
     if not len(predictions.subject):
         notes.append("there are no predictions, so every figure is 0")
     true, detected = Pairs.of(truth).with_objects(), _considered(Pairs.of(predictions), truth, rule)
@@ -149,7 +152,7 @@ def true_positives(truth: Dataset, predictions: Predictions, variant: str = "off
     """
     rule = VARIANTS[variant]
     truth = to_frame(truth, "inclusive")
-    predictions = _aligned(predictions, truth)
+    predictions, _ = _aligned(predictions, truth)
     detected = _considered(Pairs.of(predictions), truth, rule)
     hit = _matched(Pairs.of(truth).with_objects(), detected, truth.meta.classes, rule)
     found = np.zeros(len(predictions.subject), bool)
@@ -163,10 +166,16 @@ def _matched(true: Pairs, detected: Pairs, classes: int, rule: PairRule) -> Arra
     return match(true, detected, classes, compare, np.dtype(rule.precision).type(rule.min_iou), rule.strict)
 
 
-def _aligned(predictions: Predictions, truth: Dataset) -> Predictions:
-    """Sparse interactions in the truth's order and the inclusive frame, without scores of whole images."""
+def _aligned(predictions: Predictions, truth: Dataset) -> tuple[Predictions, int]:
+    """Sparse interactions in the truth's order and the inclusive frame, without scores of whole images.
+
+    And how many sparse verbs are no interaction with their object, which are left out, as those of dense ones are.
+    """
+    impossible = 0
+    if predictions.meta.label_kind == "verbs" and not predictions.dense:
+        predictions, impossible = relabel(to_final(predictions), "interactions")
     pairs = to_interactions(predictions).with_columns(image_scores=None)
-    return to_frame(align(pairs, truth), "inclusive")
+    return to_frame(align(pairs, truth), "inclusive"), impossible
 
 
 def _scores(detected: Pairs) -> Array:

@@ -64,6 +64,8 @@ def score_files(
         variant = choose_variant(protocol, variant)
     result = score(inputs.truth, inputs.predictions, protocol, variant)
     result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
+    dropped = (f"dropped {count:,} in reading: {reason}" for reason, count in inputs.dropped.items())
+    notes = (*notes, *dropped)
     if counts is not None:
         from hoitool.eval.by_split import with_split
         from hoitool.report.splitting import rare_or_named

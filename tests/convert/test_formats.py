@@ -23,6 +23,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.labels import LabelSpace, load_labels
 
 SUFFIXES = {"pairs": [".npz", ".csv", ".parquet"], "recognition": [".h5", ".hdf5", ".npz", ".parquet"]}
+SUFFIXES |= {n: [".json"] for n in ("qpic", "gen-vlkt", "ppdm")}
 WRITTEN = [(name, suffix) for name in PREDICTION_FORMATS for suffix in SUFFIXES.get(name, [""])]
 
 
