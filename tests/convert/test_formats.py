@@ -49,8 +49,8 @@ def same(a: Dataset, b: Dataset) -> None:
 
 
 # the label spaces that a format is tried with, where not all: MATLAB files of 600 interactions are slow to write
-TRIED = {name: [DEMO] for name in ("hico-det", "hico-matlab", "hico-matlab-alphabetical", "hico-matlab-all")}
-TRIED |= {"v-coco": [V_COCO]}
+TRIED = {name: [DEMO] for name in ("hico-det", "hico", "hico-matlab", "hico-matlab-alphabetical", "hico-matlab-all")}
+TRIED |= {"v-coco": [V_COCO], "v-coco-pickle": [V_COCO]}
 
 
 def tried(*names: str) -> list[LabelSpace]:

@@ -315,7 +315,7 @@ def test_annotations_and_other_json_are_not_recognised(tmp_path):
         "x",
         [{"predictions": []}],
     ):
-        assert sniff(saved(tmp_path, value)) is None
+        assert sniff(saved(tmp_path, value)) not in PREDICTION_FORMATS
 
 
 @pytest.mark.parametrize("name", ["qpic", "ppdm"])
