@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from process import measure, report
+from process import apart, measure, report
 
 from hoitool import data
 from hoitool.convert import format_named
@@ -25,6 +25,7 @@ from hoitool.data import Dataset, Meta, Predictions, offsets_of, strings
 from hoitool.labels import load_labels
 
 IMAGES, PAIRS = 9658, 33405
+MADE = ("predictions.parquet", "pairs.npz", "compressed.npz")
 
 
 def make_truth(rng: np.random.Generator) -> Dataset:
@@ -74,6 +75,19 @@ def _boxes(count: int, rng: np.random.Generator) -> np.ndarray:
     return np.hstack([corner, corner + rng.uniform(10, 240, (count, 2))]).round(2)
 
 
+def make_files(folder: Path, detections: int) -> None:
+    """The truth, and the detections in three files."""
+    rng = np.random.default_rng(0)
+    truth = make_truth(rng)
+    data.write(truth, folder / "test.parquet")
+    predictions = make_predictions(truth, detections, rng)
+    files = [folder / name for name in MADE]
+    data.write(predictions, files[0])
+    format_named("pairs").write([predictions], files[1])
+    with np.load(files[1]) as held:
+        np.savez_compressed(files[2], **held)
+
+
 def main() -> None:
     """Make or take the files, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -85,20 +99,10 @@ def main() -> None:
     hoitool = shutil.which("hoitool", path=str(Path(sys.executable).parent)) or "hoitool"
     report("hoitool --help", measure([hoitool, "--help"], options.runs), "limit 0.5 s")
     with tempfile.TemporaryDirectory() as folder:
-        files = [options.predictions] if options.predictions else []
         truth_path = options.truth or Path(folder) / "test.parquet"
-        if not files:
-            rng = np.random.default_rng(0)
-            truth = make_truth(rng)
-            data.write(truth, truth_path)
-            predictions = make_predictions(truth, options.detections, rng)
-            files = [Path(folder) / "predictions.parquet", Path(folder) / "pairs.npz"]
-            data.write(predictions, files[0])
-            format_named("pairs").write([predictions], files[1])
-            files.append(Path(folder) / "compressed.npz")
-            with np.load(files[1]) as held:
-                np.savez_compressed(files[2], **held)
-            del truth, predictions
+        files = [options.predictions] if options.predictions else [Path(folder) / name for name in MADE]
+        if not options.predictions:
+            apart(make_files, Path(folder), options.detections)
         for file in files:
             command = [hoitool, "eval", str(file), "--truth", str(truth_path)]
             report(

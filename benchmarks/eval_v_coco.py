@@ -18,10 +18,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from process import measure, report
+from process import apart, measure, report
 
 from hoitool import data
-from hoitool.convert import load
 from hoitool.data import Dataset, Meta, offsets_of, strings
 from hoitool.labels import load_labels
 
@@ -107,20 +106,22 @@ def main() -> None:
         if options.annotations:
             command = [hoitool, "convert", str(options.annotations), "-o", str(folder / "official"), "--overwrite"]
             report("the official annotations to Parquet", measure(command, options.runs), "limit 15 s")
-        truth = make_truth(np.random.default_rng(0))
-        data.write(truth, folder / "val.parquet")
+        source, truth, target = (folder / n for n in ("detections.pkl", "val.parquet", "detections.parquet"))
         for kind, many in (("one object", False), ("many objects", True)):
-            source, target = folder / "detections.pkl", folder / "detections.parquet"
-            write_pickle(truth, source, many, np.random.default_rng(1))
-            command = [hoitool, "convert", str(source), "--truth", str(folder / "val.parquet"), "-o", str(target)]
-            costs = measure([*command, "--overwrite"], 2, 0)
-            report(f"{kind}: pickle, {source.stat().st_size / 1e6:.0f} MB, to Parquet", costs)
-            code = "import sys; from hoitool import load; load(sys.argv[1], truth=load(sys.argv[2]))"
-            code_of = [sys.executable, "-c", code, str(source), str(folder / "val.parquet")]
-            report(f"{kind}: reading the pickle", measure(code_of, 2, 0), "limit 20 s")
-            command = [hoitool, "eval", str(target), "--truth", str(folder / "val.parquet"), "--protocol", "v-coco"]
-            size = f"Parquet, {target.stat().st_size / 1e6:.0f} MB, {len(load(target).subject):,} candidates"
-            report(f"{kind}: scoring, {size}", measure(command, options.runs), "limit 3 s, 1500 MB")
+            apart(make_files, folder, many)
+            command = [hoitool, "convert", str(source), "--truth", str(truth), "-o", str(target), "--overwrite"]
+            size = f"{source.stat().st_size / 1e6:.0f} MB"
+            report(f"{kind}: pickle, {size}, to Parquet", measure(command, options.runs, 0), "limit 20 s")
+            command = [hoitool, "eval", str(target), "--truth", str(truth)]
+            size = f"{target.stat().st_size / 1e6:.0f} MB"
+            report(f"{kind}: scoring, Parquet, {size}", measure(command, options.runs), "limit 3 s, 1500 MB")
+
+
+def make_files(folder: Path, many: bool) -> None:
+    """The truth as Parquet and the detections as a pickle."""
+    truth = make_truth(np.random.default_rng(0))
+    data.write(truth, folder / "val.parquet")
+    write_pickle(truth, folder / "detections.pkl", many, np.random.default_rng(1))
 
 
 if __name__ == "__main__":

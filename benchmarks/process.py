@@ -7,7 +7,10 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,15 @@ class Cost:
     wall: float
     cpu: float
     megabytes: float
+
+
+def apart(function: Callable[..., None], *arguments: Any) -> None:
+    """Run a function in a process of its own: what is measured later inherits the peak memory of its parent."""
+    process = get_context("spawn").Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        sys.exit(f"{function.__name__} failed")
 
 
 def measure(command: list[str], runs: int = 5, warmup: int = 1) -> list[Cost]:

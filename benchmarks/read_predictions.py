@@ -14,12 +14,11 @@ import json
 import re
 import sys
 import tempfile
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from eval_hico import make_predictions, make_truth
-from process import measure, report
+from process import apart, measure, report
 
 from hoitool import data
 from hoitool.convert import PREDICTION_FORMATS
@@ -66,9 +65,7 @@ def main() -> None:
     for name in options.formats:
         with tempfile.TemporaryDirectory() as folder:
             files = Path(folder) / "files"
-            writer = get_context("spawn").Process(target=write_files, args=(name, options.detections, Path(folder)))
-            writer.start()
-            writer.join()
+            apart(write_files, name, options.detections, Path(folder))
             for path in sorted(files.iterdir()) if files.exists() else []:
                 command = [sys.executable, "-c", READ, str(path), name, str(Path(folder) / "test.parquet")]
                 size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir())) / 1e6
