@@ -24,6 +24,7 @@ FORMATS = Lookup(
     {
         "hoitool": "hoitool.convert.hoitool",
         "hico-det": "hoitool.convert.hico_det",
+        "csv": "hoitool.convert.csv_pairs",
     },
 )
 PREDICTION_FORMATS = Lookup(
