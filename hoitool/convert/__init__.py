@@ -24,6 +24,8 @@ FORMATS = Lookup(
     {
         "hoitool": "hoitool.convert.hoitool",
         "hico-det": "hoitool.convert.hico_det",
+        "v-coco": "hoitool.convert.v_coco",
+        "hoia": "hoitool.convert.hoia",
         "csv": "hoitool.convert.csv_pairs",
     },
 )
@@ -34,6 +36,7 @@ PREDICTION_FORMATS = Lookup(
         "hico-matlab": "hoitool.convert.predictions.hico_matlab:COCO_ORDER",
         "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
         "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",
+        "v-coco-pickle": "hoitool.convert.predictions.v_coco_pickle",
     },
 )
 

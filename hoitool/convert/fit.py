@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hoitool.boxes import extents
 from hoitool.data import (
     Dataset,
     Predictions,
@@ -39,6 +40,7 @@ class Holds:
     kind          annotations or predictions
     label_kinds   the kinds of labels it has; others are turned into the first that the label space allows
     box_frame     the frame its boxes have, None for any
+    extents       whether its boxes are x, y, width, height, which gives x2 = x1 + width back
     always        optional columns that its readers always give: a default is filled in where data have none; file names
                   become the keys, as there is one name of an image in all formats but hoitool's
     optional      optional columns that come back where data have them
@@ -46,12 +48,14 @@ class Holds:
     precise       whether numbers come back as the float32 or float64 that they were; text gives float64
     one_subset    whether a file has room for one subset only
     names_images  whether the files name their images; others are read against the annotations they belong to
+    order         the order in which its images stand, as rows of data that still have all their columns
     also          what else the format asks of data: returns them so, and counts what that cost
     """
 
     kind: Kind = "dataset"
     label_kinds: tuple[LabelKind, ...] = ("interactions",)
     box_frame: Frame | None = None
+    extents: bool = False
     always: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     dense: bool = False
@@ -62,6 +66,7 @@ class Holds:
     empty_images: bool = True
     one_subset: bool = False
     names_images: bool = True
+    order: Callable[[Dataset], Array] | None = None
     also: Callable[[Dataset], tuple[Dataset, Lost]] | None = None
 
 
@@ -171,11 +176,21 @@ def _boxes(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
     lost: Lost = {}
     if holds.box_frame is not None:
         data = to_frame(data, holds.box_frame)
+    if holds.extents:
+        data, lost["last bits of the corners of boxes"] = _extended(data)
     if not holds.lonely_boxes:
         used = in_pairs(data)
         lost["boxes in no pair"] = int((~used).sum())
         data = select_boxes(data, used) if not used.all() else data
     return data, lost
+
+
+def _extended(data: Dataset) -> tuple[Dataset, int]:
+    """Corners as x1 + width and y1 + height give them back, and how many boxes that changes."""
+    width, height = extents(data.boxes)
+    low = data.boxes[:, :2].astype(np.float64)
+    boxes = np.concatenate([low, low + np.stack([width, height], axis=1)], axis=1)
+    return data.with_columns(boxes=boxes), int((boxes != data.boxes).any(axis=1).sum())
 
 
 def in_pairs(data: Dataset) -> Array:
@@ -188,6 +203,8 @@ def in_pairs(data: Dataset) -> Array:
 
 
 def _images(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    if holds.order is not None:
+        data = select_images(data, holds.order(data))
     if holds.empty_images or not (empty := data.counts("pair") == 0).any():
         return data, {}
     return select_images(data, ~empty), {"images without a pair": int(empty.sum())}

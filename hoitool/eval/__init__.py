@@ -18,7 +18,13 @@ from hoitool.lookup import Lookup, unknown_name
 __all__ = ["PROTOCOLS", "Result", "Row", "choose_variant", "explained", "from_json", "score", "variants"]
 
 # name -> module with VARIANTS (the first is the default) and evaluate(truth, predictions, variant)
-PROTOCOLS = Lookup("protocol", {"hico-det": "hoitool.eval.hico_det"})
+PROTOCOLS = Lookup(
+    "protocol",
+    {
+        "hico-det": "hoitool.eval.hico_det",
+        "v-coco": "hoitool.eval.v_coco",
+    },
+)
 
 
 def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", variant: str | None = None) -> Result:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match
 from hoitool.eval.result import Result, Row, mean
-from hoitool.eval.signature import signature
+from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
 
 Array = NDArray[Any]
@@ -33,11 +33,6 @@ Ties = Literal["file-order", "unstable"]
 Unannotated = Literal["false-positives", "dropped"]
 Averaged = Literal["all", "with-truth"]
 KNOWN_OBJECT, KNOWN_OBJECT_BOXES = "known-object", "known-object-boxes"
-
-
-def choice(default: Any, doc: str) -> Any:
-    """A field of the rule with what it means."""
-    return field(default=default, metadata={"doc": doc})
 
 
 @dataclass(frozen=True)

@@ -125,14 +125,14 @@ def _tied(
     group = group[candidates]
     threshold = np.dtype(how.precision).type(min_iou)
     detections, targets = [], []
-    for part in _parts(counts[group]):
+    for part in parts(counts[group]):
         rows, size = candidates[part], counts[group[part]]
         ends = np.cumsum(size)
         begins = ends - size
         among = order[np.arange(ends[-1]) + np.repeat(starts[group[part]] - begins, size)]
         overlap = _overlaps(truth, detected, among, np.repeat(rows, size), how)
         best = np.maximum.reduceat(overlap, begins)
-        at = _first_equal(overlap, np.repeat(best, size), np.repeat(np.arange(len(rows)), size))
+        at = first_equal(overlap, np.repeat(best, size), np.repeat(np.arange(len(rows)), size))
         matches = best > threshold if strict else best >= threshold
         detections.append(rows[matches])
         targets.append(among[at[matches]])
@@ -147,7 +147,7 @@ def _grouped(truth: Pairs, classes: int) -> tuple[Array, Array, Array, Array]:
     return order, keys, starts, counts
 
 
-def _parts(sizes: Array) -> Iterator[slice]:
+def parts(sizes: Array) -> Iterator[slice]:
     """Slices of consecutive rows whose sizes add up to about EXPANDED."""
     total = np.cumsum(sizes)
     start = 0
@@ -164,7 +164,7 @@ def _overlaps(truth: Pairs, detected: Pairs, truths: Array, detections: Array, h
     return pair_iou(human, obj, true_human, true_obj, how.edges, how.single_pixel)
 
 
-def _first_equal(values: Array, wanted: Array, segment: Array) -> Array:
+def first_equal(values: Array, wanted: Array, segment: Array) -> Array:
     """For each segment (consecutive ids from 0) the first row whose value is the wanted one."""
     rows = np.flatnonzero(values == wanted)
     first = np.ones(len(rows), bool)

@@ -1,9 +1,14 @@
-"""The values of a rule's fields as text, for signatures and explanations."""
+"""The fields of a rule, and their values as text, for signatures and explanations."""
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from typing import Any
+
+
+def choice(default: Any, doc: str) -> Any:
+    """A field of a rule with what it means."""
+    return field(default=default, metadata={"doc": doc})
 
 
 def told(value: Any) -> str:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,9 @@ def build(
     object_at = {NOTHING: -1} | {name: i for i, name in enumerate(object_names)}
     if roles and len(roles) != len(verb_names):
         raise ValueError(f"{len(roles)} roles for {len(verb_names)} verbs")
+    actions = [action for action, _ in groupby(role.action for role in roles)]
+    if len(set(actions)) < len(actions):
+        raise ValueError("the roles of an action do not stand beside each other")
     verb_at = {name: i for i, name in enumerate(verb_names)}
     return LabelSpace(
         name=name,

@@ -1,0 +1,333 @@
+"""The official V-COCO detections: a pickled list of dicts, one per detected person.
+
+A dict has image_id (COCO's), person_box, <action>_agent (a score) and <action>_<role> (x1 y1 x2 y2 score). A key that
+is missing is not predicted, and so is a score of NaN; four zeros or four NaN are an empty role.
+Each dict becomes a subject box of its own, with a candidate (pair) for each distinct object box of its roles; the
+first candidate carries the agents' scores. Numbers are kept as they are: the official code reads the boxes as
+pixel indices with both corners inside (the inclusive frame).
+Source: vsrl_eval.py of github.com/s-gupta/v-coco; hoitool/convert/pages/v-coco-pickle.md.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.convert.fields import brief
+from hoitool.convert.fit import Holds, Lost, require_held
+from hoitool.convert.image_ids import image_ids
+from hoitool.convert.reading import Reading
+from hoitool.convert.unpickle import PICKLED, load_pickle
+from hoitool.data import Dataset, Meta, Predictions, offsets_of, ranges
+from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.files import atomic, refuse_overwrite, sha256, starts_with
+from hoitool.labels import LabelSpace
+
+Array = NDArray[Any]
+SUMMARY = "the official V-COCO detections, a pickled list of dicts"
+SUFFIXES = (".pkl", ".pickle")
+NOWHERE = (-1.0, -1.0, -2.0, -2.0)  # a box that overlaps nothing, in place of one with NaN in it
+MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64)
+
+
+def sniff(path: Path) -> bool:
+    """Whether a path is a pickle by its suffix and first byte."""
+    return path.suffix.lower() in SUFFIXES and any(starts_with(path, magic) for magic in PICKLED)
+
+
+def read(path: Path, truth: Dataset | None = None) -> Reading:
+    """Predictions in the truth's order. Raises MissingData without a truth, DataError naming detection and key."""
+    if truth is None:
+        raise MissingData(f"{path}: its detections name images by COCO's ids; give the annotations (--truth)")
+    labels = truth.meta.labels
+    if not labels.roles:
+        raise UsageError(f"{path}: V-COCO detections, but label space {labels.name!r} of the truth has no roles")
+    held = load_pickle(path, "official V-COCO detections")
+    if not isinstance(held, list) or not all(isinstance(row, dict) for row in held):
+        wrong = "" if not isinstance(held, list) else next(f" with {brief(r)}" for r in held if not isinstance(r, dict))
+        raise DataError(f"{path}: holds a {type(held).__name__}{wrong}, expected a list of dicts")
+    table = _Table(path, held, labels)
+    images = table.images(image_ids(truth))
+    person = table.boxes("person_box")
+    agents = np.stack([table.scores(f"{action}_agent") for action in labels.actions], axis=1)
+    roles = np.stack([table.roles(labels.verbs[v]) for v in labels.role_verbs], axis=1)
+    del held
+    inside = np.flatnonzero(images >= 0)
+    order = inside[np.argsort(images[inside], kind="stable")]
+    made = _predictions(truth, images[order], person[order], agents[order], roles[order], {path.name: sha256(path)})
+    dropped = {"detections in images that the truth does not have": len(images) - len(inside)}
+    return Reading([made], {k: v for k, v in dropped.items() if v}, table.notes(person[order], roles[order]))
+
+
+class _Table:
+    """The dicts of a file as columns, checked: every error names the detection and the key."""
+
+    def __init__(self, path: Path, rows: list[dict[Any, Any]], labels: LabelSpace) -> None:
+        self._path, self._rows = path, rows
+        self.absent = 0
+        self.strange = self._strange_keys({"image_id", "person_box", *labels.agents_and_roles})
+
+    def _strange_keys(self, known: set[str]) -> list[str]:
+        """Keys that V-COCO does not have. Raises DataError where detections have nothing else."""
+        seen: set[Any] = set()
+        for row in self._rows:
+            if not row.keys() <= seen:
+                seen |= row.keys()
+        strange = sorted(map(str, seen - known))
+        if strange and len(seen & known) < 3:
+            raise DataError(
+                f"{self._path}: detections have the keys {', '.join(strange[:4])}, expected hold_agent, ..."
+            )
+        return strange
+
+    def images(self, known: Array) -> Array:
+        """(N,) the truth's image of each detection, -1 for none."""
+        ids = self._columns("image_id", 1, None)[:, 0]
+        if (ids != np.floor(ids)).any():
+            raise DataError(f"{self._path}: image_id of detection {int((ids != np.floor(ids)).argmax())} is no integer")
+        order = np.argsort(known)
+        at = np.minimum(np.searchsorted(known[order], ids), max(len(known) - 1, 0))
+        if not len(known):
+            return np.full(len(ids), -1)
+        return np.where(known[order[at]] == ids, order[at], -1)
+
+    def boxes(self, key: str) -> Array:
+        """(N, 4) float64; None is NaN."""
+        return self._columns(key, 4, None)
+
+    def scores(self, key: str) -> Array:
+        """(N,) float64, NaN where the key is missing."""
+        return self._columns(key, 1, [np.nan])[:, 0]
+
+    def roles(self, key: str) -> Array:
+        """(N, 5) float64: box and score, NaN where the key is missing."""
+        return self._columns(key, 5, [np.nan] * 5)
+
+    def _columns(self, key: str, width: int, missing: list[float] | None) -> Array:
+        try:
+            values = [row[key] for row in self._rows]
+        except KeyError:
+            lacking = next(i for i, row in enumerate(self._rows) if key not in row)
+            if missing is None:
+                raise DataError(f"{self._path}: detection {lacking} has no key {key!r}") from None
+            fill = missing if width > 1 else missing[0]
+            self.absent += sum(key not in row for row in self._rows)
+            values = [row.get(key, fill) for row in self._rows]
+        try:
+            made = np.array(values, np.float64)
+        except (TypeError, ValueError, OverflowError):
+            made = np.empty(0)
+        if made.shape == (len(values),) and width == 1:
+            return made[:, None]
+        if made.shape == (len(values), width):
+            return made
+        return np.stack([self._row(i, key, value, width) for i, value in enumerate(values)]) if values else made
+
+    def _row(self, i: int, key: str, value: Any, width: int) -> Array:
+        """One value, or the error that says what is wrong with it."""
+        if value is None and key == "person_box":
+            return np.full(width, np.nan)
+        if isinstance(value, str | bytes | dict) or value is None:
+            raise self._unlike(i, key, value, width)
+        try:
+            made = np.array(value, np.float64).reshape(-1)
+        except (TypeError, ValueError, OverflowError):
+            raise self._unlike(i, key, value, width) from None
+        if len(made) != width:
+            raise self._unlike(i, key, value, width)
+        return made
+
+    def _unlike(self, i: int, key: str, value: Any, width: int) -> DataError:
+        expected = {1: "a number", 4: "x1 y1 x2 y2", 5: "x1 y1 x2 y2 score"}[width]
+        return DataError(f"{self._path}: {key} of detection {i} is {brief(value)}, expected {expected}")
+
+    def notes(self, person: Array, roles: Array) -> list[str]:
+        """What a reader of the scores should know about the file."""
+        told = []
+        if self.strange:
+            told.append(f"keys that V-COCO does not have are left out: {', '.join(self.strange[:8])}")
+        if self.absent:
+            told.append(f"{self.absent:,} keys are missing, which counts as not predicted")
+        nowhere = int((~np.isfinite(person)).any(axis=1).sum())
+        if nowhere:
+            told.append(
+                f"{nowhere:,} person boxes are None or not finite: they overlap nobody, and count for the first person"
+            )
+        given = ~np.isnan(roles[..., 4])
+        finite = np.isfinite(roles[..., :4])
+        broken = int((given & ~finite.all(axis=-1) & ~np.isnan(roles[..., :4]).all(axis=-1)).sum())
+        if broken:
+            told.append(f"{broken:,} object boxes have a NaN or infinite corner: they overlap nothing")
+        return told
+
+
+def _predictions(
+    truth: Dataset, image: Array, person: Array, agents: Array, roles: Array, sources: dict[str, str]
+) -> Predictions:
+    """Candidates from detections that are ordered by image. roles (N, R, 5): box and score."""
+    detection, box, role, score = _entries(roles)
+    labels, rows = truth.meta.labels, len(image)
+    pair_of, first = _distinct(detection, box)
+    bare = np.setdiff1d(np.arange(rows), detection[first])
+    owner = np.concatenate([detection[first], bare])
+    objects = np.concatenate([box[first], np.full((len(bare), 4), np.nan)])
+    order = np.argsort(owner, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    owner, objects = owner[order], objects[order]
+    scores = np.full((len(owner), len(labels.agents_and_roles)), np.nan)
+    scores[place[pair_of], len(labels.actions) + role] = score
+    start = np.searchsorted(owner, np.arange(rows))
+    scores[start, : len(labels.actions)] = agents
+    has_object = ~np.isnan(objects[:, 0])
+    boxes, subject, obj, counts = _laid_out(person, objects, owner, has_object)
+    per_image = {"box": np.bincount(image, counts, len(truth)).astype(np.int64)}
+    per_image["pair"] = np.bincount(image[owner], minlength=len(truth))
+    offsets = {group: offsets_of(count) for group, count in per_image.items()}
+    shift = offsets["box"][image[owner]]
+    categories = np.full(len(boxes), -1, np.int32)
+    categories[subject] = labels.person
+    meta = Meta(labels, truth.meta.dataset, truth.meta.subset, "agents+roles", sources=sources)
+    return Predictions(
+        meta=meta,
+        key=truth.key,
+        width=truth.width,
+        height=truth.height,
+        boxes=boxes,
+        categories=categories,
+        subject=(subject - shift).astype(np.int32),
+        object=np.where(has_object, obj - shift, -1).astype(np.int32),
+        scores=scores,
+        box_offsets=offsets["box"],
+        pair_offsets=offsets["pair"],
+    )
+
+
+def _entries(roles: Array) -> tuple[Array, Array, Array, Array]:
+    """The roles that are predicted: (M,) detection, (M, 4) box (NaN: empty role), (M,) role, (M,) score."""
+    detection, role = np.nonzero(~np.isnan(roles[..., 4]))
+    held = roles[detection, role]
+    box = held[:, :4]
+    finite = np.isfinite(box).all(axis=1)
+    empty = (box == 0).all(axis=1) | np.isnan(box).all(axis=1)
+    box[~finite] = NOWHERE
+    box[empty] = np.nan
+    return detection, box, role, held[:, 4]
+
+
+def _distinct(detection: Array, box: Array) -> tuple[Array, Array]:
+    """(M,) for each entry its candidate, counted by detection and first entry, and (C,) the first entry of each."""
+    bits = np.ascontiguousarray(box).view(np.uint64)
+    with np.errstate(over="ignore"):
+        mixed = (bits * MIX).sum(axis=1, dtype=np.uint64)
+    mixed ^= mixed >> np.uint64(29)
+    order = np.lexsort((mixed, detection))
+    new = np.ones(len(order), bool)
+    before, after = order[:-1], order[1:]
+    new[1:] = (detection[before] != detection[after]) | (bits[before] != bits[after]).any(axis=1)
+    group = np.cumsum(new) - 1
+    first = order[new]  # the sort is stable: the first entry of each group
+    rank = np.empty(len(first), np.int64)
+    by_entry = np.argsort(first, kind="stable")
+    rank[by_entry] = np.arange(len(first))
+    pair_of = np.empty(len(order), np.int64)
+    pair_of[order] = rank[group]
+    return pair_of, first[by_entry]
+
+
+def _laid_out(person: Array, objects: Array, owner: Array, has_object: Array) -> tuple[Array, Array, Array, Array]:
+    """Boxes in the order person, its objects, next person; the flat rows of each pair's two; boxes per detection."""
+    counts = 1 + np.bincount(owner, has_object, len(person)).astype(np.int64)
+    start = offsets_of(counts)[:-1]
+    boxes = np.empty((int(counts.sum()), 4))
+    boxes[start] = np.where(np.isfinite(person).all(axis=1)[:, None], person, NOWHERE)
+    obj = np.full(len(owner), -1)
+    obj[has_object] = ranges(start + 1, counts - 1)
+    boxes[obj[has_object]] = objects[has_object]
+    return boxes, start[owner], obj, counts
+
+
+def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
+    """Write the list of dicts, plain lists and floats, which every Python reads."""
+    refuse_overwrite(path, overwrite)
+    (data,) = require_held(parts, HOLDS, "the official V-COCO pickle")
+    rows = _dicts(data)
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        pickle.dump(rows, stream, protocol=2)
+    return [path]
+
+
+def _dicts(data: Dataset) -> list[dict[str, Any]]:
+    """One dict per subject, in the order of its first pair; only what is predicted has a key."""
+    names, actions = data.meta.labels.agents_and_roles, len(data.meta.labels.actions)
+    image, person, agents, roles, _ = _detections(data)
+    rows = zip(image_ids(data)[image].tolist(), person.tolist(), agents.tolist(), roles.tolist(), strict=True)
+    made = []
+    for number, box, scores, objects in rows:
+        held: dict[str, Any] = {"image_id": number, "person_box": box}
+        held |= {name: score for name, score in zip(names[:actions], scores, strict=True) if score == score}
+        held |= {name: row for name, row in zip(names[actions:], objects, strict=True) if row[4] == row[4]}
+        made.append(held)
+    return made
+
+
+def _detections(data: Dataset) -> tuple[Array, Array, Array, Array, Lost]:
+    """One row per subject, by its first pair: (N,) image, (N, 4) box, (N, A) scores of agents, (N, R, 5) roles."""
+    labels, scores = data.meta.labels, data.need("scores").astype(np.float64)
+    subject, obj = data.pair_boxes("subject"), data.pair_boxes("object")
+    rows, first, inverse = np.unique(subject, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    who = rank[inverse]
+    pair, label = np.nonzero(~np.isnan(scores))
+    key = who[pair] * scores.shape[1] + label
+    _, once = np.unique(key, return_index=True)
+    more = len(key) - len(once)
+    pair, label = pair[once], label[once]
+    actions = len(labels.actions)
+    agents = np.full((len(rows), actions), np.nan)
+    roles = np.full((len(rows), len(labels.role_verbs), 5), np.nan)
+    is_agent = label < actions
+    agents[who[pair[is_agent]], label[is_agent]] = scores[pair[is_agent], label[is_agent]]
+    pair, label = pair[~is_agent], label[~is_agent]
+    boxes = np.concatenate([data.boxes.astype(np.float64), np.zeros((1, 4))])  # the last: an empty role
+    held = np.concatenate([boxes[obj[pair]], scores[pair, label][:, None]], axis=1)
+    roles[who[pair], label - actions] = held
+    zeros = int(((obj[pair] >= 0) & (held[:, :4] == 0).all(axis=1)).sum())
+    lost = {
+        "scores of a subject for what another pair of it scores too": more,
+        "object boxes of four zeros, which stand for an empty role": zeros,
+    }
+    return data.image_of("pair")[first[order]], data.boxes[rows[order]].astype(np.float64), agents, roles, lost
+
+
+def _as_official(data: Dataset) -> tuple[Dataset, Lost]:
+    """Data as they come back: subjects with boxes of their own, a candidate for each distinct object box."""
+    image, person, agents, roles, lost = _detections(data)
+    made = _predictions(data, image, person, agents, roles, data.meta.sources)
+    objects = data.pair_boxes("object")
+    lost["classes of object boxes"] = int((data.categories[objects[objects >= 0]] >= 0).sum())
+    used = np.unique(data.pair_boxes("subject"))
+    lost["classes of people other than person"] = int((data.categories[used] != data.meta.labels.person).sum())
+    columns = ("boxes", "categories", "subject", "object", "scores", "box_offsets", "pair_offsets")
+    held: dict[str, Any] = {name: getattr(made, name) for name in columns}
+    return data.with_columns(**held), lost
+
+
+HOLDS = Holds(
+    "predictions",
+    label_kinds=("agents+roles",),
+    box_frame="inclusive",
+    dense=True,
+    objectless=True,
+    unknown_objects=True,
+    one_subset=True,
+    names_images=False,
+    also=_as_official,
+)
