@@ -10,7 +10,6 @@ Label space: convert/own_labels.py. Specification: hoitool/convert/pages/csv.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from hoitool.convert.fit import Holds, Lost, in_pairs, require_held
 from hoitool.convert.own_labels import (
     by_names,
     label_space,
-    labels_of,
+    parts_by_subset,
     require_same_labels,
     taken,
     verbs_and_objects,
@@ -42,7 +41,7 @@ from hoitool.convert.own_labels import (
     write_labels,
 )
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Meta, offsets_of, select_images
+from hoitool.data import Dataset, Meta, offsets_of
 from hoitool.files import refuse_overwrite, require, sha256
 
 Array = NDArray[Any]
@@ -70,16 +69,16 @@ def merge_boxes(image: Array, categories: Array, boxes: Array) -> tuple[Array, A
 
 def _as_table(data: Dataset) -> tuple[Dataset, Lost]:
     """Data as a table gives them back: boxes merged, labels by names."""
-    image, boxes = data.image_of("box"), data.boxes + 0.0  # no negative zeros, which equal zeros
-    kept, became = merge_boxes(image, data.categories, boxes)
-    columns: dict[str, Any] = {name: values[kept] for name, values in data.columns("box").items()}
-    columns |= {"boxes": boxes[kept], "box_offsets": offsets_of(np.bincount(image[kept], minlength=len(data)))}
-    if len(data.subject):
-        columns |= _sides(
-            became[data.pair_boxes("subject")],
-            np.append(became, -1)[data.pair_boxes("object")],
-            columns["box_offsets"][data.image_of("pair")],
-        )
+    boxes = data.boxes + 0.0  # no negative zeros, which equal zeros
+    sides = np.stack([data.pair_boxes("subject"), data.pair_boxes("object")], axis=1).reshape(-1)
+    shown = np.concatenate([sides[sides >= 0], np.flatnonzero(~in_pairs(data))])  # in the order of the rows
+    image = data.image_of("box")[shown]
+    kept, became = merge_boxes(image, data.categories[shown], boxes[shown])
+    at = np.full(len(boxes) + 1, -1)  # the last stands for no box
+    at[shown] = became
+    columns: dict[str, Any] = {name: values[shown[kept]] for name, values in data.columns("box").items()}
+    columns |= {"boxes": boxes[shown[kept]], "box_offsets": offsets_of(np.bincount(image[kept], minlength=len(data)))}
+    columns |= _sides(at[sides[::2]], at[sides[1::2]], columns["box_offsets"][data.image_of("pair")])
     made, lost = by_names(data.with_columns(**columns))
     return made, lost | {"boxes that repeat the class and corners of another one": len(boxes) - len(kept)}
 
@@ -115,18 +114,12 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     rows, images = rows_of_pairs(table), images_of(table)
     train = (images.subset == "train")[images.of_row]
     space, category, verb = label_space(file, rows.classes, rows.verbs, rows.objects, train)
-    meta = Meta(space, dataset=file.stem, box_frame="continuous", sources={file.name: sha256(file)})
-    columns = _columns(rows, images, taken(category, rows.classes.codes))
-    whole = Dataset(meta=meta, key=images.key, file_name=images.key, **images.sizes, **columns)
+    sources = {file.name: sha256(file)}
+    meta = Meta(space, dataset=file.stem, label_kind="verbs", box_frame="continuous", sources=sources)
     pairs = _pairs(rows, images)
-    verbs, objects = taken(verb, rows.verbs.codes)[pairs], taken(category, rows.objects)[pairs]
-    parts = []
-    for name in dict.fromkeys(images.subset.tolist()):
-        mine = images.subset == name
-        held = mine[images.of_row[pairs]]
-        label, kind = labels_of(space, verbs[held], objects[held])
-        part_meta = replace(meta, subset=name, label_kind=kind)
-        parts.append(select_images(whole, mine).with_columns(part_meta, label=label))
+    columns = _columns(rows, images, pairs, taken(category, rows.classes.codes), taken(verb, rows.verbs.codes))
+    whole = Dataset(meta=meta, key=images.key, file_name=images.key, **images.sizes, **columns)
+    parts = parts_by_subset(whole, images.subset, taken(category, rows.objects)[pairs])
     notes = [f"columns not read: {', '.join(table.ignored)}"] if table.ignored else []
     return Reading(parts, notes=notes + verbs_told(parts))
 
@@ -151,10 +144,9 @@ def _pairs(rows: Rows, images: Images) -> Array:
     return found[np.argsort(images.of_row[found], kind="stable")]
 
 
-def _columns(rows: Rows, images: Images, categories: Array) -> dict[str, Array]:
-    """The columns of boxes, merged, and of pairs, their labels left to the parts."""
-    image, count = images.of_row, len(images.key)
-    at, pair = np.flatnonzero(rows.has_box), _pairs(rows, images)
+def _columns(rows: Rows, images: Images, pair: Array, categories: Array, verbs: Array) -> dict[str, Array]:
+    """The columns of boxes, merged, and of pairs, labelled with verbs."""
+    image, count, at = images.of_row, len(images.key), np.flatnonzero(rows.has_box)
     kept, became = merge_boxes(image[at // 2], categories[at], rows.boxes[at])
     offsets = offsets_of(np.bincount(image[at[kept] // 2], minlength=count))
     box = np.full(len(rows.has_box), -1)
@@ -163,7 +155,7 @@ def _columns(rows: Rows, images: Images, categories: Array) -> dict[str, Array]:
         "boxes": rows.boxes[at[kept]],
         "categories": np.maximum(categories[at[kept]], -1).astype(np.int32),
         **_sides(box[2 * pair], box[2 * pair + 1], offsets[image[pair]]),
-        "label": np.zeros(len(pair), np.int32),
+        "label": verbs[pair].astype(np.int32),
         "box_offsets": offsets,
         "pair_offsets": offsets_of(np.bincount(image[pair], minlength=count)),
     }

@@ -22,7 +22,7 @@ CORNERS = ("x1", "y1", "x2", "y2")
 SUBJECT, OBJECT = (tuple(f"{side}_{corner}" for corner in CORNERS) for side in ("subject", "object"))
 CATEGORIES = ("subject_category", "object_category")
 NEEDED = ("file_name", *SUBJECT, "verb")
-KNOWN = (*NEEDED, *OBJECT, *CATEGORIES, "width", "height", "subset")
+KNOWN = ("file_name", "width", "height", "subset", *SUBJECT, CATEGORIES[0], *OBJECT, CATEGORIES[1], "verb")
 PERSON, ANY = "person", "?"  # the class of a subject that names none; how an unknown class is spelled
 
 

@@ -104,6 +104,20 @@ def labels_of(space: LabelSpace, verbs: Array, objects: Array) -> tuple[Array, L
     return verbs.astype(np.int32), "verbs"
 
 
+def parts_by_subset(whole: Dataset, subset: Array, objects: Array) -> list[Dataset]:
+    """The parts of a file, read with verbs as labels: one per subset, labels as `labels_of` decides.
+
+    subset (I,) names; objects (P,) the object of each pair, an index, NONE or UNKNOWN
+    """
+    image, parts = whole.image_of("pair"), []
+    for name in dict.fromkeys(subset.tolist()):
+        mine = subset == name
+        part = select_images(whole, mine)
+        label, kind = labels_of(whole.meta.labels, part.need("label"), objects[mine[image]])
+        parts.append(part.with_columns(replace(whole.meta, subset=name, label_kind=kind), label=label))
+    return parts
+
+
 def verbs_and_objects(data: Dataset) -> tuple[Array, Array]:
     """(P,) the verb of each pair, and its object: its box's class, else the one that its interaction names."""
     space, label = data.meta.labels, data.need("label")

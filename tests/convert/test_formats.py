@@ -94,7 +94,7 @@ HELD_TWICE = [
 
 
 @pytest.mark.parametrize("name", HELD)
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_what_a_format_holds_comes_back_and_what_it_loses_is_said(name, data):
     part = drawn(data, name)
@@ -120,7 +120,7 @@ def fitted_default(part: Dataset, column: str) -> bool:
 
 
 @pytest.mark.parametrize(("first", "second"), HELD_TWICE)
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
     part = drawn(data, first, second)
@@ -157,6 +157,7 @@ def test_a_format_says_what_it_is_and_sniffs_nothing_foreign(name, tmp_path):
 def test_nothing_is_overwritten_unasked(small, detected, name, tmp_path):
     table = FORMATS if name in FORMATS else PREDICTION_FORMATS
     content = [small.test] if name in FORMATS else [detected]
+    content = fit(content, table[name].HOLDS).parts if table[name].HOLDS else content
     path = tmp_path / ("out.npz" if name == "pairs" else "out")
     table[name].write(content, path)
     with pytest.raises(UsageError, match="--overwrite"):
