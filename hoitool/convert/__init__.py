@@ -27,6 +27,7 @@ FORMATS = Lookup(
         "v-coco": "hoitool.convert.v_coco",
         "hoia": "hoitool.convert.hoia",
         "csv": "hoitool.convert.csv_pairs",
+        "label-studio": "hoitool.convert.label_studio",
     },
 )
 PREDICTION_FORMATS = Lookup(
