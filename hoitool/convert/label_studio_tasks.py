@@ -98,20 +98,28 @@ def images_of(tasks: list[dict[str, Any]], results: Results, where: str) -> Imag
 
 def short_name(source: str) -> str:
     """The file name in a path or URL, without what Label Studio puts before the names of uploaded files."""
-    parts = urlsplit(source)
-    local = parse_qs(parts.query).get("d")  # /data/local-files/?d=folder/name.jpg
-    path = local[0] if local else unquote(parts.path)
+    path = _path(source)
     uploaded = UPLOADED.fullmatch(path)
     return (uploaded["name"] if uploaded else path.rsplit("/", 1)[-1]) or source
+
+
+def _path(source: str) -> str:
+    """The path in a URL, the path itself otherwise."""
+    if "://" not in source and not source.startswith("/data/"):
+        return source
+    try:
+        parts = urlsplit(source)
+    except ValueError:
+        return source
+    local = parse_qs(parts.query).get("d")  # /data/local-files/?d=folder/name.jpg
+    return local[0] if local else unquote(parts.path)
 
 
 def _field(data: list[dict[str, Any]], where: str) -> str:
     """The field of `data` with the image: 'image', else the only one whose text is a name of an image."""
     if not data or all("image" in row for row in data):
         return "image"
-    named = [
-        name for name, value in data[0].items() if isinstance(value, str) and IMAGE.fullmatch(urlsplit(value).path)
-    ]
+    named = [name for name, value in data[0].items() if isinstance(value, str) and IMAGE.fullmatch(_path(value))]
     if len(named) != 1:
         told = f"; {' and '.join(named)} could be it" if named else ""
         raise DataError(f"{place(where, 0)}: no field 'image' with the path or URL of an image{told}")
