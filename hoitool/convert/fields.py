@@ -192,8 +192,9 @@ def by_image(image: Array) -> Array:
 
 def brief(value: Any) -> str:
     """A foreign value in a message: short, and on one line."""
-    text = repr(value)
-    kind = "" if isinstance(value, str | int | float | None) else f"a {type(value).__name__} "
+    plain = isinstance(value, str | int | float | None)
+    text = repr(value) if plain else " ".join(repr(value).split())
+    kind = "" if plain else f"a {type(value).__name__} "
     return f"{kind}{text if len(text) <= 40 else text[:37] + '...'}"
 
 

@@ -41,6 +41,7 @@ DIRECTIONS = {"right": ((0, 1),), "left": ((1, 0),), "bi": ((0, 1), (1, 0))}  # 
 UPLOADED = re.compile(r"(?:.*/)?upload/.*?(?:[0-9a-f]{8}-)?(?P<name>[^/]+)")  # Label Studio puts 8 digits before
 IMAGE = re.compile(r".*\.(?:jpe?g|png|bmp|gif|webp|tiff?|svg)", re.IGNORECASE)
 TAGS = ("from_name", "to_name")
+MOST = 1e6  # per cent, or degrees
 LARGEST = np.iinfo(np.int32).max
 
 
@@ -170,8 +171,8 @@ def results_of(tasks: list[dict[str, Any]], where: str) -> Results:
     ends, verbs = _relations(links, ids, dropped)
     return Results(
         image=drawn.task,
-        percent=np.stack([numbers(values, name, at) for name in ("x", "y", "width", "height")], axis=1),
-        rotation=numbers(values, "rotation", at, default=0.0),
+        percent=np.stack([_bounded(values, name, at) for name in ("x", "y", "width", "height")], axis=1),
+        rotation=_bounded(values, "rotation", at, default=0.0),
         size=size,
         classes=_classes(values, at, drawn, every.of(LABELS), dropped),
         subject=ends[:, 0],
@@ -193,6 +194,13 @@ def _chosen(tasks: list[dict[str, Any]], where: str, dropped: dict[str, int]) ->
     results, owner, places = nested([annotations[i] for i in first.tolist()], "result", Chosen(at, first))
     texts(results, "type", places)
     return _Flat(results, task[first][owner], places)
+
+
+def _bounded(rows: list[dict[str, Any]], name: str, where: str, default: float | None = None) -> Array:
+    """(n,) numbers that can be multiplied with sizes and angles."""
+    made = numbers(rows, name, where, default=default)
+    within(made, -MOST, MOST, where, name)
+    return made
 
 
 def _places(every: _Flat, drawn: _Flat) -> dict[tuple[int, str], int]:
