@@ -40,8 +40,9 @@ LABELS, RELATION = "labels", "relation"
 DIRECTIONS = {"right": ((0, 1),), "left": ((1, 0),), "bi": ((0, 1), (1, 0))}  # pairs as (subject, object) of (from, to)
 UPLOADED = re.compile(r"(?:.*/)?upload/.*?(?:[0-9a-f]{8}-)?(?P<name>[^/]+)")  # Label Studio puts 8 digits before
 IMAGE = re.compile(r".*\.(?:jpe?g|png|bmp|gif|webp|tiff?|svg)", re.IGNORECASE)
+OWN = ("file_name", "subset")  # fields of data with a meaning of their own
 TAGS = ("from_name", "to_name")
-MOST = 1e6  # per cent, or degrees
+MOST = 1_000_000  # per cent, or degrees
 LARGEST = np.iinfo(np.int32).max
 
 
@@ -120,7 +121,8 @@ def _field(data: list[dict[str, Any]], where: str) -> str:
     """The field of `data` with the image: 'image', else the only one whose text is a name of an image."""
     if not data or all("image" in row for row in data):
         return "image"
-    named = [name for name, value in data[0].items() if isinstance(value, str) and IMAGE.fullmatch(_path(value))]
+    held = {name: value for name, value in data[0].items() if isinstance(value, str) and name not in OWN}
+    named = [name for name, value in held.items() if IMAGE.fullmatch(_path(value))]
     if len(named) != 1:
         told = f"; {' and '.join(named)} could be it" if named else ""
         raise DataError(f"{place(where, 0)}: no field 'image' with the path or URL of an image{told}")

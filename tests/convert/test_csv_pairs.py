@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +48,7 @@ def test_a_row_is_a_pair_and_equal_boxes_are_one(tmp_path):
     assert (made.subject.tolist(), made.object.tolist()) == ([0, 0, 2], [1, 1, -1])
     assert made.pair_offsets.tolist() == [0, 3, 3]
     assert space.coco_ids.tolist() == [2, 1]
-    assert space.verbs_ing == ("holding", "riding", "standing") or space.verbs_ing[1] == "riding"
+    assert space.verbs_ing == ("holding", "riding", "stand")  # HICO does not know stand
 
 
 def test_a_person_who_is_an_object_too_is_one_box(tmp_path):
@@ -74,7 +73,6 @@ def test_optional_columns_and_subsets(tmp_path):
     assert (train.width.tolist(), train.height.tolist(), test.width.tolist()) == ([640], [480], [0])
     assert [train.meta.labels.objects[i] for i in train.categories] == ["dog", "bicycle", "person"]
     assert train.meta.labels.train_instances.tolist() == [1, 1]
-    assert not train.meta.labels.rare.all() or train.meta.labels.rare.tolist() == [True, True]
     assert held.notes == []
 
 
@@ -164,7 +162,7 @@ def test_the_header_and_cells_that_are_written(tmp_path):
     (written, _) = CSV.write(
         [made.with_columns(width=np.array([9, 0], "i4"), height=np.array([8, 0], "i4"))], tmp_path / "w.csv"
     )
-    rows = list(csv.reader(written.open(newline="")))
+    rows = list(csv.reader(written.read_text().splitlines()))
     assert rows == [
         [name for name in KNOWN if name != "subset"],
         ["a.jpg", "9", "8", "1", "2", "30.5", "40", "person", "5", "6", "70", "80", "bicycle", "ride"],
@@ -232,12 +230,12 @@ def test_merging_keeps_the_first_of_each_and_its_order():
     assert became.tolist() == [0, 1, 0, 3, 2]
 
 
-def test_parts_of_different_label_spaces_are_refused(small, tmp_path):
-    part = fit([small.test], CSV.HOLDS).parts[0]
-    other = part.with_columns(replace(part.meta, labels=HICO, subset="train"))
+def test_parts_of_different_label_spaces_are_refused(tmp_path):
+    rows = {name: f"{name},{RIDE.replace('ride', name)}" for name in ("hold", "ride")}
+    parts = [load(table(tmp_path, row, head=f"subset,{HEAD}")) for row in rows.values()]
     with pytest.raises(DataError, match="differs from"):
-        CSV.write([part, other], tmp_path / "x.csv")
-    assert not list(tmp_path.iterdir())
+        CSV.write(parts, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_whole_way_on_the_command_line(hoitool, tmp_path):

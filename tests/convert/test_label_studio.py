@@ -224,7 +224,7 @@ def test_subsets_stand_in_one_file(small, tmp_path):
 @pytest.mark.parametrize(
     ("result", "told"),
     [
-        ([*RIDER, relation("p", "z", "ride")], "[0].annotations[0].result[3].to_id is 'z', which no result of the task has"),
+        ([*RIDER, relation("p", "z", "ride")], "[0].annotations[0].result[3].to_id is 'z', which no result"),
         ([*RIDER, relation("p", "", "ride")], "[0].annotations[0].result[3].to_id is '', which no result"),
         ([*RIDER, relation("p", "b", "x", direction="up")], "result[3].direction is 'up', expected right, left, bi"),
         ([*RIDER, relation("p", "b", "x") | {"labels": "x"}], "result[3].labels is 'x', expected a list of names"),
@@ -232,7 +232,7 @@ def test_subsets_stand_in_one_file(small, tmp_path):
         ([*RIDER, rectangle("p", [1, 1, 2, 2])], "result[3].id is 'p', which"),
         ([rectangle("p", [1, 1, 2, 2], original_width=0)], "result[0].original_width is 0, expected 1.."),
         ([rectangle("p", [1, 1, float("nan"), 2])], "result[0].value.width is nan, expected finite numbers"),
-        ([*RIDER, rectangle("q", [1, 1, 2, 2], original_width=641)], "rectangles of images of [640, 480] and [641, 480]"),
+        ([*RIDER, rectangle("q", [1, 1, 2, 2], original_width=641)], "images of [640, 480] and [641, 480] pixels"),
         ([{"id": "p", "type": "rectanglelabels"}], "result[0]: no field 'value'"),
         ([7], "[0].annotations[0].result[0] is 7, expected an object"),
     ],
