@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,20 @@ def cli_page() -> str:
         "",
         *_parameters(group),
     ]
-    for name, command in group.commands.items():
+    for name, command in _commands(group):
         usage = " ".join(["hoitool", name, *(_argument(p) for p in command.params if _is_argument(p)), "[OPTIONS]"])
         lines += ["", f"## hoitool {name}", "", command.help.strip(), "", f"    {usage}", "", *_parameters(command)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command by its name, those of a group with the group's name before theirs."""
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield name, command
+        else:
+            yield from ((f"{name} {each}", held) for each, held in inner.items())
 
 
 def _is_argument(parameter: Any) -> bool:

@@ -28,7 +28,8 @@ def extents(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Width and height (...,) float64 of continuous boxes (..., 4) as their source wrote them, in x, y, w, h.
 
     x2 - x1 differs from w in the last bits for two boxes of three. The w taken is the number with the fewest decimals
-    for which x1 + w is x2 exactly; where there is none it is x2 - x1.
+    for which x1 + w is x2 exactly; else x2 - x1 or the float beside it for which it is; where there is none it is
+    x2 - x1.
     """
     boxes = boxes.astype(np.float64, copy=False)
     return _written(boxes[..., 0], boxes[..., 2]), _written(boxes[..., 1], boxes[..., 3])
@@ -43,6 +44,10 @@ def _written(low: FloatArray, high: FloatArray) -> FloatArray:
         rounded = np.round(difference.flat[left], decimals)
         fits = low.flat[left] + rounded == high.flat[left]
         made.flat[left[fits]] = rounded[fits]
+        left = left[~fits]
+    for nearest in (difference, np.nextafter(difference, -np.inf), np.nextafter(difference, np.inf)):
+        fits = low.flat[left] + nearest.flat[left] == high.flat[left]
+        made.flat[left[fits]] = nearest.flat[left[fits]]
         left = left[~fits]
     return made
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import convert, demo, eval, explain, inspect
+from hoitool.commands import check, convert, demo, eval, explain, inspect, split, stats
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -25,10 +25,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("convert")(convert.convert)
+app.command("check")(check.check)
+app.command("stats")(stats.stats)
 app.command("eval")(eval.evaluate)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
+app.add_typer(split.app, name="split", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import json
 import math
+import mmap
 import os
 import shutil
 import tempfile
@@ -123,6 +124,17 @@ def starts_with(path: Path, magic: bytes) -> bool:
         return stream.read(len(magic)) == magic
 
 
+def json_object_with(path: Path, *names: str) -> bool:
+    """Whether `path` is a file that begins as a JSON object and has all of the names in it, in double quotes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        if not stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            return False
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return all(content.find(f'"{name}"'.encode()) >= 0 for name in names)
+
+
 @contextlib.contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
     """Turn whatever a foreign file makes a parser raise into one DataError that names the file."""
@@ -167,6 +179,15 @@ def load_npz(path: Path, what: str, names: set[str] | None = None) -> dict[str, 
                 _check_size(path, archive, member)
         with np.load(path, allow_pickle=False) as arrays:
             return {name: _plain(path, arrays, name) for name in arrays.files if names is None or name in names}
+
+
+def npz_names(path: Path) -> set[str]:
+    """The names of the arrays in an .npz file, by its directory alone; none for any other file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return set()
 
 
 def _check_size(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -1,12 +1,13 @@
-"""Small data written by hand: truths and predictions from a few rows."""
+"""Small data written by hand: truths and predictions from a few rows, and each protocol's kind of predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from hoitool.data import Dataset, Meta, Predictions, offsets_of, strings
+from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, strings
 from hoitool.labels import LabelSpace, load_labels
 
 Row = tuple[int, Sequence[float], Sequence[float], int]
@@ -67,3 +68,70 @@ def as_predictions(truth: Dataset) -> Predictions:
 def names(images: int) -> np.ndarray:
     """image-0.jpg, image-1.jpg, ..."""
     return strings([f"image-{i}.jpg" for i in range(images)])
+
+
+def image_truth_of(table, labels: LabelSpace | None = None, subset: str = "test") -> Dataset:
+    """Image-level labels from a matrix (images, classes) of 1, -1, 0 and None or NaN for no label."""
+    table = np.array(table, float)
+    image, label = np.nonzero(~np.isnan(table))
+    return Dataset(
+        meta=Meta(labels or load_labels("hico"), subset=subset),
+        key=names(len(table)),
+        image_label=label.astype(np.int32),
+        image_value=table[image, label].astype(np.int8),
+        image_label_offsets=offsets_of(np.bincount(image, minlength=len(table))),
+        **no_pairs(len(table)),
+    )
+
+
+def image_predictions_of(scores, labels: LabelSpace | None = None, subset: str = "test") -> Predictions:
+    """Predictions of whole images from a matrix (images, classes) of scores."""
+    scores = np.asarray(scores)
+    columns = no_pairs(len(scores)) | {"score": np.empty(0)}
+    meta = Meta(labels or load_labels("hico"), subset=subset)
+    return Predictions(meta=meta, key=names(len(scores)), image_scores=scores, **columns)
+
+
+def as_image_predictions(truth: Dataset, noise: float = 0.0) -> Predictions:
+    """The truth's image-level labels as scores of whole images, 1 and 0, with noise."""
+    scores = np.random.default_rng(0).normal(0, noise, (len(truth), truth.meta.classes))
+    present = truth.image_value == 1
+    scores[truth.image_of("image_label")[present], truth.image_label[present]] += 1
+    made = image_predictions_of(scores, truth.meta.labels, truth.meta.subset)
+    return made.with_columns(key=truth.key)
+
+
+def ranks_of(scores: np.ndarray) -> np.ndarray:
+    """Other numbers in the same order."""
+    return np.argsort(np.argsort(scores, axis=None, kind="stable"), kind="stable").reshape(scores.shape) * 0.5 - 100
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What the contract of protocols needs of one of them, made of synthetic scenes.
+
+    perfect     the truth itself as predictions
+    imperfect   predictions of the truth that are right now and then; a detector's pairs are given too
+    rescored    the same predictions with other scores in the same order
+    every_image whether predictions must name every image
+    """
+
+    perfect: Callable[[Dataset], Predictions]
+    imperfect: Callable[[Dataset, Predictions], Predictions]
+    rescored: Callable[[Predictions], Predictions]
+    every_image: bool = False
+
+
+KITS = {
+    "hico-det": Kit(
+        perfect=as_predictions,
+        imperfect=lambda truth, detected: detected,
+        rescored=lambda found: found.with_columns(score=ranks_of(found.score)),
+    ),
+    "hico": Kit(
+        perfect=as_image_predictions,
+        imperfect=lambda truth, detected: as_image_predictions(truth, noise=0.5),
+        rescored=lambda found: found.with_columns(image_scores=ranks_of(found.image_scores)),
+        every_image=True,
+    ),
+}

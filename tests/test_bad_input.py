@@ -44,7 +44,7 @@ def test_a_missing_file(files, hoitool):
     clear(hoitool("eval", "good.parquet", "--truth", "absent.parquet"), 4, "absent.parquet: no such file")
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.npz", "x.csv", "x.mat", "x.json", "x"])
+@pytest.mark.parametrize("name", ["x.parquet", "x.npz", "x.csv", "x.mat", "x.json", "x.h5", "x"])
 @pytest.mark.parametrize(
     "content", [b"", b"hello, this is no data\n", b"PAR1PAR1", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n" * 9]
 )

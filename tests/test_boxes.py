@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hoitool.boxes import area, iou, pair_iou, sizes, swapped
+from hoitool.boxes import area, extents, iou, pair_iou, sizes, swapped
 
 EDGES = ("inclusive", "continuous")
 coordinate = st.integers(-3, 12) | st.floats(-3, 12, width=32)
@@ -146,3 +146,22 @@ def test_pairs_overlap_as_their_worse_boxes_do(four, edges, single_pixel):
         literal_iou(human_a, human_b, edges, single_pixel), literal_iou(object_a, object_b, edges, single_pixel)
     )
     assert pair_iou(*(np.array(b, float) for b in four), edges, single_pixel) == expected
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 99_999)] * 4), min_size=1, max_size=20))
+def test_extents_are_the_decimals_that_a_source_wrote(rows):
+    x, y, w, h = np.array(rows, float).T / 100
+    width, height = extents(np.stack([x, y, x + w, y + h], axis=1))
+    assert (width.tolist(), height.tolist()) == (w.tolist(), h.tolist())
+
+
+@given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
+def test_extents_give_the_corner_back_where_any_number_does(low, width):
+    high = low + width
+    made = extents(np.array([[low, 0, high, 0]]))[0][0]
+    assert low + made == high
+
+
+def test_extents_of_a_corner_that_no_width_gives_are_the_difference():
+    low, high = -9.3, 1e-20
+    assert extents(np.array([[low, 0, high, 0]]))[0][0] == high - low

@@ -17,6 +17,7 @@ from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import (
     atomic,
     atomic_folder,
+    json_object_with,
     load_mat,
     load_npz,
     reading,
@@ -228,6 +229,25 @@ def test_require_tells_absent_from_empty(tmp_path):
     with pytest.raises(DataError, match=r"x: the file is empty \(a thing expected\)"):
         require(tmp_path / "x", "a thing")
     assert require(tmp_path, "a thing") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "known"),
+    [
+        (b'{"images": [], "rows": 1}', True),
+        (b'\xef\xbb\xbf \n{"rows": {"images": 1}}', True),
+        (b'{"images": []}', False),
+        (b'[{"images": [], "rows": 1}]', False),
+        (b"", False),
+        (b"{", False),
+    ],
+)
+def test_a_json_object_is_known_by_its_words(tmp_path, content, known):
+    path = tmp_path / "x.json"
+    assert not json_object_with(path, "images", "rows")
+    assert not json_object_with(tmp_path, "images", "rows")
+    path.write_bytes(content)
+    assert json_object_with(path, "images", "rows") is known
 
 
 def test_starts_with_looks_at_files_only(tmp_path):

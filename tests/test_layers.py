@@ -97,7 +97,15 @@ HEAVY = {"torch", "pandas", "scipy", "matplotlib", "h5py"}  # pydantic: some ver
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["eval", "--help"], ["convert", "--help"], ["--version"], ["inspect", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["eval", "--help"],
+        ["convert", "--help"],
+        ["--version"],
+        ["inspect", "--help"],
+        ["split", "apply", "--help"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments):
     assert not loaded_after(COMMAND, *arguments) & (HEAVY | {"numpy", "pyarrow"})

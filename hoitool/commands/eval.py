@@ -15,10 +15,21 @@ def evaluate(
         Path | None, typer.Argument(help="Predictions in any format; default: the newest run in runs/.")
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="Annotations; default: the matching file in data/.")] = None,
-    protocol: Annotated[str, typer.Option(help="What to score by; see `hoitool explain`.")] = "hico-det",
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="What to score by, see `hoitool explain`; default: by what the predictions hold."),
+    ] = None,
     variant: Annotated[str | None, typer.Option(help="Variant of the protocol; default: the official one.")] = None,
     setting: Annotated[str, typer.Option(help="default, known-object, or all.")] = "all",
-    split: Annotated[str, typer.Option(help="Classes to show: full, rare, non-rare, or all.")] = "all",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Classes to show: full, rare, few@1, ..., all; a split (`hoitool split list`); zero-shot: all."
+        ),
+    ] = "all",
+    counts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Training data to count rare classes in; default: the full set.")
+    ] = None,
     subset: Annotated[str | None, typer.Option(help="Images of the truth: train, test, ...")] = None,
     source_format: Annotated[
         str | None, typer.Option("--from", help="Format of the predictions; default: recognised.")
@@ -42,10 +53,10 @@ def evaluate(
     if per_class is not None:
         check_suffix(per_class)
     with working("scoring"):
-        scored = score_files(predictions, truth, protocol, variant, subset, source_format)
+        scored = score_files(predictions, truth, protocol, variant, subset, source_format, split, counts)
     for line in scored.notes:
         say(line)
-    shown = scored.result.select(setting, split)
+    shown = scored.result.select(setting, scored.shown)
     if per_class is not None:
         write_per_class(scored.result, per_class)
     if out is not None:

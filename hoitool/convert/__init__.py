@@ -26,6 +26,9 @@ FORMATS = Lookup(
         "hico-det": "hoitool.convert.hico_det",
         "v-coco": "hoitool.convert.v_coco",
         "hoia": "hoitool.convert.hoia",
+        "pocket": "hoitool.convert.pocket",
+        "coco": "hoitool.convert.coco",
+        "hico": "hoitool.convert.hico",
         "csv": "hoitool.convert.csv_pairs",
         "label-studio": "hoitool.convert.label_studio",
     },
@@ -34,6 +37,7 @@ PREDICTION_FORMATS = Lookup(
     "prediction format",
     {
         "pairs": "hoitool.convert.predictions.pairs",
+        "recognition": "hoitool.convert.predictions.recognition",
         "hico-matlab": "hoitool.convert.predictions.hico_matlab:COCO_ORDER",
         "hico-matlab-alphabetical": "hoitool.convert.predictions.hico_matlab:ALPHABETICAL",
         "hico-matlab-all": "hoitool.convert.predictions.hico_matlab:SINGLE",

@@ -52,16 +52,20 @@ class Instances:
         """(A,) the image of each annotation, a row of the image columns."""
         return positions(self.image_ids, self.image_of, f"{self.where}: annotations", "image_id", "image")
 
-    def images(self, ids: Array, meta: Meta) -> Part:
-        """The images of these ids, in this order, with their boxes in file order; no pairs yet."""
+    def images(self, ids: Array, meta: Meta, category: Array | None = None) -> Part:
+        """The images of these ids, in this order, with their boxes in file order; no pairs yet.
+
+        category  (C,) the object of each category; default: by COCO id
+        """
         rows = positions(self.image_ids, ids, f"{self.where}: images", "id", "image")
         place = np.full(len(self.image_ids), -1)
         place[rows] = np.arange(len(rows))
         image = place[self.image_row]
         boxes = np.flatnonzero(image >= 0)
         boxes = boxes[np.argsort(image[boxes], kind="stable")]
-        index = {number: i for i, number in enumerate(meta.labels.coco_ids.tolist())}
-        category = np.array([index[number] for number in self.category_ids.tolist()], np.int32)
+        if category is None:
+            index = {number: i for i, number in enumerate(meta.labels.coco_ids.tolist())}
+            category = np.array([index[number] for number in self.category_ids.tolist()], np.int32)
         data = Dataset(
             meta=replace(meta, extras=self._extras(rows, boxes)),
             key=self.names[rows],
@@ -110,7 +114,11 @@ class Part:
 
 def read_instances(path: Path) -> Instances:
     """The columns of an instances file. Raises DataError, naming file, row and field, for what does not fit."""
-    table = load_json(path, "COCO instances", dict)
+    return parse_instances(load_json(path, "COCO instances", dict), path)
+
+
+def parse_instances(table: dict[str, Any], path: Path) -> Instances:
+    """The columns of an instances file's JSON."""
     images = rows_of(member(table, "images", str(path), list), f"{path}: images")
     categories = rows_of(member(table, "categories", str(path), list), f"{path}: categories")
     annotations = rows_of(member(table, "annotations", str(path), list), f"{path}: annotations")
@@ -185,7 +193,7 @@ def instances_of(parts: Sequence[Dataset]) -> dict[str, Any]:
     images: dict[int, dict[str, Any]] = {}
     boxes: dict[int, list[dict[str, Any]]] = {}
     for part in parts:
-        for row, mine in zip(_image_rows(part), _annotation_rows(part), strict=True):
+        for row, mine in zip(image_rows(part), annotation_rows(part), strict=True):
             if boxes.setdefault(row["id"], mine) != mine or images.setdefault(row["id"], row) != row:
                 raise DataError(f"{part!r}: image {row['file_name']!r} has other boxes than in another subset")
     labels = parts[0].meta.labels
@@ -217,17 +225,18 @@ def _by_id(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return by_id
 
 
-def _image_rows(part: Dataset) -> list[dict[str, Any]]:
+def image_rows(part: Dataset) -> list[dict[str, Any]]:
+    """The images as COCO lists them, in their order."""
     width, height = part.need("width").tolist(), part.need("height").tolist()
     columns = zip(image_ids(part).tolist(), part.key.tolist(), width, height, strict=True)
     return [{"id": number, "file_name": name, "width": w, "height": h} for number, name, w, h in columns]
 
 
-def _annotation_rows(part: Dataset) -> list[list[dict[str, Any]]]:
-    """The annotations of each image."""
+def annotation_rows(part: Dataset, numbers: list[int] | None = None) -> list[list[dict[str, Any]]]:
+    """The annotations of each image; numbers: the category id of each object, where `category_ids` does not say it."""
     width, height = extents(part.boxes)
     box = np.stack([part.boxes[:, 0], part.boxes[:, 1], width, height], axis=1)
-    numbers_of = np.array(category_ids(part.meta.labels.coco_ids), np.int64)
+    numbers_of = np.array(category_ids(part.meta.labels.coco_ids) if numbers is None else numbers, np.int64)
     extra = part.meta.extras.get(EXTRA, {})
     ids = part.need("box_ids")
     area = np.where(np.isin(ids, extra.get("no_area", [])), 0.0, width * height)

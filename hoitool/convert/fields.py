@@ -7,8 +7,8 @@ DataError: instances.json: annotations[12].image_id is 'x', expected an integer
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,24 +44,76 @@ def member(table: dict[str, Any], name: str, where: str, kind: type) -> Any:
 def integers(rows: Rows, name: str, where: str, default: int | None = None) -> Array:
     """(n,) int64 of one field. Whole floats and numbers in quotes count; what is missing takes `default`, if given."""
     values = _values(rows, name, where, default)
-    made = _array(values)
-    if made.dtype.kind == "i" or not len(made):
-        return made.astype(np.int64)
-    return np.array([_integer(value, f"{place(where, i)}.{name}") for i, value in enumerate(values)], np.int64)
+    return _integers(values, lambda i: f"{place(where, i)}.{name}")
 
 
 def numbers(rows: Rows, name: str, where: str, width: int | None = None, default: float | None = None) -> Array:
     """(n,) or (n, width) float64 of one field. Raises DataError for text, other lengths, and what is not finite."""
     values = _values(rows, name, where, default)
-    shape = (len(values),) if width is None else (len(values), width)
-    made = _array(values)
-    if not len(values):
-        return np.empty(shape)
-    if made.shape == shape and made.dtype.kind in "if" and np.isfinite(made).all():
-        return made.astype(np.float64)
+    return _numbers(values, width, lambda i: f"{place(where, i)}.{name}")
+
+
+class Spread(NamedTuple):
+    """A field of lists: all entries (m, ...) row after row, how many each row has (n,), and the place of an entry."""
+
+    values: Array
+    counts: Array
+    at: Callable[[int], str]
+
+
+def spread_integers(rows: Rows, name: str, where: str, low: int, high: int) -> Spread:
+    """The int64 values (m,), each low..high, of a field that is a list of them."""
+    values, counts, at = _spread(rows, name, where)
+    made = _integers(values, at)
+    wrong = (made < low) | (made > high)
+    if wrong.any():
+        entry = int(wrong.argmax())
+        raise DataError(f"{at(entry)} is {made[entry]}, expected {low}..{high}")
+    return Spread(made, counts, at)
+
+
+def spread_numbers(rows: Rows, name: str, where: str, width: int) -> Spread:
+    """The float64 values (m, width) of a field that is a list of lists of numbers."""
+    values, counts, at = _spread(rows, name, where)
+    return Spread(_numbers(values, width, at), counts, at)
+
+
+def integer_list(table: dict[str, Any], name: str, where: str) -> Array:
+    """(n,) int64 of a member of an object that is a list of them."""
+    return _integers(member(table, name, where, list), lambda i: f"{where}: {name}[{i}]")
+
+
+def integer_table(table: dict[str, Any], name: str, where: str, width: int) -> Array:
+    """(n, width) int64 of a member of an object that is a list of such lists."""
+    rows = member(table, name, where, list)
+    for i, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            raise DataError(f"{where}: {name}[{i}] is {brief(row)}, expected {width} integers")
+    flat = [value for row in rows for value in row]
+    return _integers(flat, lambda i: f"{where}: {name}[{i // width}][{i % width}]").reshape(-1, width)
+
+
+def names(table: dict[str, Any], name: str, where: str) -> list[str]:
+    """A member of an object that is a list of different texts."""
+    values: list[str] = member(table, name, where, list)
     for i, value in enumerate(values):
-        _check_number(value, width, f"{place(where, i)}.{name}")
-    return np.array(values, np.float64).reshape(shape)
+        if not isinstance(value, str):
+            raise DataError(f"{where}: {name}[{i}] is {brief(value)}, expected text")
+    if len(set(values)) < len(values):
+        again = next(i for i, value in enumerate(values) if value in values[:i])
+        raise DataError(f"{where}: {name}[{again}] is {values[again]!r}, which stands before in it")
+    return values
+
+
+def same_counts(fields: dict[str, Spread], where: str) -> Array:
+    """(n,) the number of entries of each row, which several fields must agree about. Raises DataError."""
+    (first, expected), *others = fields.items()
+    for name, came in others:
+        wrong = came.counts != expected.counts
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise DataError(f"{place(where, row)}: {came.counts[row]} {name} for {expected.counts[row]} {first}")
+    return expected.counts
 
 
 def texts(rows: Rows, name: str, where: str, default: str | None = None) -> Array:
@@ -210,6 +262,40 @@ def _values(rows: Rows, name: str, where: str, default: Any) -> list[Any]:
         at = next(i for i, row in enumerate(rows) if name not in row)
         held = ", ".join(map(repr, list(rows[at])[:12])) or "none"
         raise DataError(f"{place(where, at)}: no field {name!r}; it has {held}") from None
+
+
+def _spread(rows: Rows, name: str, where: str) -> tuple[list[Any], Array, Callable[[int], str]]:
+    """The entries of a field of lists, how many each row has, and the place of an entry: `file.json[3].hoi[0]`."""
+    held = lists(rows, name, where)
+    counts = np.array([len(value) for value in held], np.int64)
+    ends = np.cumsum(counts)
+
+    def at(i: int) -> str:
+        row = int(np.searchsorted(ends, i, side="right"))
+        return f"{place(where, row)}.{name}[{i - int(ends[row] - counts[row])}]"
+
+    return [inner for value in held for inner in value], counts, at
+
+
+def _integers(values: list[Any], at: Callable[[int], str]) -> Array:
+    """(n,) int64 of values; `at` says where one stands."""
+    made = _array(values)
+    if made.dtype.kind == "i" or not len(made):
+        return made.astype(np.int64)
+    return np.array([_integer(value, at(i)) for i, value in enumerate(values)], np.int64)
+
+
+def _numbers(values: list[Any], width: int | None, at: Callable[[int], str]) -> Array:
+    """(n,) or (n, width) float64 of values; `at` says where one stands."""
+    shape = (len(values),) if width is None else (len(values), width)
+    if not len(values):
+        return np.empty(shape)
+    made = _array(values)
+    if made.shape == shape and made.dtype.kind in "if" and np.isfinite(made).all():
+        return made.astype(np.float64)
+    for i, value in enumerate(values):
+        _check_number(value, width, at(i))
+    return np.array(values, np.float64).reshape(shape)
 
 
 def _array(values: list[Any]) -> Array:

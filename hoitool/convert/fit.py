@@ -7,16 +7,18 @@ takes fitted data only. tests/convert/test_formats.py holds every format to it: 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from hoitool.boxes import extents
+from hoitool.convert.paired import own_boxes
 from hoitool.data import (
     Dataset,
     Predictions,
     by_subset,
+    no_pairs,
     offsets_of,
     relabel,
     select_boxes,
@@ -44,12 +46,14 @@ class Holds:
     always        optional columns that its readers always give: a default is filled in where data have none; file names
                   become the keys, as there is one name of an image in all formats but hoitool's
     optional      optional columns that come back where data have them
+    boxes         whether it has boxes and pairs; formats without are about whole images
     dense         whether a pair may have a score for every label
     precise       whether numbers come back as the float32 or float64 that they were; text gives float64
     one_subset    whether a file has room for one subset only
     names_images  whether the files name their images; others are read against the annotations they belong to
     order         the order in which its images stand, as rows of data that still have all their columns
     also          what else the format asks of data: returns them so, and counts what that cost
+    of            what it holds of some data, where that depends on them; else these fields say it for all
     """
 
     kind: Kind = "dataset"
@@ -58,6 +62,7 @@ class Holds:
     extents: bool = False
     always: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
+    boxes: bool = True
     dense: bool = False
     precise: bool = False
     objectless: bool = False
@@ -68,6 +73,7 @@ class Holds:
     names_images: bool = True
     order: Callable[[Dataset], Array] | None = None
     also: Callable[[Dataset], tuple[Dataset, Lost]] | None = None
+    of: Callable[[Dataset], Holds] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,9 @@ def fit(parts: Sequence[Dataset], holds: Holds) -> Fitted:
     lost: Lost = {}
     made: list[Dataset] = []
     for part in split:
+        its = holds if holds.of is None else holds.of(part)
         for step in STEPS:
-            part, gone = step(part, holds)
+            part, gone = step(part, its)
             for reason, count in gone.items():
                 lost[reason] = lost.get(reason, 0) + count
         made.append(part)
@@ -132,6 +139,17 @@ def _kind(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
         names = {"dataset": "annotations", "predictions": "predictions"}
         raise UsageError(f"the format holds {names[holds.kind]}, the data are {names[data.kind]}")
     return data, {}
+
+
+def _whole_images(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
+    """Data about whole images for formats without boxes."""
+    if holds.boxes:
+        return data, {}
+    lost = {"boxes": len(data.boxes), "pairs": len(data.subject)}
+    made: dict[str, Any] = no_pairs(len(data)) | dict.fromkeys(("box_scores", "annotated", "crowd", "box_ids"))
+    if isinstance(data, Predictions):
+        made |= {"score": np.empty(0), "scores": None}
+    return data.with_columns(replace(data.meta, score="final"), **made), lost
 
 
 def _labels(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
@@ -276,22 +294,16 @@ def implied_classes(data: Dataset) -> tuple[Dataset, Lost]:
     labels = data.meta.labels
     alone = labels.interaction_objects[data.need("label")] < 0
     data = select_pairs(data, ~alone) if alone.any() else data
+    data = own_boxes(data)
     label = data.need("label")
-    subject, obj = data.pair_boxes("subject"), data.pair_boxes("object")
     implied = np.stack([np.full(len(label), labels.person), labels.interaction_objects[label]], axis=1).reshape(-1)
-    rows = np.stack([subject, obj], axis=1).reshape(-1)
-    columns: dict[str, Any] = {name: values[rows] for name, values in data.columns("box").items()}
-    other = int((columns["categories"] != implied).sum())
-    columns["categories"] = implied.astype(np.int32)
-    place = (2 * (np.arange(len(label)) - data.pair_offsets[data.image_of("pair")])).astype(np.int32)
-    sides: dict[str, Any] = {"subject": place, "object": place + np.int32(1), "box_offsets": 2 * data.pair_offsets}
     lost = {
-        "classes of boxes other than their interaction's": other,
+        "classes of boxes other than their interaction's": int((data.categories != implied).sum()),
         "pairs with an object whose interaction has none": int(alone.sum()),
     }
-    return data.with_columns(**columns, **sides), lost
+    return data.with_columns(categories=implied.astype(np.int32)), lost
 
 
 STEPS: tuple[Callable[[Dataset, Holds], tuple[Dataset, Lost]], ...] = (
-    _kind, _labels, _pairs, _boxes, _images, _columns, _also,
+    _kind, _whole_images, _labels, _pairs, _boxes, _images, _columns, _also,
 )  # fmt: skip

@@ -20,19 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.convert.fit import Holds, Lost, implied_classes, in_pairs, require_held
+from hoitool.convert.hico_actions import action_rows, action_structs, cells, kept_text, label_space, text
 from hoitool.convert.hico_structs import Entries, flatten, structs
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, ranges, strings
 from hoitool.errors import DataError, UsageError
 from hoitool.files import atomic, load_mat, reading, refuse_overwrite, require, sha256, starts_with
-from hoitool.labels import LabelSpace, build, load_labels
 
 Array = NDArray[Any]
 SUMMARY = "the official HICO-DET annotations, anno_bbox.mat with anno.mat"
 BOXES, LABELS = "anno_bbox.mat", "anno.mat"
 SUBSETS = ("train", "test")
-ACTION_FIELDS = ("nname", "vname", "vname_ing", "syn", "def", "synset", "add_def")
-NAMES = ACTION_FIELDS[:3]
 EXTRA = "hico-det"
 
 
@@ -86,7 +84,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     else:
         notes.append(f"{labels_file} is not there: image labels hold only the positives of {boxes_file.name}")
     with reading(boxes_file, "the official anno_bbox.mat"):
-        actions = _actions(content["list_action"], f"{boxes_file}: list_action")
+        actions = action_rows(content["list_action"], f"{boxes_file}: list_action")
         flat = {s: flatten(content[f"bbox_{s}"], f"{boxes_file}: bbox_{s}") for s in SUBSETS if f"bbox_{s}" in content}
     if not flat:
         raise DataError(f"{boxes_file}: neither bbox_train nor bbox_test, expected at least one of them")
@@ -98,7 +96,12 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
             raise DataError(f"{boxes_file}: bbox_{subset}({row + 1}).size is {told}, expected pixels (unknown is 0)")
         _check_ids(entries, len(actions), f"{boxes_file}: bbox_{subset}")
     del content
-    space = _label_space(actions, flat.get("train"), boxes_file)
+    space = label_space(
+        actions,
+        boxes_file.resolve().parent.name,
+        f"list_action of {boxes_file.name}; training pairs counted in its bbox_train",
+        _training_pairs(flat.get("train"), len(actions)),
+    )
     files = [boxes_file, labels_file] if images else [boxes_file]
     sources = {file.name: sha256(file) for file in files}
     parts = []
@@ -123,32 +126,13 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
         if subset not in SUBSETS:
             raise UsageError(f"{part!r}: the official layout holds the subsets train and test only")
         boxes[f"bbox_{subset}"] = structs(part, part.meta.extras.get(EXTRA, {}))
-        labels[f"list_{subset}"] = _cells(part.key).reshape(-1, 1)
+        labels[f"list_{subset}"] = cells(part.key).reshape(-1, 1)
         labels[f"anno_{subset}"] = _anno(part)
-        boxes["list_action"] = labels["list_action"] = _action_structs(part)
+        boxes["list_action"] = labels["list_action"] = action_structs(part, EXTRA, "hico")
     for target, content in zip(targets, (boxes, labels), strict=True):
         with atomic(target) as temporary:
             savemat(temporary, content, do_compression=True, oned_as="row")
     return targets
-
-
-def _actions(cells: Array, where: str) -> list[list[Any]]:
-    """list_action as rows of text, in the order of ACTION_FIELDS; a cell array of strings becomes a list."""
-    missing = [field for field in ACTION_FIELDS if field not in (cells.dtype.names or ())]
-    if missing:
-        raise DataError(f"{where} has no field {missing[0]!r}, expected {', '.join(ACTION_FIELDS)}")
-    actions = [[_text(row[field]) for field in ACTION_FIELDS] for row in cells.ravel()]
-    for i, row in enumerate(actions):
-        for field, text in zip(NAMES, row, strict=False):
-            if not isinstance(text, str):
-                raise DataError(f"{where}({i + 1}).{field} is a cell array, expected text")
-    return actions
-
-
-def _text(cell: Array) -> Any:
-    if cell.dtype.kind == "O":
-        return [_text(inner) for inner in cell.ravel()]
-    return str(cell.ravel()[0]) if cell.size else ""
 
 
 def _check_ids(entries: Entries, classes: int, where: str) -> None:
@@ -159,24 +143,11 @@ def _check_ids(entries: Entries, classes: int, where: str) -> None:
         raise DataError(f"{where}: image {name!r} has interaction {entries.id[row]:g}, expected 1..{classes}")
 
 
-def _label_space(actions: list[list[Any]], train: Entries | None, file: Path) -> LabelSpace:
-    """HICO's when the actions are its 600, else one made of them, named after the folder."""
-    hico = load_labels("hico")
-    if [f"{row[1]} {row[0]}" for row in actions] == [hico.interaction_name(i) for i in range(len(hico))]:
-        return hico
-    counts = np.full(len(actions), -1)
-    if train is not None:
-        owner = np.repeat(train.id, train.links).astype(np.int64)
-        counts = np.bincount(owner - 1, minlength=len(actions))
-    known = {name: int(coco) for name, coco in zip(hico.objects, hico.coco_ids, strict=True)}
-    ing = {row[1]: row[2] for row in actions}
-    return build(
-        name=file.resolve().parent.name,
-        source=f"list_action of {file.name}; training pairs counted in its bbox_train",
-        objects=[(name, known.get(name, -1)) for name in sorted({"person", *(row[0] for row in actions)})],
-        verbs=[(name, ing[name]) for name in sorted(ing)],
-        interactions=[(row[1], row[0], int(count)) for row, count in zip(actions, counts, strict=True)],
-    )
+def _training_pairs(train: Entries | None, classes: int) -> Array | None:
+    """(K,) the pairs of each interaction in the training set, None where the file does not hold it."""
+    if train is None:
+        return None
+    return np.bincount(np.repeat(train.id, train.links).astype(np.int64) - 1, minlength=classes)
 
 
 def _image_table(images: dict[str, Any], subset: str, entries: Entries, classes: int, file: Path) -> Array:
@@ -191,7 +162,7 @@ def _image_table(images: dict[str, Any], subset: str, entries: Entries, classes:
         raise DataError(f"{file}: anno_{subset} is {list(table.shape)}, expected {[classes, len(entries.names)]}")
     if not np.isin(table[~np.isnan(table)], (-1, 0, 1)).all():
         raise DataError(f"{file}: anno_{subset} holds values other than 1, -1, 0 and NaN")
-    listed = [_text(cell) for cell in images[f"list_{subset}"].ravel()]
+    listed = [text(cell) for cell in images[f"list_{subset}"].ravel()]
     if len(listed) != len(entries.names):
         raise DataError(f"{file}: list_{subset} names {len(listed)} images, expected {len(entries.names)}")
     for i, (mine, theirs) in enumerate(zip(listed, entries.names, strict=True)):
@@ -265,7 +236,7 @@ def _extras(entries: Entries, label: Array, table: Array, actions: list[list[Any
         for e in np.flatnonzero(np.isnan(table[label, image])).tolist():
             unlabelled.setdefault(entries.names[int(image[e])], []).append(int(label[e]))
     return {
-        "list_action": {str(i): row for i, row in enumerate(actions)},
+        "list_action": kept_text(actions),
         "depth": {entries.names[i]: float(depth[i]) for i in np.flatnonzero(depth != 3)},
         "entries": {entries.names[i]: structure[starts[i] : starts[i + 1]].tolist() for i in odd.tolist()},
         "unlabelled": unlabelled,
@@ -304,24 +275,3 @@ def _anno(data: Dataset) -> Array:
     for i in [i for i, key in enumerate(data.key.tolist()) if key in unlabelled] if unlabelled else []:
         table[unlabelled[data.key[i]], i] = np.nan
     return table
-
-
-def _action_structs(data: Dataset) -> Array:
-    labels = data.meta.labels
-    held = data.meta.extras.get(EXTRA, {}).get("list_action", {})
-    rows = []
-    for i in range(len(labels)):
-        verb, obj = int(labels.interaction_verbs[i]), int(labels.interaction_objects[i])
-        plain = [labels.objects[obj], labels.verbs[verb], labels.verbs_ing[verb], "", "", "", ""]
-        rows.append([_cells(text) if isinstance(text, list) else text for text in held.get(str(i), plain)])
-    made = np.empty((len(rows), 1), [(name, object) for name in ACTION_FIELDS])
-    for i, row in enumerate(rows):
-        made[i, 0] = tuple(row)
-    return made
-
-
-def _cells(values: Sequence[Any] | Array) -> Array:
-    """A MATLAB cell array of strings."""
-    made = np.empty(len(values), object)
-    made[:] = list(values)
-    return made

@@ -1,40 +1,44 @@
-"""The integer ids of COCO's images, which its file names end in: COCO_val2014_000000000042.jpg is image 42.
+"""COCO image ids: the number at the end of an image's name, and the exceptions that a file makes.
 
-Where a file's ids are others they travel in meta.extras["coco"]["image_ids"], by key.
+COCO names images after their ids (COCO_val2014_000000000042.jpg is 42), so an id is a column only where a file departs
+from that: meta.extras["coco"]["image_ids"] then has it by key. Source: the file names of the COCO 2014 and 2017 images.
 """
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hoitool.data import Dataset
+from hoitool.data.dataset import Array
 
-Array = NDArray[Any]
-DIGITS = re.compile(r"([0-9]{1,18})$")
+EXTRA = "coco"
+DIGITS = "0123456789"
+LONGEST = 18  # digits that always fit an int64
 
 
 def image_ids(data: Dataset) -> Array:
-    """(I,) int64: the ids that travel with the data, else the digits at the end of the names.
+    """(I,) int64: the COCO id of each image: what extras say, else the digits that end its key's stem.
 
-    Where a name has none, or two images have the same, all are numbered 1..I.
+    Where a key has neither, or two images would share one, all images are numbered 1..I instead.
     """
-    held = data.meta.extras.get("coco", {}).get("image_ids", {})
-    made = [held.get(key, _told(key)) for key in data.key.tolist()]
-    if None in made or len(set(made)) < len(made):
-        return np.arange(1, len(data) + 1, dtype=np.int64)
-    return np.array(made, np.int64)
+    known: dict[str, Any] = data.meta.extras.get(EXTRA, {}).get("image_ids", {})
+    ids = [known.get(key, trailing_number(key)) for key in data.key.tolist()]
+    if None in ids or len(set(ids)) < len(ids):
+        return np.arange(1, len(ids) + 1, dtype=np.int64)
+    return np.array(ids, np.int64)
 
 
 def exceptions(keys: Array, ids: Array) -> dict[str, int]:
-    """By key, the ids (I,) that `image_ids` would not find in the keys (I,) by itself."""
-    return {key: number for key, number in zip(keys.tolist(), ids.tolist(), strict=True) if _told(key) != number}
+    """Key -> id of the images (I,) whose ids (I,) are not the number at the end of their key: what extras must say."""
+    pairs = zip(keys.tolist(), ids.tolist(), strict=True)
+    return {key: number for key, number in pairs if trailing_number(key) != number}
 
 
-def _told(key: str) -> int | None:
-    found = DIGITS.search(PurePosixPath(key).stem)
-    return int(found[1]) if found else None
+def trailing_number(key: str) -> int | None:
+    """The number that ends the stem of a file name, None where it ends in no digit or in more than fit."""
+    name = key.rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name
+    digits = stem[len(stem.rstrip(DIGITS)) :]
+    return int(digits) if 0 < len(digits) <= LONGEST else None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hoitool import workspace
 from hoitool.convert import FORMATS, Reading, one_part, read, sniff
-from hoitool.data import Dataset, Predictions, read_header
+from hoitool.data import Dataset, Predictions, align, read_header
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import require
 
@@ -67,6 +67,23 @@ def load_truth(path: Path, subset: str | None = None) -> tuple[Dataset, list[str
     if found.kind != "dataset":
         raise UsageError(f"{path} holds predictions, expected annotations as the truth")
     return found, held.notes
+
+
+def read_parts(
+    path: Path, format: str | None = None, truth: Path | None = None, subset: str | None = None
+) -> tuple[list[Dataset], list[str]]:
+    """All subsets of a file, or one of them, and what its reader remarked; predictions aligned with a truth.
+
+    Raises UsageError for a subset that is not there, DataError for nothing, and what the readers raise.
+    """
+    known = load_truth(truth, subset)[0] if truth is not None else None
+    held = read(path, format, known)
+    parts = held.parts if subset is None else [one_part(held, path, subset)]
+    if not parts:
+        raise DataError(f"{path}: holds nothing")
+    if known is not None:
+        parts = [align(part, known) if isinstance(part, Predictions) else part for part in parts]
+    return parts, [*(f"dropped {count:,}: {reason}" for reason, count in held.dropped.items()), *held.notes]
 
 
 def _fitting(path: Path, name: str | None, candidates: list[Path], subset: str | None) -> Inputs:

@@ -1,6 +1,7 @@
 """The columnar dataset and predictions: in memory, in Parquet, and what can be done with them."""
 
 from hoitool.data.align import align
+from hoitool.data.build import image_index, no_pairs
 from hoitool.data.check import require_objects, swapped_boxes, validate
 from hoitool.data.dataset import COLUMNS, GROUPS, Dataset, Predictions, offsets_of, ranges, strings
 from hoitool.data.dense import scored_rows, to_final, to_interactions, to_sparse
@@ -32,8 +33,10 @@ __all__ = [
     "by_subset",
     "class_counts",
     "concat",
+    "image_index",
     "is_ours",
     "iter_shards",
+    "no_pairs",
     "offsets_of",
     "ranges",
     "read",

@@ -1,4 +1,7 @@
-"""The columns of sparse predictions from flat arrays, checked: every error names the array and the row."""
+"""The columns of sparse predictions from flat arrays, checked: every error names the array and the row.
+
+Also the columns of data about whole images, which have neither boxes nor pairs.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,21 @@ def pair_columns(
         "score": score,
         "box_offsets": 2 * offsets,
         "pair_offsets": offsets,
+    }
+
+
+def no_pairs(images: int) -> dict[str, Array]:
+    """The box and pair columns, and their offsets, of that many images without boxes."""
+    none = np.zeros(images + 1, np.int64)
+    index = np.empty(0, np.int32)
+    return {
+        "boxes": np.empty((0, 4)),
+        "categories": index,
+        "subject": index,
+        "object": index,
+        "label": index,
+        "box_offsets": none,
+        "pair_offsets": none,
     }
 
 

@@ -46,3 +46,9 @@ class Meta:
         if self.label_kind == "interactions":
             return len(self.labels)
         return len(self.labels.verbs if self.label_kind == "verbs" else self.labels.agents_and_roles)
+
+    def label_name(self, label: int) -> str:
+        """The name of a label of this label_kind."""
+        if self.label_kind == "interactions":
+            return self.labels.interaction_name(label)
+        return (self.labels.verbs if self.label_kind == "verbs" else self.labels.agents_and_roles)[label]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from hoitool.data.arrow import from_arrow, from_lists, one_chunk, to_arrow, to_lists
 from hoitool.data.check import validate
-from hoitool.data.dataset import COLUMNS, Dataset, Predictions
+from hoitool.data.dataset import COLUMNS, Array, Dataset, Predictions
 from hoitool.data.meta import FRAMES, KINDS, LABEL_KINDS, SCORE_KINDS, Meta
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, atomic_folder, reading, require, starts_with
@@ -28,6 +28,7 @@ from hoitool.labels import LABEL_SPACES, LabelSpace, difference, load_labels, pa
 KEY = b"hoitool"
 VERSION = 1
 ROW_GROUP = 4096  # images
+DENSE_BYTES = 1 << 25  # dense scores in one row group, so that reading them takes little more memory than they do
 PLAIN_NAME = re.compile(r"(?!\.)[^/\\\0]*")
 # version -> the function that turns (table, metadata) of that version into those of the next one
 MIGRATIONS: dict[int, Callable[[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]] = {}
@@ -77,10 +78,10 @@ def read(path: Path) -> Dataset:
 def iter_shards(path: Path) -> Iterator[Dataset]:
     """The shards of a folder one after the other, unchecked; a single file is one shard."""
     for file in shard_files(path):
-        table, header = _open(file)
         with reading(file, "hoitool's Parquet"):
+            stream, header = _open(file)
             try:
-                yield _from_table(table, header, file)
+                yield _from_file(stream, header, file)
             except DataError as error:
                 raise DataError(f"{file}: {error}") from error
 
@@ -124,8 +125,15 @@ def _write_file(data: Dataset, path: Path) -> None:
         path,
         compression="lz4",
         use_dictionary=[*coded, "categories.list.element"],
-        row_group_size=ROW_GROUP,
+        row_group_size=_group_size(data),
     )
+
+
+def _group_size(data: Dataset) -> int:
+    """How many images a row group has."""
+    if data.scores is None or not len(data):
+        return ROW_GROUP
+    return max(1, min(ROW_GROUP, DENSE_BYTES * len(data) // max(1, data.scores.nbytes)))
 
 
 def _leaves(schema: Any) -> list[str]:
@@ -182,15 +190,12 @@ def _write_labels(space: LabelSpace, folder: Path) -> None:
 
 
 def _open(path: Path) -> tuple[Any, dict[str, Any]]:
+    """An open Parquet file of hoitool's, and its checked metadata."""
     with reading(path, "Parquet"):
         if not starts_with(path, b"PAR1"):
             raise DataError(f"{path}: not a Parquet file")
         file = pq.ParquetFile(path, memory_map=True)
-        header = _header(file.schema_arrow, path)
-        table = file.read()
-    while header["version"] < VERSION:
-        table, header = MIGRATIONS[header["version"]](table, header)
-    return table, header
+        return file, _header(file.schema_arrow, path)
 
 
 def _header(schema: Any, path: Path) -> dict[str, Any]:
@@ -257,14 +262,18 @@ def _labels(named: dict[str, Any], path: Path) -> LabelSpace:
     return space
 
 
-def _from_table(table: Any, header: dict[str, Any], path: Path) -> Dataset:
+def _from_file(file: Any, header: dict[str, Any], path: Path) -> Dataset:
+    table = file.read([name for name in file.schema_arrow.names if name != "scores"])
+    while header["version"] < VERSION:
+        table, header = MIGRATIONS[header["version"]](table, header)
     meta = _from_header(header, path)
     made: dict[str, Any] = {}
     try:
         _image_columns(table, made)
         _box_columns(table, made)
         _struct_columns(table, made)
-        _dense_scores(table, made, meta.classes)
+        if "scores" in file.schema_arrow.names:
+            made["scores"] = _dense_scores(file, made, meta.classes)
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise DataError(f"columns do not fit the format ({error})") from error
     for name in ("key", "boxes", "categories", "subject", "object"):
@@ -304,12 +313,31 @@ def _struct_columns(table: Any, made: dict[str, Any]) -> None:
                 made[inner[field]] = from_arrow(values, f"{name}.{field}", COLUMNS[inner[field]].dtypes, None)
 
 
-def _dense_scores(table: Any, made: dict[str, Any], classes: int) -> None:
-    if "scores" not in table.column_names:
-        return
-    values, offsets = from_lists(one_chunk(table["scores"]), "scores")
-    pairs, flat = len(made["subject"]), from_arrow(values, "scores", COLUMNS["scores"].dtypes, None)
-    width = len(flat) // pairs if pairs else classes
-    if not np.array_equal(offsets, made["pair_offsets"] * width):
-        raise DataError(f"column 'scores' holds {len(flat)} values, not the same number for each of {pairs} pairs")
-    made["scores"] = flat.reshape(pairs, width)
+def _dense_scores(file: Any, made: dict[str, Any], classes: int) -> Array:
+    """The dense scores (P, L), row group by row group into one array."""
+    pairs, offsets = len(made["subject"]), made["pair_offsets"]
+    kind = file.schema_arrow.field("scores").type
+    dtype = np.float32 if pa.types.is_list(kind) and kind.value_type == pa.float32() else np.float64
+    flat = np.empty(0, dtype)
+    image = filled = width = 0
+    for group in range(file.num_row_groups):
+        values, held = _group_scores(file, group)
+        mine = offsets[image : image + len(held)] - offsets[image]
+        image += len(held) - 1
+        if not filled and mine[-1]:
+            width = len(values) // int(mine[-1])
+            flat = np.empty(pairs * width, dtype)
+        if not np.array_equal(held, mine * width):
+            raise DataError(
+                f"column 'scores' holds {len(values)} values for {int(mine[-1])} pairs, not the same number for each"
+            )
+        flat[filled : filled + len(values)] = values
+        filled += len(values)
+    return flat.reshape(pairs, width if pairs else classes)
+
+
+def _group_scores(file: Any, group: int) -> tuple[Array, Array]:
+    """The flat scores and the offsets of one row group."""
+    column = one_chunk(file.read_row_group(group, columns=["scores"])["scores"])
+    values, offsets = from_lists(column, "scores")
+    return from_arrow(values, "scores", COLUMNS["scores"].dtypes, None), offsets

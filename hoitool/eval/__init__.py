@@ -15,13 +15,24 @@ from hoitool.eval.result import Result, Row, from_json
 from hoitool.eval.signature import signature, told
 from hoitool.lookup import Lookup, unknown_name
 
-__all__ = ["PROTOCOLS", "Result", "Row", "choose_variant", "explained", "from_json", "score", "variants"]
+__all__ = [
+    "PROTOCOLS",
+    "Result",
+    "Row",
+    "choose_variant",
+    "explained",
+    "from_json",
+    "natural_protocol",
+    "score",
+    "variants",
+]
 
 # name -> module with VARIANTS (the first is the default) and evaluate(truth, predictions, variant)
 PROTOCOLS = Lookup(
     "protocol",
     {
         "hico-det": "hoitool.eval.hico_det",
+        "hico": "hoitool.eval.hico",
         "v-coco": "hoitool.eval.v_coco",
     },
 )
@@ -39,6 +50,13 @@ def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", vari
         raise DataError(f"{truth!r} holds predictions, expected annotations as the truth")
     result: Result = PROTOCOLS[protocol].evaluate(truth, predictions, chosen)
     return result
+
+
+def natural_protocol(predictions: Dataset) -> str:
+    """The protocol that predictions are scored by where none is named, by what they hold."""
+    if predictions.image_scores is not None and not len(predictions.subject):
+        return "hico"
+    return "v-coco" if predictions.meta.labels.roles else "hico-det"
 
 
 def choose_variant(protocol: str, variant: str | None = None) -> str:

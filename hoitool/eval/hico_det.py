@@ -10,7 +10,6 @@ otherwise. Source: Chao et al., WACV 2018; eval_one.m and VOCevaldet_bboxpair.m 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,8 +21,8 @@ from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, swapped_boxes, to_frame, to_interactions
 from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
-from hoitool.eval.matching import Overlap, Pairs, match
-from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.matching import Overlap, Pairs, match, pair_overlaps
+from hoitool.eval.result import Result, Row, mean, told_group
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
 
@@ -33,6 +32,9 @@ Ties = Literal["file-order", "unstable"]
 Unannotated = Literal["false-positives", "dropped"]
 Averaged = Literal["all", "with-truth"]
 KNOWN_OBJECT, KNOWN_OBJECT_BOXES = "known-object", "known-object-boxes"
+SETTINGS = ("default", KNOWN_OBJECT, KNOWN_OBJECT_BOXES)
+# metric -> the figure of a class that it is the mean of; the last two where ties are undefined
+METRICS = {"mAP": "AP", "recall": "recall", "mAP_low": "lowest_AP", "mAP_high": "highest_AP"}
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,12 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     if truth.meta.label_kind != "interactions" or truth.dense:
         raise DataError(f"{truth!r} holds {truth.meta.label_kind}; HICO-DET is scored against true interactions")
     truth, notes = to_frame(truth, "inclusive"), []
-    predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
+    predictions = _aligned(predictions, truth)
     if not len(predictions.subject):
         notes.append("there are no predictions, so every figure is 0")
     true, detected = Pairs.of(truth).with_objects(), _considered(Pairs.of(predictions), truth, rule)
     classes, truths = truth.meta.classes, np.bincount(true.label, minlength=truth.meta.classes)
-    hit = match(true, detected, classes, rule.overlap, rule.min_iou, rule.strict)
+    hit = _matched(true, detected, classes, rule)
     ranking = Ranking.of(detected.label, _scores(detected), classes)
     settings = {"default": None} | _known_object(truth, notes)
     curves, bounds = {}, {}
@@ -127,14 +129,14 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
             worst, best = (tied_orders(iter(ranking), hit, _scores(detected), first) for first in (False, True))
             bounds[setting] = [evaluate_classes(o, hit, truths, rule.thresholds, keep) for o in (worst, best)]
     groups = _splits(truth)
-    rows = _rows(curves, bounds, groups, truths, rule)
+    per_class = _per_class(truth, truths, curves, bounds)
     _note_gaps(truths, rule, notes)
     return Result(
         protocol="hico-det",
         variant=variant,
         signature=signature(f"hico-det/{variant}", rule),
-        rows=tuple(rows),
-        per_class=_per_class(truth, truths, curves),
+        rows=tuple(rows_of(per_class, groups, variant)),
+        per_class=per_class,
         inputs=_inputs(truth, predictions, groups),
         notes=tuple(notes),
     )
@@ -147,12 +149,24 @@ def true_positives(truth: Dataset, predictions: Predictions, variant: str = "off
     """
     rule = VARIANTS[variant]
     truth = to_frame(truth, "inclusive")
-    predictions = to_frame(align(to_interactions(predictions), truth), "inclusive")
+    predictions = _aligned(predictions, truth)
     detected = _considered(Pairs.of(predictions), truth, rule)
-    hit = match(Pairs.of(truth).with_objects(), detected, truth.meta.classes, rule.overlap, rule.min_iou, rule.strict)
+    hit = _matched(Pairs.of(truth).with_objects(), detected, truth.meta.classes, rule)
     found = np.zeros(len(predictions.subject), bool)
     found[detected.row[hit]] = True
     return found
+
+
+def _matched(true: Pairs, detected: Pairs, classes: int, rule: PairRule) -> Array:
+    """(N,) whether each detection is a true positive."""
+    compare = pair_overlaps(true, detected, rule.overlap)
+    return match(true, detected, classes, compare, np.dtype(rule.precision).type(rule.min_iou), rule.strict)
+
+
+def _aligned(predictions: Predictions, truth: Dataset) -> Predictions:
+    """Sparse interactions in the truth's order and the inclusive frame, without scores of whole images."""
+    pairs = to_interactions(predictions).with_columns(image_scores=None)
+    return to_frame(align(pairs, truth), "inclusive")
 
 
 def _scores(detected: Pairs) -> Array:
@@ -197,21 +211,18 @@ def _splits(truth: Dataset) -> dict[str, Array]:
     return groups
 
 
-def _rows(
-    curves: dict[str, ClassCurves],
-    bounds: dict[str, list[ClassCurves]],
-    groups: dict[str, Array],
-    truths: Array,
-    rule: PairRule,
-) -> Iterator[Row]:
-    for setting, made in curves.items():
+def rows_of(per_class: dict[str, Array], groups: dict[str, Array], variant: str) -> Iterator[Row]:
+    """The figures of class groups (K,) by name in every setting, from the figures of the classes."""
+    for setting in (s for s in SETTINGS if _column("AP", s) in per_class):
+        columns = {name: per_class.get(_column(figure, setting)) for name, figure in METRICS.items()}
         for split, group in groups.items():
-            among = group if rule.averaged == "all" else group & (truths > 0)
-            metrics = {"mAP": mean(made.ap[among]), "recall": mean(made.recall[among])}
-            if setting in bounds:
-                low, high = (mean(bound.ap[among]) for bound in bounds[setting])
-                metrics |= {"mAP_low": low, "mAP_high": high}
+            among = group if VARIANTS[variant].averaged == "all" else group & (per_class["truths"] > 0)
+            metrics = {name: mean(values[among]) for name, values in columns.items() if values is not None}
             yield Row(setting, split, int(among.sum()), metrics)
+
+
+def _column(figure: str, setting: str) -> str:
+    return f"{figure}_{setting.replace('-', '_')}"
 
 
 def _note_gaps(truths: Array, rule: PairRule, notes: list[str]) -> None:
@@ -223,7 +234,9 @@ def _note_gaps(truths: Array, rule: PairRule, notes: list[str]) -> None:
         )
 
 
-def _per_class(truth: Dataset, truths: Array, curves: dict[str, ClassCurves]) -> dict[str, Array]:
+def _per_class(
+    truth: Dataset, truths: Array, curves: dict[str, ClassCurves], bounds: dict[str, list[ClassCurves]]
+) -> dict[str, Array]:
     labels = truth.meta.labels
     ids = np.arange(len(labels))
     columns: dict[str, Array] = {
@@ -236,22 +249,24 @@ def _per_class(truth: Dataset, truths: Array, curves: dict[str, ClassCurves]) ->
         columns["rare"] = labels.rare
     columns["truths"] = truths
     for setting, made in curves.items():
-        suffix = setting.replace("-", "_")
-        columns[f"detections_{suffix}"] = made.detections
-        columns[f"true_positives_{suffix}"] = made.true_positives
-        columns[f"AP_{suffix}"] = made.ap
-        columns[f"recall_{suffix}"] = made.recall
+        columns[_column("detections", setting)] = made.detections
+        columns[_column("true_positives", setting)] = made.true_positives
+        columns[_column("AP", setting)] = made.ap
+        columns[_column("recall", setting)] = made.recall
+        for figure, bound in zip(("lowest_AP", "highest_AP"), bounds.get(setting, ()), strict=False):
+            columns[_column(figure, setting)] = bound.ap
     return columns
 
 
 def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) -> dict[str, Any]:
+    labels = truth.meta.labels
     return {
         "truth": {
             "dataset": truth.meta.dataset,
             "subset": truth.meta.subset,
             "images": len(truth),
             "pairs": len(truth.subject),
-            "labels": {"name": truth.meta.labels.name, "sha256": truth.meta.labels.hash},
+            "labels": {"name": labels.name, "sha256": labels.hash},
             "sources": truth.meta.sources,
         },
         "predictions": {
@@ -260,11 +275,6 @@ def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) 
             "swapped_boxes": swapped_boxes(predictions),
             "sources": predictions.meta.sources,
         },
-        "splits": {
-            name: {
-                "classes": int(group.sum()),
-                "sha256": hashlib.sha256(np.flatnonzero(group).astype("<i4").tobytes()).hexdigest(),
-            }
-            for name, group in groups.items()
-        },
+        "splits": {name: told_group(group) for name, group in groups.items()}
+        | ({"rare": told_group(groups["rare"]) | {"means": labels.rare_means}} if "rare" in groups else {}),
     }

@@ -8,7 +8,7 @@ others are false positives. Source: VOCevaldet_bboxpair.m of HO-RCNN (Chao et al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -98,12 +98,17 @@ class Pairs:
         return human.astype(dtype), obj.astype(dtype)
 
 
-def match(truth: Pairs, detected: Pairs, classes: int, how: Overlap, min_iou: float, strict: bool) -> Array:
+Compare = Callable[[Array, Array], Array]  # rows of truths and of detections (n,) -> their overlaps (n,)
+
+
+def match(truth: Pairs, detected: Pairs, classes: int, compare: Compare, threshold: Any, strict: bool) -> Array:
     """(N,) whether each detection is a true positive.
 
-    classes  number of labels; min_iou  overlap that matches, `strict` if only a larger one does.
+    classes    number of labels
+    compare    the overlaps of some truths with some detections, such as `pair_overlaps` gives
+    threshold  overlap that matches, in the type that `compare` gives; `strict` if only a larger one does
     """
-    detection, target = _tied(truth, detected, classes, how, min_iou, strict)
+    detection, target = _tied(truth, detected, classes, compare, threshold, strict)
     assert detected.score is not None
     best_first = np.argsort(-detected.score[detection], kind="stable")
     _, first = np.unique(target[best_first], return_index=True)
@@ -113,7 +118,7 @@ def match(truth: Pairs, detected: Pairs, classes: int, how: Overlap, min_iou: fl
 
 
 def _tied(
-    truth: Pairs, detected: Pairs, classes: int, how: Overlap, min_iou: float, strict: bool
+    truth: Pairs, detected: Pairs, classes: int, compare: Compare, threshold: Any, strict: bool
 ) -> tuple[Array, Array]:
     """The detections that match, and the truth each is tied to."""
     order, keys, starts, counts = _grouped(truth, classes)
@@ -123,14 +128,13 @@ def _tied(
     group = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
     candidates = np.flatnonzero(keys[group] == key)
     group = group[candidates]
-    threshold = np.dtype(how.precision).type(min_iou)
     detections, targets = [], []
     for part in parts(counts[group]):
         rows, size = candidates[part], counts[group[part]]
         ends = np.cumsum(size)
         begins = ends - size
         among = order[np.arange(ends[-1]) + np.repeat(starts[group[part]] - begins, size)]
-        overlap = _overlaps(truth, detected, among, np.repeat(rows, size), how)
+        overlap = compare(among, np.repeat(rows, size))
         best = np.maximum.reduceat(overlap, begins)
         at = first_equal(overlap, np.repeat(best, size), np.repeat(np.arange(len(rows)), size))
         matches = best > threshold if strict else best >= threshold
@@ -158,10 +162,15 @@ def parts(sizes: Array) -> Iterator[slice]:
         start = stop
 
 
-def _overlaps(truth: Pairs, detected: Pairs, truths: Array, detections: Array, how: Overlap) -> Array:
-    human, obj = detected.corners(detections, how)
-    true_human, true_obj = truth.corners(truths, how)
-    return pair_iou(human, obj, true_human, true_obj, how.edges, how.single_pixel)
+def pair_overlaps(truth: Pairs, detected: Pairs, how: Overlap) -> Compare:
+    """What compares pairs by the smaller of their boxes' IoUs."""
+
+    def compare(truths: Array, detections: Array) -> Array:
+        human, obj = detected.corners(detections, how)
+        true_human, true_obj = truth.corners(truths, how)
+        return pair_iou(human, obj, true_human, true_obj, how.edges, how.single_pixel)
+
+    return compare
 
 
 def first_equal(values: Array, wanted: Array, segment: Array) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -68,15 +70,22 @@ class Result:
         """The splits that were scored, in order."""
         return list(dict.fromkeys(row.split for row in self.rows))
 
-    def select(self, setting: str = "all", split: str = "all") -> Result:
-        """The rows of one setting and split. Raises UsageError when there are none."""
-        setting, split = (name.lower().replace("_", "-") for name in (setting, split))
+    def select(self, setting: str = "all", split: str | Sequence[str] = "all") -> Result:
+        """The rows of one setting and of one split or several, a split's groups (`uo:unseen`) by its name (`uo`) too.
+
+        Raises UsageError when there are none.
+        """
+        setting = setting.lower().replace("_", "-")
+        named = [split] if isinstance(split, str) else split
+        splits = [name.lower().replace("_", "-") for name in named]
         if setting != "all" and setting not in self.settings:
             error = unknown_name("setting", setting, self.settings)
             raise UsageError(" ".join([str(error), *(f"Note: {note}." for note in self.notes)]))
-        if split != "all" and split not in self.splits:
-            raise unknown_name("split", split, self.splits)
-        wanted = [r for r in self.rows if setting in ("all", r.setting) and split in ("all", r.split)]
+        held = {name: _names(name) for name in self.splits}
+        for split in splits:
+            if split != "all" and not any(split in names for names in held.values()):
+                raise unknown_name("split", split, self.splits)
+        wanted = [r for r in self.rows if setting in ("all", r.setting) and held[r.split] & {*splits}]
         return replace(self, rows=tuple(wanted))
 
     def traced(self, **files: Path) -> Result:
@@ -130,6 +139,18 @@ def from_json(text: str, where: str) -> Result:
         return Result(*head, rows, inputs=held["inputs"], notes=tuple(held.get("notes", ())))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{where}: not a result of hoitool ({type(error).__name__}: {error})") from error
+
+
+def _names(split: str) -> set[str]:
+    """The names by which the rows of a split are selected."""
+    plain = split.lower().replace("_", "-")
+    return {"all", plain, plain.rpartition(":")[0] or plain}
+
+
+def told_group(group: NDArray[np.bool_]) -> dict[str, Any]:
+    """What a result says of a class group (K,): how many classes, and SHA-256 of their indices."""
+    indices = np.flatnonzero(group).astype("<i4").tobytes()
+    return {"classes": int(group.sum()), "sha256": hashlib.sha256(indices).hexdigest()}
 
 
 def mean(values: NDArray[Any]) -> float:

@@ -1,5 +1,166 @@
-"""x"""
+"""V-COCO as systems score it while they train: person-object pairs of verbs, matched as in HICO-DET's evaluators.
+
+Every scored (pair, verb) is a row. It is tied to the true pair of its verb with the largest overlap (the smaller of
+person and object) and matches when that suffices; the best-scored row of a true pair is the true positive. A true pair
+without an object asks for the person only, or is no truth at all. Detections' boxes are compared as they are.
+Source: vcoco_eval.py of QPIC; test_vcoco of PViC with pocket's BoxPairAssociation; docs/protocols/v-coco.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.boxes import iou
+from hoitool.data import Dataset, Predictions, relabel, scored_rows, select_pairs, to_frame
+from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
+from hoitool.eval.matching import Pairs, match
+from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.suppression import best_per_image
+
+if TYPE_CHECKING:
+    from hoitool.eval.v_coco import RoleRule
+
+Array = NDArray[Any]
+SETTING = "pairs"
+LEFT_OUT = "point_instr"
+THRESHOLDS = {"inclusive": "start-plus-steps", "continuous": "symmetric"}  # numpy.arange and torch.linspace
 
 
-def evaluate(*a):
-    raise NotImplementedError
+def evaluate(truth: Dataset, predictions: Predictions, rule: RoleRule, head: dict[str, str]) -> Result:
+    """Score aligned predictions of verbs, or of agents and roles, under a rule of pairs; `head`: what names the result.
+
+    Metrics as in hoitool.eval.v_coco.
+    """
+    labels = truth.meta.labels
+    truth = to_frame(truth, "continuous")
+    if predictions.meta.box_frame == "normalised":
+        predictions = to_frame(predictions, "continuous")
+    predictions = relabel(predictions, "verbs")[0]
+    if rule.empty_roles == "no-truth":
+        truth = select_pairs(truth, (truth.object >= 0) & np.isin(truth.need("label"), _without_point(truth)))
+    rows = _rows(predictions, truth, rule)
+    true = Pairs.of(truth)
+    truths = np.bincount(true.label, minlength=len(labels.verbs))
+    compare = _compare(truth, predictions, true, rows, rule)
+    hit = match(true, rows, len(labels.verbs), compare, np.dtype(rule.precision).type(rule.min_iou), rule.strict)
+    assert rows.score is not None
+    ranking = Ranking.of(rows.label, rows.score, len(labels.verbs))
+    thresholds = THRESHOLDS[rule.edges]
+    curves = {"": evaluate_classes(iter(ranking), hit, truths, thresholds, None)}
+    for end, first in (("_low", False), ("_high", True)):
+        order = tied_orders(iter(ranking), hit, rows.score, first)
+        curves[end] = evaluate_classes(order, hit, truths, thresholds, None)
+    notes = [] if len(rows) else ["there are no predictions, so every figure is 0"]
+    return Result(
+        **head,
+        rows=tuple(_result_rows(labels.verbs, labels.role_verbs, truths, curves, rule)),
+        per_class=_per_class(labels.verbs, truths, curves),
+        inputs=_inputs(truth, predictions, rows),
+        notes=tuple(notes),
+    )
+
+
+def _rows(predictions: Predictions, truth: Dataset, rule: RoleRule) -> Pairs:
+    """The scored (pair, verb) rows that a rule considers, pair by pair."""
+    pair, verb, score = scored_rows(predictions)
+    score = score.astype(rule.precision)
+    if not rule.impossible:
+        obj = predictions.pair_boxes("object")[pair]
+        category = np.where(obj < 0, -1, predictions.categories[obj] if len(predictions.categories) else -1)
+        table = truth.meta.labels.possible
+        possible = np.concatenate([table, np.ones((len(table), 1), bool)], axis=1)  # the last: no known class
+        score = np.where(possible[verb, category], score, score.dtype.type(0))
+    rows = Pairs(
+        image=predictions.image_of("pair")[pair],
+        label=verb,
+        boxes=predictions.boxes,
+        human=predictions.pair_boxes("subject")[pair],
+        object=predictions.pair_boxes("object")[pair],
+        row=np.arange(len(pair)),
+        score=score,
+    )
+    if rule.empty_roles == "no-truth":  # 24 roles are all that such systems know, and images without pairs are skipped
+        known = np.isin(verb, _without_point(truth)) & (np.diff(truth.pair_offsets)[rows.image] > 0)
+        rows = rows.take(np.flatnonzero(known))
+    return rows if rule.max_pairs is None else rows.take(best_per_image(rows, rule.max_pairs))
+
+
+def _without_point(truth: Dataset) -> Array:
+    labels = truth.meta.labels
+    return np.array([v for v in labels.role_verbs.tolist() if labels.verbs[v] != LEFT_OUT], np.int64)
+
+
+def _compare(
+    truth: Dataset, predictions: Predictions, true: Pairs, rows: Pairs, rule: RoleRule
+) -> Callable[[Array, Array], Array]:
+    """(truths, detections) -> (n,) overlaps, for rows of both."""
+    boxes, detected = truth.boxes.astype(rule.precision), predictions.boxes.astype(rule.precision)
+    single_pixel = rule.edges == "continuous"
+
+    def overlap(truths: Array, detections: Array) -> Array:
+        if not len(boxes) or not len(detected):
+            return np.zeros(len(truths), rule.precision)
+        value = iou(detected[detections], boxes[truths], rule.edges, single_pixel)
+        if rule.object_classes:
+            value[predictions.categories[detections] != truth.categories[truths]] = 0
+        return value
+
+    def compare(truths: Array, detections: Array) -> Array:
+        person = overlap(true.human[truths], rows.human[detections])
+        wanted, given = true.object[truths], rows.object[detections]
+        both = np.minimum(person, overlap(np.maximum(wanted, 0), np.maximum(given, 0)))
+        made: Array = np.where(wanted < 0, person, np.where(given < 0, 0, both))
+        return made
+
+    return compare
+
+
+def _result_rows(
+    verbs: tuple[str, ...], role_verbs: Array, truths: Array, curves: dict[str, ClassCurves], rule: RoleRule
+) -> list[Row]:
+    roles = np.zeros(len(verbs), bool)
+    roles[role_verbs] = True
+    roles[[v for v, name in enumerate(verbs) if name == LEFT_OUT]] = False
+    groups = {"full": roles} if rule.empty_roles == "no-truth" else {"full": truths > 0, "without-point": roles}
+    made = []
+    for split, group in groups.items():
+        metrics = {"mAP": mean(curves[""].ap[group]), "recall": mean(np.nan_to_num(curves[""].recall[group]))}
+        metrics |= {f"mAP{end}": mean(curves[end].ap[group]) for end in ("_low", "_high")}
+        made.append(Row(SETTING, split, int(group.sum()), metrics))
+    return made
+
+
+def _per_class(verbs: tuple[str, ...], truths: Array, curves: dict[str, ClassCurves]) -> dict[str, Array]:
+    given = curves[""]
+    return {
+        "class": np.array(verbs, object),
+        "truths": truths,
+        "detections": given.detections,
+        "true_positives": given.true_positives,
+        "ap": given.ap,
+        "recall": given.recall,
+        "ap_low": curves["_low"].ap,
+        "ap_high": curves["_high"].ap,
+    }
+
+
+def _inputs(truth: Dataset, predictions: Predictions, rows: Pairs) -> dict[str, Any]:
+    return {
+        "truth": {
+            "dataset": truth.meta.dataset,
+            "subset": truth.meta.subset,
+            "images": len(truth),
+            "pairs": len(truth.subject),
+            "labels": {"name": truth.meta.labels.name, "sha256": truth.meta.labels.hash},
+            "sources": truth.meta.sources,
+        },
+        "predictions": {
+            "images": int((np.diff(predictions.pair_offsets) > 0).sum()),
+            "detections": len(rows),
+            "sources": predictions.meta.sources,
+        },
+    }

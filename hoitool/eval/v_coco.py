@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, relabel, to_final, to_frame
 from hoitool.errors import DataError
 from hoitool.eval import role_pairs
@@ -39,7 +40,7 @@ class RoleRule:
     matching: Matching = choice("nearest-person", "what a detection is compared with, and how the winner is chosen")
     min_iou: float = choice(0.5, "overlap of person and of object that matches")
     strict: bool = choice(False, "only a larger overlap matches, not an equal one")
-    edges: str = choice("inclusive", "a box covers x2 - x1 + 1 pixels (inclusive) or is x2 - x1 wide (continuous)")
+    edges: Edges = choice("inclusive", "a box covers x2 - x1 + 1 pixels (inclusive) or is x2 - x1 wide (continuous)")
     truth_boxes: str = choice("x+w-1, clipped", "true boxes: x + w - 1 clipped to the image, or x + w as they are")
     precision: Literal["float32", "float64"] = choice("float32", "the arithmetic of boxes, overlaps and scores")
     unannotated: str = choice("left-out", "what a detection of an unannotated person becomes")
@@ -97,7 +98,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
             f"{truth!r} holds {truth.meta.label_kind} of {truth.meta.labels.name!r}; V-COCO is scored against true "
             "verbs of a label space with roles (convert --from v-coco)"
         )
-    predictions = align(to_final(predictions), truth)
+    predictions = align(to_final(predictions).with_columns(image_scores=None), truth)
     head = {"protocol": "v-coco", "variant": variant, "signature": signature(f"v-coco/{variant}", rule)}
     if rule.matching != "nearest-person":
         return role_pairs.evaluate(truth, predictions, rule, head)

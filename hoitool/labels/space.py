@@ -101,8 +101,20 @@ class LabelSpace:
     def rare(self) -> NDArray[np.bool_]:
         """(K,): fewer than 10 training pairs. Raises UsageError where the counts are not known."""
         if (self.train_instances < 0).any():
-            raise UsageError(f"label space {self.name!r} has no training counts, so nothing in it is rare or not")
+            raise UsageError(self._uncounted)
         return self.train_instances < RARE_BELOW
+
+    @property
+    def rare_means(self) -> str:
+        """What is rare here, in words that name the training set. Raises UsageError where the counts are not known."""
+        if (self.train_instances < 0).any():
+            raise UsageError(self._uncounted)
+        total = int(self.train_instances.sum())
+        return f"fewer than {RARE_BELOW} of the {total:,} training pairs that label space {self.name!r} counts"
+
+    @property
+    def _uncounted(self) -> str:
+        return f"label space {self.name!r} has no training counts, so nothing in it is rare or not"
 
     @cached_property
     def hashes(self) -> dict[str, str]:

@@ -14,6 +14,17 @@ TITLES = {
     "full": "Full",
     "rare": "Rare",
     "non-rare": "Non-Rare",
+    "few@1": "Few@1",
+    "few@5": "Few@5",
+    "few@10": "Few@10",
+    "unseen": "Unseen",
+    "seen": "Seen",
+    "hm": "HM",
+    "scenario-1": "Scenario 1",
+    "scenario-2": "Scenario 2",
+    "agent": "Agent",
+    "pairs": "Pairs",
+    "without-point": "Without point",
 }
 
 
@@ -44,8 +55,9 @@ def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -
 
 
 def title(name: str) -> str:
-    """How a setting or split is printed."""
-    return TITLES.get(name, name)
+    """How a setting or split is printed; a group of a split with the split's name."""
+    split, colon, group = name.rpartition(":")
+    return f"{split} {title(group)}" if colon else TITLES.get(name, name)
 
 
 def percent(value: float, digits: int = 2) -> str:

@@ -7,18 +7,22 @@ from pathlib import Path
 
 from hoitool import workspace
 from hoitool.convert.inputs import gather
-from hoitool.errors import HoitoolError
-from hoitool.eval import Result, choose_variant, score
+from hoitool.errors import HoitoolError, UsageError
+from hoitool.eval import Result, choose_variant, natural_protocol, score
 from hoitool.files import write_text
+
+DEFAULT_PROTOCOL = "hico-det"
+ZERO_SHOT = "zero-shot"  # all splits with unseen classes
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A result with the predictions' path, and what was chosen or remarked while the inputs were read."""
+    """A result with the predictions' path, what was chosen or remarked while the inputs were read, splits to show."""
 
     result: Result
     predictions: Path
     notes: tuple[str, ...]
+    shown: tuple[str, ...] = ("all",)
 
     @property
     def run(self) -> Path | None:
@@ -34,21 +38,56 @@ class Scored:
 def score_files(
     predictions: Path | None = None,
     truth: Path | None = None,
-    protocol: str = "hico-det",
+    protocol: str | None = None,
     variant: str | None = None,
     subset: str | None = None,
     format: str | None = None,
+    split: str = "all",
+    counts: Path | None = None,
 ) -> Scored:
     """Score a file of predictions, by default the newest run's, against its truth, by default the workspace's.
 
-    The result names the files and their hashes. Raises UsageError for unknown names before anything is read, and
-    what `gather` and `score` raise.
+    protocol  by default the one that is natural for what the predictions hold
+    split     a split to report on too: a protocol's own, a named one or its JSON file, or zero-shot: all of those
+    counts    training data to count rare classes in; default: the full training set, by the truth's label space
+    The result names the files and their hashes. Raises UsageError for unknown names, before anything is read where
+    the protocol is named, and what `gather` and `score` raise.
     """
-    variant = choose_variant(protocol, variant)
+    if protocol is not None:
+        variant = choose_variant(protocol, variant)
     inputs = gather(predictions, truth, subset, format)
+    notes = inputs.notes
+    if protocol is None:
+        protocol = natural_protocol(inputs.predictions)
+        if protocol != DEFAULT_PROTOCOL:
+            notes = (*notes, f"scored by {protocol!r}, for what the predictions hold (say otherwise with --protocol)")
+        variant = choose_variant(protocol, variant)
     result = score(inputs.truth, inputs.predictions, protocol, variant)
     result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
-    return Scored(result, inputs.predictions_path, inputs.notes)
+    if counts is not None:
+        from hoitool.eval.by_split import with_split
+        from hoitool.report.splitting import rare_or_named
+
+        result = with_split(result, rare_or_named("rare", counts=counts))
+    result, shown = _with_named(result, split)
+    return Scored(result, inputs.predictions_path, notes, shown)
+
+
+def _with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:
+    """The result with the rows of a split where it does not have them, and the names of the splits to show."""
+    plain = name.lower().replace("_", "-")
+    if plain in ("all", *result.splits):
+        return result, (plain,)
+    if plain in ("rare", "non-rare") and "full" in result.splits:
+        raise UsageError(f"the truth's label space has no training counts: say where {plain} is counted with --counts")
+    from hoitool import splits
+    from hoitool.eval.by_split import with_split
+
+    names = splits.zero_shot() if plain == ZERO_SHOT else [name]
+    chosen = [splits.resolve(each, known=[*result.splits, "all", ZERO_SHOT]) for each in names]
+    for split in chosen:
+        result = with_split(result, split)
+    return result, tuple(split.name for split in chosen)
 
 
 def keep(scored: Scored) -> str:

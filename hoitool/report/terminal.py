@@ -13,6 +13,7 @@ from rich.text import Text
 from hoitool.eval import Result
 from hoitool.report.layout import percent, title
 
+COUNTS = ("images", "pairs", "detections", "image_labels", "scores")
 METRIC_TITLES = {"mAP": "mAP", "recall": "Recall", "mAP_low": "mAP, ties worst", "mAP_high": "mAP, ties best"}
 
 
@@ -31,7 +32,7 @@ def result_report(result: Result) -> RenderableType:
             head = title(setting) if i == 0 else ""
             table.add_row(head, title(row.split), str(row.classes), *figures)
         table.add_section()
-    lines: list[RenderableType] = [table, *_scored(result.inputs)]
+    lines: list[RenderableType] = [table, *_scored(result.inputs), *_splits(result)]
     lines += [Text(f"Note: {note}.", style="yellow") for note in result.notes]
     lines.append(Text(result.signature, style="dim"))
     return Group(*lines)
@@ -42,10 +43,24 @@ def _scored(inputs: Mapping[str, Any]) -> list[Text]:
     for name in ("truth", "predictions"):
         held = inputs.get(name, {})
         digest = f" sha256 {held['sha256'][:12]}" if "sha256" in held else ""
-        counts = [f"{held[k]:,} {k}" for k in ("images", "pairs", "detections") if k in held]
+        counts = [f"{held[k]:,} {k.replace('_', ' ')}" for k in COUNTS if k in held]
         if held.get("swapped_boxes"):
             counts.append(f"{held['swapped_boxes']:,} boxes with swapped corners (scored as they are)")
         lines.append(Text(f"{name.capitalize():<12}{held.get('path', '')}{digest} · {', '.join(counts)}"))
+    return lines
+
+
+def _splits(result: Result) -> list[Text]:
+    """What the splits that are shown mean: rare in which training data, other splits with their hash."""
+    held = result.inputs.get("splits", {})
+    shown = dict.fromkeys(name.rpartition(":")[0] or name for name in result.splits)
+    if "non-rare" in shown:
+        shown["rare"] = None
+    lines = []
+    for name in shown:
+        if means := held.get(name, {}).get("means"):
+            digest = f" {held[name]['hash'][:12]}" if "hash" in held[name] else ""
+            lines.append(Text(f"{title(name):<12}{means}{' · split' + digest if digest else ''}"))
     return lines
 
 

@@ -25,8 +25,8 @@ from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.labels import LabelSpace
 
 NAMES = [*FORMATS, *PREDICTION_FORMATS]
-SUFFIXES = {"pairs": (".npz", ".csv", ".parquet"), "hoitool": (".parquet",)}
-CASES = [(name, suffix) for name in NAMES for suffix in SUFFIXES.get(name, ("",))]
+# a format whose suffix says what kind of file it is has a table WRITERS of them
+CASES = [(name, suffix) for name in NAMES for suffix in getattr(format_named(name), "WRITERS", [""])]
 MOST = 2  # files of a suffix that are broken one after the other
 
 

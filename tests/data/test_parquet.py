@@ -543,7 +543,7 @@ def test_dense_scores_must_be_as_many_for_every_pair(path):
     data = three().with_columns(label=None, score=None, scores=np.ones((2, 600)))
     write(data, path)
     with_column(path, "scores", pa.array([[1.0] * 599, [], [1.0] * 601]))
-    with pytest.raises(DataError, match="column 'scores' holds 1200 values, not the same number for each of 2 pairs"):
+    with pytest.raises(DataError, match="column 'scores' holds 1200 values for 2 pairs, not the same number for each"):
         read(path)
 
 

@@ -22,7 +22,7 @@ from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Predictions
 from hoitool.data.arrow import from_arrow, one_chunk, to_arrow
 from hoitool.errors import DataError, HoitoolError, UsageError
-from hoitool.files import atomic, load_npz, reading, refuse_overwrite, require, starts_with
+from hoitool.files import atomic, load_npz, npz_names, reading, refuse_overwrite, require, starts_with
 from hoitool.labels import LabelSpace, load_labels
 
 Array = NDArray[Any]
@@ -40,7 +40,7 @@ def sniff(path: Path) -> bool:
     """Whether a path is a flat table by its beginning and its suffix."""
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return starts_with(path, b"PK")
+        return starts_with(path, b"PK") and _may_be_pairs(npz_names(path))
     if suffix == ".parquet":
         return starts_with(path, b"PAR1") and _has_columns(path)
     if suffix != ".csv" or not path.is_file():
@@ -224,6 +224,11 @@ def _column(column: Any, name: str) -> Array:
     raise DataError(
         f"column {name!r} is {kind}, expected numbers{' or names' if name not in ('score', 'label') else ''}"
     )
+
+
+def _may_be_pairs(names: set[str]) -> bool:
+    """Whether an .npz is no file of recognition scores; a table of pairs that lacks a column is still told so."""
+    return "scores" not in names or bool(names & {"score", "human", "object"})
 
 
 def _has_columns(path: Path) -> bool:

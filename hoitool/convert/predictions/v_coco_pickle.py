@@ -10,8 +10,11 @@ Source: vsrl_eval.py of github.com/s-gupta/v-coco; hoitool/convert/pages/v-coco-
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +57,9 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     table = _Table(path, held, labels)
     images = table.images(image_ids(truth))
     person = table.boxes("person_box")
-    agents = np.stack([table.scores(f"{action}_agent") for action in labels.actions], axis=1)
-    roles = np.stack([table.roles(labels.verbs[v]) for v in labels.role_verbs], axis=1)
+    names, actions = labels.agents_and_roles, len(labels.actions)
+    agents = table.numbers(names[:actions], 1)[..., 0]
+    roles = table.numbers(names[actions:], 5)
     del held
     inside = np.flatnonzero(images >= 0)
     order = inside[np.argsort(images[inside], kind="stable")]
@@ -100,13 +104,18 @@ class _Table:
         """(N, 4) float64; None is NaN."""
         return self._columns(key, 4, None)
 
-    def scores(self, key: str) -> Array:
-        """(N,) float64, NaN where the key is missing."""
-        return self._columns(key, 1, [np.nan])[:, 0]
-
-    def roles(self, key: str) -> Array:
-        """(N, 5) float64: box and score, NaN where the key is missing."""
-        return self._columns(key, 5, [np.nan] * 5)
+    def numbers(self, keys: Sequence[str], width: int) -> Array:
+        """(N, K, width) float64 of some keys, NaN where one is missing: detection by detection where none is."""
+        shape = (len(self._rows), len(keys), width)
+        take = itemgetter(*keys)
+        try:
+            if width > 1 and set(map(len, chain.from_iterable(map(take, self._rows)))) - {width}:
+                raise ValueError
+            values = chain.from_iterable(map(take, self._rows))
+            flat = chain.from_iterable(values) if width > 1 else values
+            return np.fromiter(flat, np.float64, math.prod(shape)).reshape(shape)
+        except (KeyError, TypeError, ValueError, OverflowError):  # key by key, which finds the one that does not fit
+            return np.stack([self._columns(key, width, [np.nan] * width) for key in keys], axis=1).reshape(shape)
 
     def _columns(self, key: str, width: int, missing: list[float] | None) -> Array:
         try:
@@ -119,14 +128,12 @@ class _Table:
             self.absent += sum(key not in row for row in self._rows)
             values = [row.get(key, fill) for row in self._rows]
         try:
-            made = np.array(values, np.float64)
-        except (TypeError, ValueError, OverflowError):
-            made = np.empty(0)
-        if made.shape == (len(values),) and width == 1:
-            return made[:, None]
-        if made.shape == (len(values), width):
-            return made
-        return np.stack([self._row(i, key, value, width) for i, value in enumerate(values)]) if values else made
+            if width > 1 and set(map(len, values)) - {width}:
+                raise ValueError
+            flat = chain.from_iterable(values) if width > 1 else values
+            return np.fromiter(flat, np.float64, width * len(values)).reshape(-1, width)
+        except (TypeError, ValueError, OverflowError):  # the slow way finds the row, and takes arrays of one number
+            return np.stack([self._row(i, key, value, width) for i, value in enumerate(values)])
 
     def _row(self, i: int, key: str, value: Any, width: int) -> Array:
         """One value, or the error that says what is wrong with it."""
@@ -170,20 +177,15 @@ def _predictions(
     truth: Dataset, image: Array, person: Array, agents: Array, roles: Array, sources: dict[str, str]
 ) -> Predictions:
     """Candidates from detections that are ordered by image. roles (N, R, 5): box and score."""
-    detection, box, role, score = _entries(roles)
     labels, rows = truth.meta.labels, len(image)
-    pair_of, first = _distinct(detection, box)
-    bare = np.setdiff1d(np.arange(rows), detection[first])
-    owner = np.concatenate([detection[first], bare])
-    objects = np.concatenate([box[first], np.full((len(bare), 4), np.nan)])
-    order = np.argsort(owner, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    owner, objects = owner[order], objects[order]
+    present, box = _entries(roles)
+    first, candidate = _distinct(present, box)
+    owner, role = np.nonzero(first)
+    objects = box[owner, role]
     scores = np.full((len(owner), len(labels.agents_and_roles)), np.nan)
-    scores[place[pair_of], len(labels.actions) + role] = score
-    start = np.searchsorted(owner, np.arange(rows))
-    scores[start, : len(labels.actions)] = agents
+    detection, role = np.nonzero(present)
+    scores[candidate[detection, role], len(labels.actions) + role] = roles[detection, role, 4]
+    scores[np.searchsorted(owner, np.arange(rows)), : len(labels.actions)] = agents
     has_object = ~np.isnan(objects[:, 0])
     boxes, subject, obj, counts = _laid_out(person, objects, owner, has_object)
     per_image = {"box": np.bincount(image, counts, len(truth)).astype(np.int64)}
@@ -208,36 +210,41 @@ def _predictions(
     )
 
 
-def _entries(roles: Array) -> tuple[Array, Array, Array, Array]:
-    """The roles that are predicted: (M,) detection, (M, 4) box (NaN: empty role), (M,) role, (M,) score."""
-    detection, role = np.nonzero(~np.isnan(roles[..., 4]))
-    held = roles[detection, role]
-    box = held[:, :4]
-    finite = np.isfinite(box).all(axis=1)
-    empty = (box == 0).all(axis=1) | np.isnan(box).all(axis=1)
+def _entries(roles: Array) -> tuple[Array, Array]:
+    """(N, R) which roles are predicted, and (N, R, 4) their boxes, NaN for an empty role."""
+    box = roles[..., :4].copy()
+    finite = np.all(np.isfinite(box), axis=-1)
+    empty = np.all(box == 0, axis=-1) | np.all(np.isnan(box), axis=-1)
     box[~finite] = NOWHERE
     box[empty] = np.nan
-    return detection, box, role, held[:, 4]
+    return ~np.isnan(roles[..., 4]), box
 
 
-def _distinct(detection: Array, box: Array) -> tuple[Array, Array]:
-    """(M,) for each entry its candidate, counted by detection and first entry, and (C,) the first entry of each."""
-    bits = np.ascontiguousarray(box).view(np.uint64)
+def _distinct(present: Array, box: Array) -> tuple[Array, Array]:
+    """The candidates of detections, one for each distinct box, at the first role that has it; one where there is none.
+
+    (N, R) whether a role is the first of its candidate, and (N, R) each predicted role's candidate, counted over all.
+    """
+    bits = box.view(np.uint64)
     with np.errstate(over="ignore"):
-        mixed = (bits * MIX).sum(axis=1, dtype=np.uint64)
+        mixed = (bits * MIX).sum(axis=-1, dtype=np.uint64)
     mixed ^= mixed >> np.uint64(29)
-    order = np.lexsort((mixed, detection))
-    new = np.ones(len(order), bool)
-    before, after = order[:-1], order[1:]
-    new[1:] = (detection[before] != detection[after]) | (bits[before] != bits[after]).any(axis=1)
-    group = np.cumsum(new) - 1
-    first = order[new]  # the sort is stable: the first entry of each group
-    rank = np.empty(len(first), np.int64)
-    by_entry = np.argsort(first, kind="stable")
-    rank[by_entry] = np.arange(len(first))
-    pair_of = np.empty(len(order), np.int64)
-    pair_of[order] = rank[group]
-    return pair_of, first[by_entry]
+    mixed[~present] = np.iinfo(np.uint64).max
+    order = np.argsort(mixed, axis=1, kind="stable")  # equal boxes side by side, the first role first
+    ranked, shown = np.take_along_axis(mixed, order, 1), np.take_along_axis(present, order, 1)
+    new = shown.copy()
+    new[:, 1:] &= (ranked[:, 1:] != ranked[:, :-1]) | ~shown[:, :-1]
+    row, at = np.nonzero(shown & ~new)  # equal in the mix: are the boxes?
+    different = np.any(bits[row, order[row, at]] != bits[row, order[row, at - 1]], axis=1)
+    new[row[different], at[different]] = True
+    head = np.maximum.accumulate(np.where(new, np.arange(new.shape[1]), 0), axis=1)
+    of_role = np.empty_like(order)
+    np.put_along_axis(of_role, order, np.take_along_axis(order, head, 1), 1)
+    first = np.zeros_like(present)
+    np.put_along_axis(first, order, new, 1)
+    first[~np.any(present, axis=1), 0] = True
+    number = np.cumsum(first).reshape(first.shape) - 1
+    return first, np.take_along_axis(number, of_role, 1)
 
 
 def _laid_out(person: Array, objects: Array, owner: Array, has_object: Array) -> tuple[Array, Array, Array, Array]:
@@ -245,7 +252,7 @@ def _laid_out(person: Array, objects: Array, owner: Array, has_object: Array) ->
     counts = 1 + np.bincount(owner, has_object, len(person)).astype(np.int64)
     start = offsets_of(counts)[:-1]
     boxes = np.empty((int(counts.sum()), 4))
-    boxes[start] = np.where(np.isfinite(person).all(axis=1)[:, None], person, NOWHERE)
+    boxes[start] = np.where(np.all(np.isfinite(person), axis=1)[:, None], person, NOWHERE)
     obj = np.full(len(owner), -1)
     obj[has_object] = ranges(start + 1, counts - 1)
     boxes[obj[has_object]] = objects[has_object]
@@ -299,7 +306,7 @@ def _detections(data: Dataset) -> tuple[Array, Array, Array, Array, Lost]:
     boxes = np.concatenate([data.boxes.astype(np.float64), np.zeros((1, 4))])  # the last: an empty role
     held = np.concatenate([boxes[obj[pair]], scores[pair, label][:, None]], axis=1)
     roles[who[pair], label - actions] = held
-    zeros = int(((obj[pair] >= 0) & (held[:, :4] == 0).all(axis=1)).sum())
+    zeros = int(np.count_nonzero((obj[pair] >= 0) & (held[:, :4] == 0).all(axis=1)))
     lost = {
         "scores of a subject for what another pair of it scores too": more,
         "object boxes of four zeros, which stand for an empty role": zeros,
