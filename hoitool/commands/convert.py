@@ -28,11 +28,17 @@ def convert(
     subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     list_formats: Annotated[bool, typer.Option("--list", help="List the formats and stop.")] = False,
+    explained: Annotated[
+        str | None, typer.Option("--explain", metavar="FORMAT", help="Show a format's page, with an example, and stop.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Convert annotations or predictions; say what was read, and what was dropped and why."""
     if list_formats:
         _list(as_json)
+        return
+    if explained is not None:
+        _explain(explained, as_json)
         return
     from hoitool.convert.job import Options, convert_workspace
     from hoitool.convert.job import convert as run
@@ -75,13 +81,22 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _explain(name: str, as_json: bool) -> None:
+    from hoitool.convert.page import explained
+
+    told = explained(name)
+    if as_json:
+        show_json(told)
+    else:
+        show(told["page"].rstrip("\n"))
+
+
 def _list(as_json: bool) -> None:
-    from hoitool.convert import FORMATS, PREDICTION_FORMATS
+    from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named
+    from hoitool.convert.page import kind
     from hoitool.report.terminal import grid
 
-    rows = [[name, "annotations", FORMATS[name].SUMMARY] for name in FORMATS]
-    rows += [[name, "predictions", PREDICTION_FORMATS[name].SUMMARY] for name in PREDICTION_FORMATS]
-    rows[0][1] = "both"
+    rows = [[name, kind(name), format_named(name).SUMMARY] for name in [*FORMATS, *PREDICTION_FORMATS]]
     if as_json:
         show_json([dict(zip(("name", "holds", "summary"), row, strict=True)) for row in rows])
     else:

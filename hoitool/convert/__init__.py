@@ -29,6 +29,8 @@ FORMATS = Lookup(
         "pocket": "hoitool.convert.pocket",
         "coco": "hoitool.convert.coco",
         "hico": "hoitool.convert.hico",
+        "csv": "hoitool.convert.csv_pairs",
+        "label-studio": "hoitool.convert.label_studio",
     },
 )
 PREDICTION_FORMATS = Lookup(

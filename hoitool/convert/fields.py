@@ -130,6 +130,24 @@ def texts(rows: Rows, name: str, where: str, default: str | None = None) -> Arra
     return strings(values)
 
 
+def flags(rows: Rows, name: str, where: str, default: bool | None = None) -> Array:
+    """(n,) true or false of one field."""
+    values = _values(rows, name, where, default)
+    for i, value in enumerate(values):
+        if not isinstance(value, bool):
+            raise DataError(f"{place(where, i)}.{name} is {brief(value)}, expected true or false")
+    return np.array(values, bool)
+
+
+def objects(rows: Rows, name: str, where: str) -> list[dict[str, Any]]:
+    """One field, which must be a JSON object in every row."""
+    values = _values(rows, name, where, None)
+    for i, value in enumerate(values):
+        if not isinstance(value, dict):
+            raise DataError(f"{place(where, i)}.{name} is {brief(value)}, expected an object {{...}}")
+    return values
+
+
 def lists(rows: Rows, name: str, where: str, default: list[Any] | None = None) -> list[list[Any]]:
     """One field, which must be a list in every row."""
     values = _values(rows, name, where, default)
@@ -170,9 +188,26 @@ class Places(str):
         return f"{place(self.parent, image)}.{self.name}[{inner}]"
 
 
+class Chosen(str):
+    """`where` for some rows of a list: messages name the place that a row has in the whole list, and a field in it."""
+
+    parent: str
+    rows: Array
+    field: str
+
+    def __new__(cls, where: str, rows: Array, field: str = "") -> Chosen:
+        made = super().__new__(cls, where)
+        made.parent, made.rows, made.field = where, rows, field
+        return made
+
+    def at(self, row: int) -> str:
+        """The place of a row, such as `file.json[3].annotations[0].value`."""
+        return place(self.parent, int(self.rows[row])) + (f".{self.field}" if self.field else "")
+
+
 def place(where: str, row: int) -> str:
     """The place of a row of a list."""
-    return where.at(row) if isinstance(where, Places) else f"{where}[{row}]"
+    return where.at(row) if isinstance(where, Places | Chosen) else f"{where}[{row}]"
 
 
 def unique(ids: Array, where: str, name: str = "id") -> None:
@@ -214,8 +249,9 @@ def by_image(image: Array) -> Array:
 
 def brief(value: Any) -> str:
     """A foreign value in a message: short, and on one line."""
-    text = repr(value)
-    kind = "" if isinstance(value, str | int | float | None) else f"a {type(value).__name__} "
+    plain = isinstance(value, str | int | float | None)
+    text = repr(value) if plain else " ".join(repr(value).split())
+    kind = "" if plain else f"a {type(value).__name__} "
     return f"{kind}{text if len(text) <= 40 else text[:37] + '...'}"
 
 

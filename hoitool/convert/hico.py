@@ -58,7 +58,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     if not held:
         raise DataError(f"{file}: neither anno_train nor anno_test, expected at least one of them")
     with reading(file, WHAT):
-        actions = action_rows(content["list_action"])
+        actions = action_rows(content["list_action"], f"{file}: list_action")
         space = label_space(actions, file.resolve().parent.name, f"list_action of {file.name}")
     sources, extras = {file.name: sha256(file)}, {EXTRA: {"list_action": kept_text(actions)}}
     parts = []

@@ -14,15 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.data import Dataset
+from hoitool.errors import DataError
 from hoitool.labels import NOTHING, LabelSpace, build, load_labels
 
 Array = NDArray[Any]
 ACTION_FIELDS = ("nname", "vname", "vname_ing", "syn", "def", "synset", "add_def")
+NAMES = 3  # fields at the beginning that name things; the others may be lists of texts
 
 
-def action_rows(structs: Array) -> list[list[Any]]:
-    """list_action as rows of text, in the order of ACTION_FIELDS; a cell array of strings becomes a list."""
-    return [[text(row[field]) for field in ACTION_FIELDS] for row in structs.ravel()]
+def action_rows(structs: Array, where: str) -> list[list[Any]]:
+    """list_action as rows of text, in the order of ACTION_FIELDS; a cell array of strings becomes a list.
+
+    Raises DataError, naming the place below `where`, for a missing field and for a name that is no text.
+    """
+    missing = [field for field in ACTION_FIELDS if field not in (structs.dtype.names or ())]
+    if missing:
+        raise DataError(f"{where} has no field {missing[0]!r}, expected {', '.join(ACTION_FIELDS)}")
+    rows = [[text(row[field]) for field in ACTION_FIELDS] for row in structs.ravel()]
+    for i, row in enumerate(rows):
+        for field, name in zip(ACTION_FIELDS[:NAMES], row, strict=False):
+            if not isinstance(name, str):
+                raise DataError(f"{where}({i + 1}).{field} is a cell array, expected text")
+    return rows
 
 
 def text(cell: Array) -> Any:

@@ -84,14 +84,16 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     else:
         notes.append(f"{labels_file} is not there: image labels hold only the positives of {boxes_file.name}")
     with reading(boxes_file, "the official anno_bbox.mat"):
-        actions = action_rows(content["list_action"])
+        actions = action_rows(content["list_action"], f"{boxes_file}: list_action")
         flat = {s: flatten(content[f"bbox_{s}"], f"{boxes_file}: bbox_{s}") for s in SUBSETS if f"bbox_{s}" in content}
     if not flat:
         raise DataError(f"{boxes_file}: neither bbox_train nor bbox_test, expected at least one of them")
     for subset, entries in flat.items():
-        if not np.isfinite(entries.size).all():
-            row = int((~np.isfinite(entries.size)).any(axis=1).argmax())
-            raise DataError(f"{boxes_file}: bbox_{subset}({row + 1}).size is not finite (unknown is 0)")
+        fits = (entries.size >= 0) & (entries.size <= np.iinfo(np.int32).max)
+        if not fits.all():
+            row = int((~fits).any(axis=1).argmax())
+            told = " ".join(f"{value:g}" for value in entries.size[row])
+            raise DataError(f"{boxes_file}: bbox_{subset}({row + 1}).size is {told}, expected pixels (unknown is 0)")
         _check_ids(entries, len(actions), f"{boxes_file}: bbox_{subset}")
     del content
     space = label_space(
@@ -152,12 +154,17 @@ def _image_table(images: dict[str, Any], subset: str, entries: Entries, classes:
     """anno_<subset> (K, N), all NaN without anno.mat. Raises DataError when it does not fit the boxes."""
     if f"anno_{subset}" not in images or f"list_{subset}" not in images:
         return np.full((classes, len(entries.names)), np.nan)
-    table: Array = images[f"anno_{subset}"].astype(np.float64, copy=False)
+    table: Array = images[f"anno_{subset}"]
+    if table.dtype.kind not in "iufb":
+        raise DataError(f"{file}: anno_{subset} is {table.dtype}, expected numbers")
+    table = table.astype(np.float64, copy=False)
     if table.shape != (classes, len(entries.names)):
         raise DataError(f"{file}: anno_{subset} is {list(table.shape)}, expected {[classes, len(entries.names)]}")
     if not np.isin(table[~np.isnan(table)], (-1, 0, 1)).all():
         raise DataError(f"{file}: anno_{subset} holds values other than 1, -1, 0 and NaN")
     listed = [text(cell) for cell in images[f"list_{subset}"].ravel()]
+    if len(listed) != len(entries.names):
+        raise DataError(f"{file}: list_{subset} names {len(listed)} images, expected {len(entries.names)}")
     for i, (mine, theirs) in enumerate(zip(listed, entries.names, strict=True)):
         if mine != theirs:
             raise DataError(f"{file}: list_{subset}({i + 1}) is {mine!r}, bbox_{subset}({i + 1}) is {theirs!r}")

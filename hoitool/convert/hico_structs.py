@@ -80,6 +80,10 @@ def flatten(structs: Array, where: str) -> Entries:
         connections=connections,
     )
     _check_links(made, place)
+    seen = ~np.isin(made.invisible, (0, 1))
+    if seen.any():
+        entry = int(seen.argmax())
+        raise DataError(f"{place(entry, 'invis')} is {made.invisible[entry]:g}, expected 0 or 1")
     return made
 
 

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.convert import coco_instances as coco
-from hoitool.convert.fields import member, positions, rows_of, unique
+from hoitool.convert.fields import brief, member, positions, rows_of, unique
 from hoitool.convert.fit import Holds, Lost, require_held
 from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, ranges, select_pairs
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.files import atomic, load_json, refuse_overwrite, require, sha256
+from hoitool.files import atomic, load_json, reading, refuse_overwrite, require, sha256
 from hoitool.labels import LabelSpace, Role, build, load_labels
 from hoitool.labels.space import NOTHING
 
@@ -134,6 +134,10 @@ def _blocks(file: Path) -> list[Block]:
             mine, theirs = getattr(block, name), getattr(first, name)
             if not np.array_equal(mine, theirs):
                 raise DataError(f"{file}: [{i}] ({block.action}) has other rows than [0] ({first.action})")
+    actions = [block.action for block in blocks]
+    twice = next((i for i, action in enumerate(actions) if action in actions[:i]), None)
+    if twice is not None:
+        raise DataError(f"{file}: [{twice}].action_name is {actions[twice]!r}, which an earlier one has too")
     return blocks
 
 
@@ -142,6 +146,8 @@ def _block(row: dict[str, Any], where: str) -> Block:
     include = member(row, "include", where, list)
     if not names or names[0] != "agent" or not all(isinstance(n, str) for n in names) or len(include) != len(names):
         raise DataError(f"{where}: role_name is {names!r} with {len(include)} includes, expected 'agent', then roles")
+    if not all(isinstance(told, list) for told in include):
+        raise DataError(f"{where}: include is {brief(include)}, expected a list of objects for each role")
     columns = {name: coco.flat_ids(row, name, where) for name in ("ann_id", "image_id", "label", "role_object_id")}
     rows = len(columns["ann_id"])
     for name, times in (("image_id", 1), ("label", 1), ("role_object_id", len(names))):
@@ -170,7 +176,9 @@ def _image_ids(file: Path, subset: str, blocks: list[Block], instances: coco.Ins
 
 def _ids_in(file: Path) -> Array:
     made = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").split(), start=1):
+    with reading(file, "image ids"):
+        lines = file.read_text(encoding="utf-8").split()
+    for number, line in enumerate(lines, start=1):
         if not line.isascii() or not line.isdigit() or len(line) > 18:
             raise DataError(f"{file}: line {number} is {line[:40]!r}, expected an image id")
         made.append(int(line))

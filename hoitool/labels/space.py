@@ -234,6 +234,9 @@ def parse(text: str, where: str) -> LabelSpace:
     """A label space from its JSON text. Raises DataError when it is malformed or its checksum does not hold."""
     try:
         table = json.loads(text)
+        for told in (table["name"], table["source"], *(row[0] for part in PARTS for row in table[part])):
+            if not isinstance(told, str):
+                raise TypeError(f"{told!r:.40} in place of a name")
         space = build(
             table["name"],
             table["source"],
@@ -243,7 +246,7 @@ def parse(text: str, where: str) -> LabelSpace:
             roles=[Role(action, role, tuple(include)) for action, role, include in table.get("roles", [])],
         )
         said, held = table["sha256"], checksum(table)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{where}: not a label space ({type(error).__name__}: {error})") from error
     if said != held:
         raise DataError(f"{where}: names the checksum {said!s:.16}, its rows give {held:.16}; it was altered")

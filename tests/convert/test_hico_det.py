@@ -207,7 +207,7 @@ BROKEN = {
     ),
     "a size that is no number": (
         lambda b, a: b[0, 0]["size"][0, 0].__setitem__("width", number(np.nan)),
-        r"bbox_train\(1\)\.size is not finite",
+        r"bbox_train\(1\)\.size is nan",
     ),
     "two ids": (
         lambda b, a: append(b, 0, (np.array([[1.0, 2.0]]), NONE, NONE, NONE, number(1))),
