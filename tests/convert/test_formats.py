@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import v_coco_predictions, v_coco_truth
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from meaning import meaning
@@ -36,7 +37,7 @@ def same(a: Dataset, b: Dataset) -> None:
 
 # the label spaces that a format is tried with, where not all: MATLAB files of 600 interactions are slow to write
 TRIED = {name: [DEMO] for name in ("hico-det", "hico-matlab", "hico-matlab-alphabetical", "hico-matlab-all")}
-TRIED |= {"v-coco": [V_COCO]}
+TRIED |= {"v-coco": [V_COCO], "v-coco-pickle": [V_COCO]}
 
 
 def tried(*names: str) -> list[LabelSpace]:
@@ -81,16 +82,16 @@ def come_back(name: str, part: Dataset, folder: Path) -> Dataset:
     return one_part(read(path, name, truth), path, part.meta.subset)
 
 
+def content_for(name: str, annotations: Dataset, detected: Dataset) -> Dataset:
+    """Data for a format: made by hand where it is only for label spaces with roles."""
+    if DEMO in tried(name):
+        return annotations if name in FORMATS else detected
+    return v_coco_truth() if name in FORMATS else v_coco_predictions(v_coco_truth())
+
+
 TABLES = (FORMATS, PREDICTION_FORMATS)
 HELD = [name for name in [*FORMATS, *PREDICTION_FORMATS] if name != "hoitool"]
 HELD_TWICE = [(a, b) for table in TABLES for a in HELD for b in HELD if a != b and {a, b} <= {*table} and tried(a, b)]
-HELD_TWICE = [
-    (a, b)
-    for t in (FORMATS, PREDICTION_FORMATS)
-    for a in t
-    for b in t
-    if a != b and "hoitool" not in (a, b) and tried(a, b)
-]
 
 
 @pytest.mark.parametrize("name", HELD)
@@ -133,7 +134,7 @@ def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
         assert meaning(come_back(first, fitted(first, back).parts[0], Path(folder) / "first")) == meaning(again)
 
 
-@pytest.mark.parametrize(("name", "suffix"), WRITTEN)
+@pytest.mark.parametrize(("name", "suffix"), [row for row in WRITTEN if DEMO in tried(row[0])])
 def test_predictions_come_back(detected, small, name, suffix, tmp_path):
     detected = _by_label(detected)
     PREDICTION_FORMATS[name].write([detected], tmp_path / f"out{suffix}")
@@ -156,7 +157,9 @@ def test_a_format_says_what_it_is_and_sniffs_nothing_foreign(name, tmp_path):
 @pytest.mark.parametrize("name", [*FORMATS, *PREDICTION_FORMATS])
 def test_nothing_is_overwritten_unasked(small, detected, name, tmp_path):
     table = FORMATS if name in FORMATS else PREDICTION_FORMATS
-    content = [small.test] if name in FORMATS else [detected]
+    content = [content_for(name, small.test, detected)]
+    if table[name].HOLDS:
+        content = fit(content, table[name].HOLDS).parts
     path = tmp_path / ("out.npz" if name == "pairs" else "out")
     table[name].write(content, path)
     with pytest.raises(UsageError, match="--overwrite"):

@@ -118,6 +118,8 @@ class _Table:
             fill = missing if width > 1 else missing[0]
             self.absent += sum(key not in row for row in self._rows)
             values = [row.get(key, fill) for row in self._rows]
+        if not values:
+            return np.empty((0, width))
         try:
             made = np.array(values, np.float64)
         except (TypeError, ValueError, OverflowError):
@@ -126,7 +128,7 @@ class _Table:
             return made[:, None]
         if made.shape == (len(values), width):
             return made
-        return np.stack([self._row(i, key, value, width) for i, value in enumerate(values)]) if values else made
+        return np.stack([self._row(i, key, value, width) for i, value in enumerate(values)])
 
     def _row(self, i: int, key: str, value: Any, width: int) -> Array:
         """One value, or the error that says what is wrong with it."""
