@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,6 +105,134 @@ def as_image_predictions(truth: Dataset, noise: float = 0.0) -> Predictions:
 def ranks_of(scores: np.ndarray) -> np.ndarray:
     """Other numbers in the same order."""
     return np.argsort(np.argsort(scores, axis=None, kind="stable"), kind="stable").reshape(scores.shape) * 0.5 - 100
+
+
+# a small V-COCO: (image, x y w h, class, what it is), and (box, action, object of each role or None)
+BOXES = (
+    (0, (10.5, 20.25, 100.1, 200.37), "person", "annotated"),
+    (0, (60.0, 80.0, 40.3, 40.7), "cup", ""),
+    (0, (300.0, 10.0, 80.0, 160.0), "person", ""),
+    (0, (400.0, 10.0, 200.0, 90.0), "person", "crowd"),
+    (1, (5.0, 5.0, 120.0, 240.0), "person", "annotated"),
+    (1, (200.0, 5.0, 110.0, 230.0), "person", "annotated"),
+    (1, (100.0, 100.0, 30.0, 10.0), "knife", ""),
+    (1, (110.0, 110.0, 50.0, 50.0), "pizza", ""),
+    (2, (0.0, 0.0, 640.0, 480.0), "dog", ""),
+)
+DOING = (
+    (0, "hold", (1,)),
+    (0, "stand", ()),
+    (0, "look", (None,)),
+    (4, "cut", (6, 7)),
+    (4, "eat", (7, None)),
+    (5, "point", (7,)),
+    (5, "stand", ()),
+)
+
+
+def v_coco_truth(
+    boxes: Sequence[tuple[int, Sequence[float], str, str]] = BOXES,
+    doing: Sequence[tuple[int, str, Sequence[int | None]]] = DOING,
+    images: int = 3,
+    labels: LabelSpace | None = None,
+    subset: str = "test",
+    size: tuple[int, int] = (640, 480),
+) -> Dataset:
+    """V-COCO annotations of (image, x y w h, class, 'annotated' | 'crowd' | '') boxes and (box, action, objects) rows.
+
+    Images are 1.jpg, 2.jpg, ...; boxes have the ids 1, 2, ...; the objects of a row stand role by role.
+    """
+    space = labels or load_labels("v-coco")
+    image = np.array([row[0] for row in boxes], np.int64)
+    corners = np.array([(x, y, x + w, y + h) for _, (x, y, w, h), _, _ in boxes]).reshape(-1, 4)
+    offsets = offsets_of(np.bincount(image, minlength=images))
+    pairs = []
+    for box, action, objects in doing:
+        verbs = [v for v, role in enumerate(space.roles) if role.action == action]
+        for verb, obj in zip(verbs, objects or (None,), strict=True):
+            start = offsets[image[box]]
+            pairs.append((image[box], verb, box, box - start, -1 if obj is None else obj - start))
+    pairs.sort(key=lambda row: row[:3])
+    columns = np.array(pairs, np.int64).reshape(-1, 5)
+    return Dataset(
+        meta=Meta(space, "v-coco", subset, "verbs", box_frame="continuous"),
+        key=strings([f"{i + 1}.jpg" for i in range(images)]),
+        file_name=strings([f"{i + 1}.jpg" for i in range(images)]),
+        width=np.full(images, size[0], np.int32),
+        height=np.full(images, size[1], np.int32),
+        boxes=corners,
+        categories=np.array([space.object_index(row[2]) for row in boxes], np.int32),
+        annotated=np.array([row[3] == "annotated" for row in boxes], bool),
+        crowd=np.array([row[3] == "crowd" for row in boxes], bool),
+        box_ids=np.arange(1, len(boxes) + 1, dtype=np.int64),
+        subject=columns[:, 3].astype(np.int32),
+        object=columns[:, 4].astype(np.int32),
+        label=columns[:, 1].astype(np.int32),
+        box_offsets=offsets,
+        pair_offsets=offsets_of(np.bincount(columns[:, 0], minlength=images)),
+    )
+
+
+def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
+    """The truth as official detections: a dict for each person who does something, boxes as the official code has them."""
+    labels = truth.meta.labels
+    corners = truth.boxes - [0, 0, 1, 1]
+    rows: dict[int, dict[str, Any]] = {}
+    for pair in range(len(truth.subject)):
+        person, obj = int(truth.pair_boxes("subject")[pair]), int(truth.pair_boxes("object")[pair])
+        image = int(truth.image_of("box")[person])
+        row = rows.setdefault(person, {"image_id": image + 1, "person_box": corners[person].tolist()})
+        role = labels.roles[truth.label[pair]]
+        row[f"{role.action}_agent"] = score
+        if role.name:
+            row[f"{role.action}_{role.name}"] = [*(corners[obj].tolist() if obj >= 0 else [0.0] * 4), score]
+    return list(rows.values())
+
+
+def v_coco_predictions(truth: Dataset) -> Predictions:
+    """The truth itself as predictions of agents and roles, all scores 1; a candidate for each object of a person."""
+    labels = truth.meta.labels
+    names = labels.agents_and_roles
+    image = truth.image_of("box")
+    boxes: list[Any] = []
+    pairs: list[tuple[int, int, int, np.ndarray]] = []
+    for person in dict.fromkeys(truth.pair_boxes("subject").tolist()):
+        mine = np.flatnonzero(truth.pair_boxes("subject") == person)
+        subject = len(boxes)
+        boxes.append((image[person], *truth.boxes[person], truth.categories[person]))
+        agents = np.full(len(names), np.nan)
+        agents[np.unique(labels.verb_actions[truth.label[mine]])] = 1
+        candidates: dict[int, np.ndarray] = {}
+        for pair in mine.tolist():
+            obj, verb = int(truth.pair_boxes("object")[pair]), int(truth.label[pair])
+            scores = candidates.setdefault(obj, np.full(len(names), np.nan) if candidates else agents)
+            if verb in labels.role_verbs:
+                scores[len(labels.actions) + np.searchsorted(labels.role_verbs, verb)] = 1
+        for obj, scores in candidates.items():
+            pairs.append((image[person], subject, -1 if obj < 0 else len(boxes), scores))
+            if obj >= 0:
+                boxes.append((image[person], *truth.boxes[obj], truth.categories[obj]))
+    table = np.array(boxes, float).reshape(-1, 6)
+    order = np.argsort(table[:, 0], kind="stable")
+    place = np.argsort(order, kind="stable")
+    box_offsets = offsets_of(np.bincount(table[:, 0].astype(int), minlength=len(truth)))
+    pairs.sort(key=lambda row: row[0])
+    where = np.array([row[:3] for row in pairs], np.int64).reshape(-1, 3)
+    start = box_offsets[where[:, 0]]
+    sides = [np.where(side < 0, -1, place[side] - start).astype(np.int32) for side in where[:, 1:].T]
+    return Predictions(
+        meta=Meta(labels, "v-coco", truth.meta.subset, "agents+roles", box_frame="continuous"),
+        key=truth.key,
+        width=truth.width,
+        height=truth.height,
+        boxes=table[order, 1:5],
+        categories=table[order, 5].astype(np.int32),
+        subject=sides[0],
+        object=sides[1],
+        scores=np.array([row[3] for row in pairs]).reshape(-1, len(names)),
+        box_offsets=box_offsets,
+        pair_offsets=offsets_of(np.bincount(where[:, 0], minlength=len(truth))),
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import v_coco_predictions, v_coco_truth
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from meaning import meaning
@@ -95,6 +96,13 @@ def come_back(name: str, part: Dataset, folder: Path) -> Dataset:
     return one_part(read(path, name, truth), path, part.meta.subset)
 
 
+def content_for(name: str, annotations: Dataset, detected: Dataset) -> Dataset:
+    """Data for a format: made by hand where it is only for label spaces with roles."""
+    if DEMO in tried(name):
+        return annotations if name in FORMATS else detected
+    return v_coco_truth() if name in FORMATS else v_coco_predictions(v_coco_truth())
+
+
 TABLES = (FORMATS, PREDICTION_FORMATS)
 HELD = [name for name in [*FORMATS, *PREDICTION_FORMATS] if name != "hoitool"]
 HELD_TWICE = [(a, b) for table in TABLES for a in HELD for b in HELD if a != b and {a, b} <= {*table} and tried(a, b)]
@@ -144,7 +152,7 @@ def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
     assert meaning(once_more) == meaning(again)
 
 
-@pytest.mark.parametrize(("name", "suffix"), WRITTEN)
+@pytest.mark.parametrize(("name", "suffix"), [row for row in WRITTEN if DEMO in tried(row[0])])
 def test_predictions_come_back(detected, small, name, suffix, tmp_path):
     detected = held_by(name, _by_label(detected))
     PREDICTION_FORMATS[name].write([detected], tmp_path / f"out{suffix}")
@@ -168,7 +176,7 @@ def test_a_format_says_what_it_is_and_sniffs_nothing_foreign(name, tmp_path):
 @pytest.mark.parametrize("name", [*FORMATS, *PREDICTION_FORMATS])
 def test_nothing_is_overwritten_unasked(small, detected, name, tmp_path):
     table = FORMATS if name in FORMATS else PREDICTION_FORMATS
-    content = [held_by(name, small.test if name in FORMATS else detected)]
+    content = [held_by(name, content_for(name, small.test, detected))]
     path = tmp_path / f"out{SUFFIXES.get(name, [''])[0]}"
     table[name].write(content, path)
     with pytest.raises(UsageError, match="--overwrite"):

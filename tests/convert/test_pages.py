@@ -13,7 +13,7 @@ from strategies import HICO, V_COCO
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named, read, sniff
 from hoitool.convert.page import SHARED, page
 from hoitool.data import strings
-from hoitool.errors import UsageError
+from hoitool.errors import DataError
 
 NAMES = [*FORMATS, *PREDICTION_FORMATS]
 EXAMPLE = re.compile(r"^File `([^`\n]+)`:\n+```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -59,7 +59,7 @@ def read_example(path, name):
     for labels in (HICO, V_COCO):
         truth = truth_of([], images=2, labels=labels)
         truth = truth.with_columns(key=strings([f"COCO_val2014_{i:012d}.jpg" for i in (42, 43)]))
-        with contextlib.suppress(UsageError):
+        with contextlib.suppress(DataError):
             return read(path, name, truth)
     raise AssertionError(f"{name}: no label space fits")
 

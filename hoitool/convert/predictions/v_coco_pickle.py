@@ -127,6 +127,8 @@ class _Table:
             fill = missing if width > 1 else missing[0]
             self.absent += sum(key not in row for row in self._rows)
             values = [row.get(key, fill) for row in self._rows]
+        if not values:
+            return np.empty((0, width))
         try:
             if width > 1 and set(map(len, values)) - {width}:
                 raise ValueError
