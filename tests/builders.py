@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, strings
+from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, select_pairs, strings
 from hoitool.labels import LabelSpace, load_labels
 
 Row = tuple[int, Sequence[float], Sequence[float], int]
@@ -174,7 +174,7 @@ def v_coco_truth(
 
 
 def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
-    """The truth as official detections: a dict for each person who does something, boxes as the official code has them."""
+    """The truth as official detections: a dict for each person who does something, boxes in the inclusive frame."""
     labels = truth.meta.labels
     corners = truth.boxes - [0, 0, 1, 1]
     rows: dict[int, dict[str, Any]] = {}
@@ -190,7 +190,7 @@ def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
 
 
 def v_coco_predictions(truth: Dataset) -> Predictions:
-    """The truth itself as predictions of agents and roles, all scores 1; a candidate for each object of a person."""
+    """The truth itself as predictions, scores 1, of empty roles 0.9; a candidate for each object of a person."""
     labels = truth.meta.labels
     names = labels.agents_and_roles
     image = truth.image_of("box")
@@ -207,7 +207,7 @@ def v_coco_predictions(truth: Dataset) -> Predictions:
             obj, verb = int(truth.pair_boxes("object")[pair]), int(truth.label[pair])
             scores = candidates.setdefault(obj, np.full(len(names), np.nan) if candidates else agents)
             if verb in labels.role_verbs:
-                scores[len(labels.actions) + np.searchsorted(labels.role_verbs, verb)] = 1
+                scores[len(labels.actions) + np.searchsorted(labels.role_verbs, verb)] = 1 if obj >= 0 else 0.9
         for obj, scores in candidates.items():
             pairs.append((image[person], subject, -1 if obj < 0 else len(boxes), scores))
             if obj >= 0:
@@ -235,10 +235,62 @@ def v_coco_predictions(truth: Dataset) -> Predictions:
     )
 
 
+def v_coco_scenes(images: int = 40, seed: int = 0) -> Dataset:
+    """Random V-COCO annotations: in each image two annotated people and one who is not, and three objects."""
+    rng = np.random.default_rng(seed)
+    labels = load_labels("v-coco")
+    boxes, doing = [], []
+    for image in range(images):
+        first = len(boxes)
+        for k in range(6):
+            low, size = rng.uniform(0, 380, 2).round(2), rng.uniform(30, 100, 2).round(2)
+            name = "person" if k < 3 else str(rng.choice(labels.objects[1:]))
+            boxes.append((image, (*low, *size), name, "annotated" if k in (0, 2) else ""))
+        for person in (first, first + 2):
+            for action in rng.choice(labels.actions, 5, replace=False).tolist():
+                roles = sum(role.action == action and bool(role.name) for role in labels.roles)
+                doing.append(
+                    (person, action, [int(first + 3 + k) if rng.random() < 0.7 else None for k in range(roles)])
+                )
+    return v_coco_truth(boxes, doing, images)
+
+
+def v_coco_detector(truth: Dataset, seed: int = 0) -> Predictions:
+    """An imperfect detector: moved boxes, scores of what is not there, two images without detections."""
+    rng = np.random.default_rng(seed)
+    perfect = v_coco_predictions(truth)
+    scores = np.where(np.isnan(perfect.scores), rng.uniform(0, 0.6, perfect.scores.shape), perfect.scores)
+    scores = np.where(rng.random(scores.shape) < 0.9, np.nan, scores)
+    held = ~np.isnan(perfect.scores)
+    scores[held] = rng.uniform(0.3, 1, int(held.sum()))
+    again = perfect.subject[1:] == perfect.subject[:-1]  # one score of a subject for a thing, in its first pair
+    scores[1:][again] = np.where(held[1:][again], scores[1:][again], np.nan)
+    for start in np.flatnonzero(~np.concatenate([[False], again])).tolist():
+        stop = start + 1
+        while stop < len(scores) and again[stop - 1]:
+            stop += 1
+        twice = np.cumsum(~np.isnan(scores[start:stop]), axis=0) > 1
+        scores[start:stop][twice & ~held[start:stop]] = np.nan
+        late = held[start + 1 : stop].any(axis=0)
+        scores[start][late & ~held[start]] = np.nan
+    boxes = perfect.boxes + rng.normal(0, 4, perfect.boxes.shape)
+    silent = np.isin(perfect.image_of("pair"), [0, 7])
+    return select_pairs(perfect.with_columns(scores=scores, boxes=boxes), ~silent)
+
+
+def v_coco_rescored(scores: np.ndarray) -> np.ndarray:
+    """Other scores in the same order, all above zero."""
+    held = ~np.isnan(scores)
+    made = scores.copy()
+    made[held] = (np.argsort(np.argsort(scores[held], kind="stable"), kind="stable") + 1) * 0.5
+    return made
+
+
 @dataclass(frozen=True)
 class Kit:
     """What the contract of protocols needs of one of them, made of synthetic scenes.
 
+    truth       the scenes, or a truth of the protocol's own kind
     perfect     the truth itself as predictions
     imperfect   predictions of the truth that are right now and then; a detector's pairs are given too
     rescored    the same predictions with other scores in the same order
@@ -249,6 +301,7 @@ class Kit:
     imperfect: Callable[[Dataset, Predictions], Predictions]
     rescored: Callable[[Predictions], Predictions]
     every_image: bool = False
+    truth: Callable[[Dataset], Dataset] = lambda scenes: scenes
 
 
 KITS = {
@@ -262,5 +315,11 @@ KITS = {
         imperfect=lambda truth, detected: as_image_predictions(truth, noise=0.5),
         rescored=lambda found: found.with_columns(image_scores=ranks_of(found.image_scores)),
         every_image=True,
+    ),
+    "v-coco": Kit(
+        perfect=v_coco_predictions,
+        imperfect=lambda truth, detected: v_coco_detector(truth),
+        rescored=lambda found: found.with_columns(scores=v_coco_rescored(found.scores)),
+        truth=lambda scenes: v_coco_scenes(),
     ),
 }

@@ -192,7 +192,11 @@ def _notes(truth: Dataset, people: People, made: Detected, table: list[_Class]) 
             f"{len(lacking)} classes have no truths here and are left out of the means ({', '.join(lacking[:4])}"
             f"{', ...' if len(lacking) > 4 else ''}): the official code gives no figure then"
         )
-    silent = [c.name for c in table if not c.found["given"].detections and c.setting != "scenario-2"]
+    silent = [
+        c.name
+        for c in table
+        if c.found["given"].truths and not c.found["given"].detections and c.setting != "scenario-2"
+    ]
     if silent and len(made.image):
         notes.append(
             f"{len(silent)} classes have no counted detection, and AP 0 ({', '.join(silent[:4])}"
