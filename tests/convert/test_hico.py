@@ -143,7 +143,7 @@ def test_an_interaction_without_an_object_keeps_having_none(tmp_path):
         ({"list_test": None, "anno_test": None}, "neither anno_train nor anno_test"),
         ({"list_test": np.array([["a"], [3.0], ["b"]], object)}, r"list_test\(2\) is no text"),
         ({"list_action": None}, "no variable 'list_action'"),
-        ({"list_action": np.zeros(3)}, "not readable as the official anno.mat"),
+        ({"list_action": np.zeros(3)}, "list_action has no field .nname."),
         ({"list_test": np.zeros((3, 1))}, "list_test is no cell array, expected one of file names"),
     ],
 )
