@@ -355,7 +355,10 @@ def _as_official(data: Dataset) -> tuple[Dataset, Lost]:
         "objects of actions that take none": int(alone.sum()),
         "pairs of a person's role beyond its first object": int((~first).sum()),
     }
-    data = _all_roles(select_pairs(data, first))
+    data = select_pairs(data, first)
+    before = len(data.subject)
+    data = _all_roles(data)
+    lost["roles of an action that were not said to be empty, and become so"] = len(data.subject) - before
     annotated = data.need("annotated").copy()
     annotated[data.pair_boxes("subject")] = True
     return data.with_columns(annotated=annotated), lost
