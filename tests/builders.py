@@ -107,7 +107,7 @@ def v_coco_truth(
     """
     space = labels or load_labels("v-coco")
     image = np.array([row[0] for row in boxes], np.int64)
-    corners = np.array([(x, y, x + w, y + h) for _, (x, y, w, h), _, _ in boxes]).reshape(-1, 4)
+    corners = np.array([(x, y, x + w, y + h) for _, (x, y, w, h), _, _ in boxes], float).reshape(-1, 4)
     offsets = offsets_of(np.bincount(image, minlength=images))
     pairs = []
     for box, action, objects in doing:
@@ -137,7 +137,7 @@ def v_coco_truth(
 
 
 def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
-    """The truth as official detections: a dict for each person who does something, boxes as the official code has them."""
+    """The truth as official detections: a dict for each person who does something, x2 = x + w - 1."""
     labels = truth.meta.labels
     corners = truth.boxes - [0, 0, 1, 1]
     rows: dict[int, dict[str, Any]] = {}

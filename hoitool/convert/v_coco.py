@@ -27,7 +27,7 @@ from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, ranges, select_pairs
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.files import atomic, load_json, refuse_overwrite, require, sha256
+from hoitool.files import atomic, load_json, reading, refuse_overwrite, require, sha256
 from hoitool.labels import LabelSpace, Role, build, load_labels
 from hoitool.labels.space import NOTHING
 
@@ -170,7 +170,9 @@ def _image_ids(file: Path, subset: str, blocks: list[Block], instances: coco.Ins
 
 def _ids_in(file: Path) -> Array:
     made = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").split(), start=1):
+    with reading(file, "the image ids of a split"):
+        lines = file.read_text(encoding="utf-8-sig").split()
+    for number, line in enumerate(lines, start=1):
         if not line.isascii() or not line.isdigit() or len(line) > 18:
             raise DataError(f"{file}: line {number} is {line[:40]!r}, expected an image id")
         made.append(int(line))
