@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from hoitool.convert import PREDICTION_FORMATS
 from hoitool.data import Dataset, Meta, Predictions, offsets_of, strings
 from hoitool.labels import LabelSpace, load_labels
 
@@ -150,6 +154,16 @@ def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
         if role.name:
             row[f"{role.action}_{role.name}"] = [*(corners[obj].tolist() if obj >= 0 else [0.0] * 4), score]
     return list(rows.values())
+
+
+def v_coco_read(rows: list[dict[str, Any]], truth: Dataset) -> Predictions:
+    """Official detections as the reader of their pickle gives them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "detections.pkl"
+        path.write_bytes(pickle.dumps(rows))
+        (made,) = PREDICTION_FORMATS["v-coco-pickle"].read(path, truth).parts
+    assert isinstance(made, Predictions)
+    return made
 
 
 def v_coco_predictions(truth: Dataset) -> Predictions:
