@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from hoitool.convert import PREDICTION_FORMATS
 from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, select_pairs, strings
 from hoitool.labels import LabelSpace, load_labels
 
@@ -144,7 +148,7 @@ def v_coco_truth(
     """
     space = labels or load_labels("v-coco")
     image = np.array([row[0] for row in boxes], np.int64)
-    corners = np.array([(x, y, x + w, y + h) for _, (x, y, w, h), _, _ in boxes]).reshape(-1, 4)
+    corners = np.array([(x, y, x + w, y + h) for _, (x, y, w, h), _, _ in boxes], float).reshape(-1, 4)
     offsets = offsets_of(np.bincount(image, minlength=images))
     pairs = []
     for box, action, objects in doing:
@@ -174,7 +178,7 @@ def v_coco_truth(
 
 
 def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
-    """The truth as official detections: a dict for each person who does something, boxes in the inclusive frame."""
+    """The truth as official detections: a dict for each person who does something, x2 = x + w - 1."""
     labels = truth.meta.labels
     corners = truth.boxes - [0, 0, 1, 1]
     rows: dict[int, dict[str, Any]] = {}
@@ -187,6 +191,16 @@ def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
         if role.name:
             row[f"{role.action}_{role.name}"] = [*(corners[obj].tolist() if obj >= 0 else [0.0] * 4), score]
     return list(rows.values())
+
+
+def v_coco_read(rows: list[dict[str, Any]], truth: Dataset) -> Predictions:
+    """Official detections as the reader of their pickle gives them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "detections.pkl"
+        path.write_bytes(pickle.dumps(rows))
+        (made,) = PREDICTION_FORMATS["v-coco-pickle"].read(path, truth).parts
+    assert isinstance(made, Predictions)
+    return made
 
 
 def v_coco_predictions(truth: Dataset) -> Predictions:

@@ -176,8 +176,8 @@ def _image_ids(file: Path, subset: str, blocks: list[Block], instances: coco.Ins
 
 def _ids_in(file: Path) -> Array:
     made = []
-    with reading(file, "image ids"):
-        lines = file.read_text(encoding="utf-8").split()
+    with reading(file, "the image ids of a split"):
+        lines = file.read_text(encoding="utf-8-sig").split()
     for number, line in enumerate(lines, start=1):
         if not line.isascii() or not line.isdigit() or len(line) > 18:
             raise DataError(f"{file}: line {number} is {line[:40]!r}, expected an image id")

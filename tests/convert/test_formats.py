@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import v_coco_predictions, v_coco_truth
-from hypothesis import given, reject, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from meaning import meaning
 from strategies import DEMO, HICO, V_COCO, datasets, predictions
@@ -110,7 +110,7 @@ HELD_TWICE = [(a, b) for a, b in HELD_TWICE if a in FORMATS or of_boxes(a) == of
 
 
 @pytest.mark.parametrize("name", HELD)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_what_a_format_holds_comes_back_and_what_it_loses_is_said(name, data):
     part = drawn(data, name)
@@ -138,7 +138,7 @@ def fitted_default(part: Dataset, column: str) -> bool:
 
 
 @pytest.mark.parametrize(("first", "second"), HELD_TWICE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
     part = drawn(data, first, second)

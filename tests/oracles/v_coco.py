@@ -1,97 +1,98 @@
-"""The V-COCO protocol, slowly and literally: one detection after the other, as docs/protocols/v-coco.md has it."""
+"""The official V-COCO protocol, slowly and literally from docs/protocols/v-coco.md, one detection after the other."""
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 
+F = np.float32
 
-def box_of(corners, width, height):
-    """A continuous true box as the protocol sees it: float32 x1 y1 x2 y2, None where it is no box."""
-    x1, y1, x2, y2 = corners
-    w, h = round(x2 - x1, 6), round(y2 - y1, 6)
-    found = [
-        min(max(value, 0), size - 1)
-        for value, size in ((x1, width), (y1, height), (x1 + max(0, w - 1), width), (y1 + max(0, h - 1), height))
-    ]
-    return np.array(found, np.float32) if found[2] > found[0] and found[3] > found[1] else None
+
+def true_box(box, size):
+    """x y w h as the official code stores it, None when nothing of it is left."""
+    x, y, w, h = box
+    corners = [x, y, x + max(0, w - 1), y + max(0, h - 1)]
+    limits = [size[0] - 1, size[1] - 1] * 2
+    x1, y1, x2, y2 = [min(max(c, 0), limit) for c, limit in zip(corners, limits, strict=True)]
+    return [F(x1), F(y1), F(x2), F(y2)] if x2 > x1 and y2 > y1 else None
 
 
 def iou(a, b):
-    """Intersection over union of inclusive boxes in float32."""
-    a, b, one = np.float32(a), np.float32(b), np.float32(1)
+    """Overlap with the + 1 of pixels, in float32; nothing where the intersection is empty."""
+    one = F(1)
     width = min(a[2], b[2]) - max(a[0], b[0]) + one
     height = min(a[3], b[3]) - max(a[1], b[1]) + one
-    if width <= 0 or height <= 0:
-        return np.float32(0)
-    areas = [(box[2] - box[0] + one) * (box[3] - box[1] + one) for box in (a, b)]
-    return width * height / (areas[0] + areas[1] - width * height)
+    if not (width > 0 and height > 0):
+        return F(0)
+    inter = width * height
+    area_a = (a[2] - a[0] + one) * (a[3] - a[1] + one)
+    area_b = (b[2] - b[0] + one) * (b[3] - b[1] + one)
+    return inter / (area_a + area_b - inter)
 
 
-def average_precision(truth, predictions, column, scenario):
-    """AP of a column of agents and roles, counted detections and true positives. Boxes of predictions: inclusive."""
-    labels = truth.meta.labels
-    actions = len(labels.actions)
-    verb = None if column < actions else int(labels.role_verbs[column - actions])
-    action = column if verb is None else int(labels.verb_actions[verb])
-    people, targets = _people(truth, action, verb)
-    positives = sum(len(rows) for rows in targets)
-    detections = []
-    for image in range(len(truth)):
-        start = int(predictions.box_offsets[image])
-        for pair in range(predictions.pair_offsets[image], predictions.pair_offsets[image + 1]):
-            score = np.float32(predictions.scores[pair, column])
-            if not np.isnan(score):
-                obj = int(predictions.object[pair])
-                boxes = [predictions.boxes[start + at] for at in (int(predictions.subject[pair]), max(obj, 0))]
-                detections.append((score, image, boxes[0], boxes[1] if obj >= 0 else None))
-    detections.sort(key=lambda row: -row[0])
-    taken, hits = set(), []
-    for _, image, person, obj in detections:
-        overlaps = [iou(box, person) for _, box, _ in people[image]]
-        if not overlaps:
-            hits.append(False)
+def evaluate(people, detections, scenario=None, min_iou=0.5):
+    """What every order of equal scores can give for one action, or one role of it.
+
+    people      {image: [person]} in file order; a person is a dict of box (x1 y1 x2 y2), annotated, does, and target:
+                the box of the role's object, None for an empty role
+    detections  [(image, person box, object box or None, score)] in order; a box is x1 y1 x2 y2
+    scenario    1, 2, or None for agents
+    Returns (AP, recall, counted, true positives) in the order given, and the least and largest AP of all orders.
+    """
+    truths = sum(person["does"] for held in people.values() for person in held)
+    counted = [d for d in detections if judged(people.get(d[0], []), d[1]) is not None and not math.isnan(d[3])]
+    given = sorted(counted, key=lambda d: -F(d[3]))
+    ap, recall, hits = ranked(people, given, truths, scenario, min_iou)
+    aps = [ranked(people, order, truths, scenario, min_iou)[0] for order in orders(given)]
+    return ap, recall, len(counted), hits, min(aps), max(aps)
+
+
+def orders(given, most=5000):
+    """Every order of detections that leaves falling scores; at most so many."""
+    groups = [list(group) for _, group in itertools.groupby(given, key=lambda d: F(d[3]))]
+    made = itertools.product(*[list(itertools.permutations(group)) for group in groups])
+    return [[d for group in choice for d in group] for choice in itertools.islice(made, most)]
+
+
+def judged(people, box):
+    """The place of the person that a detection is judged by; -1 in an image without people; None: it is left out."""
+    if not people:
+        return -1
+    overlaps = [iou(person["box"], [F(v) for v in box]) for person in people]
+    at = overlaps.index(max(overlaps))
+    return at if people[at]["annotated"] else None
+
+
+def ranked(people, order, truths, scenario, min_iou):
+    """AP, final recall and true positives of counted detections in an order."""
+    covered, flags = set(), []
+    for image, box, obj, _ in order:
+        held = people.get(image, [])
+        at = judged(held, box)
+        flags.append(False)
+        if at < 0 or not held[at]["does"] or (image, at) in covered:
             continue
-        nearest = int(np.argmax(overlaps))
-        row, _, annotated = people[image][nearest]
-        if not annotated:
+        person = held[at]
+        if iou(person["box"], [F(v) for v in box]) < F(min_iou):
             continue
-        fits = row in targets[image] and overlaps[nearest] >= 0.5
-        if fits and verb is not None:
-            wanted = targets[image][row]
-            if wanted is None:
-                fits = obj is None or scenario == 2
+        if scenario is not None:
+            if person["target"] is None:
+                fits = scenario == 2 or obj is None
             else:
-                fits = obj is not None and iou(wanted, obj) >= 0.5
-        hits.append(bool(fits) and (image, row) not in taken)
-        if fits:
-            taken.add((image, row))
-    found, precisions = 0, []
-    for rank, hit in enumerate(hits, start=1):
-        found += hit
-        precisions.append((hit, found / rank))
-    ap = sum(max(p for _, p in precisions[k:]) for k, (hit, _) in enumerate(precisions) if hit)
-    return (ap / positives if positives else float("nan")), len(hits), found
-
-
-def _people(truth, action, verb):
-    """By image: people as (box row, box, annotated), and what those who do the action do it to."""
-    labels = truth.meta.labels
-    people, targets = [], []
-    for image in range(len(truth)):
-        start, stop = (int(truth.box_offsets[image + k]) for k in (0, 1))
-        boxes = [box_of(truth.boxes[row], truth.width[image], truth.height[image]) for row in range(start, stop)]
-        people.append(
-            [
-                (row, boxes[row], truth.annotated[start + row])
-                for row in range(stop - start)
-                if truth.categories[start + row] == labels.person and boxes[row] is not None
-            ]
-        )
-        held = {}
-        for pair in range(truth.pair_offsets[image], truth.pair_offsets[image + 1]):
-            mine = int(truth.label[pair])
-            if labels.verb_actions[mine] == action and verb in (None, mine):
-                obj = int(truth.object[pair])
-                held[int(truth.subject[pair])] = boxes[obj] if obj >= 0 else None
-        targets.append(held)
-    return people, targets
+                fits = obj is not None and iou(person["target"], [F(v) for v in obj]) >= F(min_iou)
+            if not fits:
+                continue
+        covered.add((image, at))
+        flags[-1] = True
+    if not truths:
+        return math.nan, math.nan, sum(flags)
+    ap, last = 0.0, 0.0
+    precision = [sum(flags[: i + 1]) / (i + 1) for i in range(len(flags))]
+    for i, flag in enumerate(flags):
+        recall = sum(flags[: i + 1]) / truths
+        if flag:
+            ap += (recall - last) * max(precision[i:])
+            last = recall
+    return ap, last, sum(flags)
