@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.convert import coco_instances as coco
-from hoitool.convert.fields import brief, member, positions, rows_of, unique
+from hoitool.convert.fields import positions
 from hoitool.convert.fit import Holds, Lost, require_held
 from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
+from hoitool.convert.v_coco_blocks import Block, blocks_of, ids_of
 from hoitool.data import Dataset, Meta, offsets_of, ranges, select_pairs
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.files import atomic, load_json, reading, refuse_overwrite, require, sha256
-from hoitool.labels import LabelSpace, Role, build, load_labels
+from hoitool.files import atomic, refuse_overwrite, require, sha256
+from hoitool.labels import LabelSpace, build, load_labels
 from hoitool.labels.space import NOTHING
 
 Array = NDArray[Any]
 SUMMARY = "the official V-COCO annotations, vcoco_*.json with split ids and COCO instances"
-EXTRA = "coco"
 INSTANCES = "instances_vcoco_all_2014.json"
 BODY = ("vcoco", "", "splits", "annotations")  # folders below the root in which the files lie
 KEYS = (b'"action_name"', b'"role_object_id"', b'"ann_id"', b'"role_name"', b'"image_id"', b'"include"', b'"label"')
-
-
-@dataclass(frozen=True)
-class Block:
-    """One action of vcoco_*.json: its rows (n,), their labels, and the object of each role but the agent, 0 = none."""
-
-    action: str
-    roles: list[Role]
-    person: Array
-    image: Array
-    label: Array
-    objects: Array  # (roles, n)
 
 
 def sniff(path: Path) -> bool:
@@ -74,7 +61,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         source = _instances_file(file, subset)
         if source not in held:
             held[source] = coco.read_instances(source)
-        blocks = _blocks(file)
+        blocks = blocks_of(file)
         ids, ids_file = _image_ids(file, subset, blocks, held[source])
         if ids_file is None:
             notes.append(f"{file}: no vcoco_{subset}.ids beside it, so images are those with annotated people")
@@ -121,47 +108,6 @@ def _instances_file(file: Path, subset: str) -> Path:
     return found
 
 
-def _blocks(file: Path) -> list[Block]:
-    """The actions of a file, checked against each other."""
-    table = rows_of(load_json(file, "official V-COCO annotations", list), str(file))
-    blocks = [_block(row, f"{file}: [{i}]") for i, row in enumerate(table)]
-    if not blocks:
-        raise DataError(f"{file}: holds no actions")
-    first = blocks[0]
-    unique(first.person, f"{file}: [0].ann_id", "person")
-    for i, block in enumerate(blocks):
-        for name in ("person", "image"):
-            mine, theirs = getattr(block, name), getattr(first, name)
-            if not np.array_equal(mine, theirs):
-                raise DataError(f"{file}: [{i}] ({block.action}) has other rows than [0] ({first.action})")
-    actions = [block.action for block in blocks]
-    twice = next((i for i, action in enumerate(actions) if action in actions[:i]), None)
-    if twice is not None:
-        raise DataError(f"{file}: [{twice}].action_name is {actions[twice]!r}, which an earlier one has too")
-    return blocks
-
-
-def _block(row: dict[str, Any], where: str) -> Block:
-    action, names = member(row, "action_name", where, str), member(row, "role_name", where, list)
-    include = member(row, "include", where, list)
-    if not names or names[0] != "agent" or not all(isinstance(n, str) for n in names) or len(include) != len(names):
-        raise DataError(f"{where}: role_name is {names!r} with {len(include)} includes, expected 'agent', then roles")
-    if not all(isinstance(told, list) for told in include):
-        raise DataError(f"{where}: include is {brief(include)}, expected a list of objects for each role")
-    columns = {name: coco.flat_ids(row, name, where) for name in ("ann_id", "image_id", "label", "role_object_id")}
-    rows = len(columns["ann_id"])
-    for name, times in (("image_id", 1), ("label", 1), ("role_object_id", len(names))):
-        if len(columns[name]) != times * rows:
-            raise DataError(f"{where}: {name} has {len(columns[name])} entries, expected {times * rows}")
-    wrong = (columns["label"] != 0) & (columns["label"] != 1)
-    if wrong.any():
-        at = int(wrong.argmax())
-        raise DataError(f"{where}: label[{at}] is {columns['label'][at]}, expected 0 or 1")
-    kept = [Role(action, name, tuple(map(str, inc))) for name, inc in zip(names, include, strict=True)][1:]
-    objects = columns["role_object_id"].reshape(len(names), rows)[1:]
-    return Block(action, kept or [Role(action, "")], columns["ann_id"], columns["image_id"], columns["label"], objects)
-
-
 def _image_ids(file: Path, subset: str, blocks: list[Block], instances: coco.Instances) -> tuple[Array, Path | None]:
     """The images of a subset, ascending: those of its .ids file, else those of its rows."""
     ids_file = _beside(file, [f"vcoco_{subset}.ids"])
@@ -169,22 +115,9 @@ def _image_ids(file: Path, subset: str, blocks: list[Block], instances: coco.Ins
         ids = np.unique(blocks[0].image)
         known = positions(instances.image_ids, ids, f"{file}: image_id", "value", f"image of {instances.where}")
         return instances.image_ids[known], None
-    ids = _ids_in(ids_file)
+    ids = ids_of(ids_file)
     positions(instances.image_ids, ids, str(ids_file), "line", f"image of {instances.where}")
     return np.sort(ids), ids_file
-
-
-def _ids_in(file: Path) -> Array:
-    made = []
-    with reading(file, "the image ids of a split"):
-        lines = file.read_text(encoding="utf-8-sig").split()
-    for number, line in enumerate(lines, start=1):
-        if not line.isascii() or not line.isdigit() or len(line) > 18:
-            raise DataError(f"{file}: line {number} is {line[:40]!r}, expected an image id")
-        made.append(int(line))
-    ids = np.array(made, np.int64)
-    unique(ids, str(file), "line")
-    return ids
 
 
 def _label_space(blocks: list[Block], instances: coco.Instances, file: Path) -> LabelSpace:

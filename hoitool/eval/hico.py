@@ -10,7 +10,6 @@ Source: Chao et al., ICCV 2015, eval_pr_score_label.m of hico_benchmark; docs/pr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,7 +21,8 @@ from hoitool.data import Dataset, Predictions, align
 from hoitool.errors import DataError
 from hoitool.eval.hico_few import few_classes
 from hoitool.eval.image_ranking import LEFT_OUT, NEGATIVE, POSITIVE, ClassFigures, rank_images
-from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.result import Result, Row, mean, told_group
+from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
 from hoitool.labels import LabelSpace
 
@@ -194,24 +194,9 @@ def _per_class(
 
 def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) -> dict[str, Any]:
     return {
-        "truth": {
-            "dataset": truth.meta.dataset,
-            "subset": truth.meta.subset,
-            "images": len(truth),
-            "image_labels": len(truth.need("image_label")),
-            "labels": {"name": truth.meta.labels.name, "sha256": truth.meta.labels.hash},
-            "sources": truth.meta.sources,
-        },
-        "predictions": {
-            "images": len(predictions),
-            "scores": predictions.need("image_scores").size,
-            "sources": predictions.meta.sources,
-        },
-        "splits": {
-            name: {
-                "classes": int(group.sum()),
-                "sha256": hashlib.sha256(np.flatnonzero(group).astype("<i4").tobytes()).hexdigest(),
-            }
-            for name, group in groups.items()
-        },
+        "truth": told_truth(truth, image_labels=len(truth.need("image_label"))),
+        "predictions": told_predictions(
+            predictions, images=len(predictions), scores=predictions.need("image_scores").size
+        ),
+        "splits": {name: told_group(group) for name, group in groups.items()},
     }

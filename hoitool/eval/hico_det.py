@@ -23,6 +23,7 @@ from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Overlap, Pairs, match, pair_overlaps
 from hoitool.eval.result import Result, Row, mean, told_group
+from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, best_per_image, suppress
 
@@ -270,20 +271,10 @@ def _per_class(
 def _inputs(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) -> dict[str, Any]:
     labels = truth.meta.labels
     return {
-        "truth": {
-            "dataset": truth.meta.dataset,
-            "subset": truth.meta.subset,
-            "images": len(truth),
-            "pairs": len(truth.subject),
-            "labels": {"name": labels.name, "sha256": labels.hash},
-            "sources": truth.meta.sources,
-        },
-        "predictions": {
-            "images": int((np.diff(predictions.pair_offsets) > 0).sum()),
-            "detections": len(predictions.subject),
-            "swapped_boxes": swapped_boxes(predictions),
-            "sources": predictions.meta.sources,
-        },
+        "truth": told_truth(truth),
+        "predictions": told_predictions(
+            predictions, detections=len(predictions.subject), swapped_boxes=swapped_boxes(predictions)
+        ),
         "splits": {name: told_group(group) for name, group in groups.items()}
         | ({"rare": told_group(groups["rare"]) | {"means": labels.rare_means}} if "rare" in groups else {}),
     }

@@ -19,6 +19,7 @@ from hoitool.data import Dataset, Predictions, relabel, scored_rows, select_pair
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Pairs, match
 from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.suppression import best_per_image
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def evaluate(truth: Dataset, predictions: Predictions, rule: RoleRule, head: dic
         **head,
         rows=tuple(_result_rows(labels.verbs, labels.role_verbs, truths, curves, rule)),
         per_class=_per_class(labels.verbs, truths, curves),
-        inputs=_inputs(truth, predictions, rows),
+        inputs={"truth": told_truth(truth), "predictions": told_predictions(predictions, detections=len(rows))},
         notes=tuple(notes),
     )
 
@@ -145,22 +146,4 @@ def _per_class(verbs: tuple[str, ...], truths: Array, curves: dict[str, ClassCur
         "recall": given.recall,
         "ap_low": curves["_low"].ap,
         "ap_high": curves["_high"].ap,
-    }
-
-
-def _inputs(truth: Dataset, predictions: Predictions, rows: Pairs) -> dict[str, Any]:
-    return {
-        "truth": {
-            "dataset": truth.meta.dataset,
-            "subset": truth.meta.subset,
-            "images": len(truth),
-            "pairs": len(truth.subject),
-            "labels": {"name": truth.meta.labels.name, "sha256": truth.meta.labels.hash},
-            "sources": truth.meta.sources,
-        },
-        "predictions": {
-            "images": int((np.diff(predictions.pair_offsets) > 0).sum()),
-            "detections": len(rows),
-            "sources": predictions.meta.sources,
-        },
     }

@@ -24,6 +24,7 @@ from hoitool.eval import role_pairs
 from hoitool.eval.people import People, people_of
 from hoitool.eval.result import Result, Row
 from hoitool.eval.roles import Detected, Found, Order, agents, detected, roles
+from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
 
 Array = NDArray[Any]
@@ -111,7 +112,11 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
         **head,
         rows=tuple(_rows(table)),
         per_class=_per_class(table),
-        inputs=inputs_of(truth, predictions) | {"counts": _counts(people, made)},
+        inputs={
+            "truth": told_truth(truth),
+            "predictions": told_predictions(predictions, detections=len(made.image)),
+            "counts": _counts(people, made),
+        },
         notes=tuple(notes),
     )
 
@@ -220,23 +225,4 @@ def _counts(people: People, made: Detected) -> dict[str, int]:
         "people": len(people.rows),
         "annotated_people": int(people.annotated.sum()),
         "detections_left_out": left_out,
-    }
-
-
-def inputs_of(truth: Dataset, predictions: Predictions) -> dict[str, Any]:
-    """What was scored: counts, label space, and the hashes of the files that the data came from."""
-    return {
-        "truth": {
-            "dataset": truth.meta.dataset,
-            "subset": truth.meta.subset,
-            "images": len(truth),
-            "pairs": len(truth.subject),
-            "labels": {"name": truth.meta.labels.name, "sha256": truth.meta.labels.hash},
-            "sources": truth.meta.sources,
-        },
-        "predictions": {
-            "images": int((np.diff(predictions.pair_offsets) > 0).sum()),
-            "detections": len(np.unique(predictions.pair_boxes("subject"))),
-            "sources": predictions.meta.sources,
-        },
     }
