@@ -1,4 +1,4 @@
-"""The official V-COCO protocol, written slowly and literally from docs/protocols/v-coco.md, one detection after the other."""
+"""The official V-COCO protocol, written slowly and literally, a detection after the other: docs/protocols/v-coco.md."""
 
 from __future__ import annotations
 

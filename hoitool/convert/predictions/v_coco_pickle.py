@@ -120,10 +120,7 @@ class _Table:
             values = [row.get(key, fill) for row in self._rows]
         if not values:
             return np.empty((0, width))
-        try:
-            made = np.array(values, np.float64)
-        except (TypeError, ValueError, OverflowError):
-            made = np.empty(0)
+        made = _numbers(values)
         if made.shape == (len(values),) and width == 1:
             return made[:, None]
         if made.shape == (len(values), width):
@@ -134,12 +131,7 @@ class _Table:
         """One value, or the error that says what is wrong with it."""
         if value is None and key == "person_box":
             return np.full(width, np.nan)
-        if isinstance(value, str | bytes | dict) or value is None:
-            raise self._unlike(i, key, value, width)
-        try:
-            made = np.array(value, np.float64).reshape(-1)
-        except (TypeError, ValueError, OverflowError):
-            raise self._unlike(i, key, value, width) from None
+        made = _numbers([value]).reshape(-1)
         if len(made) != width:
             raise self._unlike(i, key, value, width)
         return made
@@ -166,6 +158,15 @@ class _Table:
         if broken:
             told.append(f"{broken:,} object boxes have a NaN or infinite corner: they overlap nothing")
         return told
+
+
+def _numbers(values: list[Any]) -> Array:
+    """Foreign values as one array of numbers, which is empty where they are something else."""
+    try:
+        made = np.array(values)
+    except (TypeError, ValueError, OverflowError):
+        return np.empty(0)
+    return made.astype(np.float64) if made.dtype.kind in "biuf" else np.empty(0)
 
 
 def _predictions(
@@ -248,8 +249,8 @@ def _laid_out(person: Array, objects: Array, owner: Array, has_object: Array) ->
     counts = 1 + np.bincount(owner, has_object, len(person)).astype(np.int64)
     start = offsets_of(counts)[:-1]
     boxes = np.empty((int(counts.sum()), 4))
-    whole: Array = np.isfinite(person).all(axis=1)
-    boxes[start] = np.where(whole[:, None], person, NOWHERE)
+    whole = np.isfinite(person).all(axis=1, keepdims=True)
+    boxes[start] = np.where(whole, person, NOWHERE)
     obj = np.full(len(owner), -1)
     obj[has_object] = ranges(start + 1, counts - 1)
     boxes[obj[has_object]] = objects[has_object]
@@ -328,6 +329,7 @@ HOLDS = Holds(
     "predictions",
     label_kinds=("agents+roles",),
     box_frame="inclusive",
+    optional=frozenset({"width"}),  # which the annotations bring that the file is read against
     dense=True,
     objectless=True,
     unknown_objects=True,
