@@ -95,7 +95,7 @@ HELD_TWICE = [(a, b) for table in TABLES for a in HELD for b in HELD if a != b a
 
 
 @pytest.mark.parametrize("name", HELD)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_a_format_holds_comes_back_and_what_it_loses_is_said(name, data):
     part = drawn(data, name)
@@ -105,7 +105,7 @@ def test_what_a_format_holds_comes_back_and_what_it_loses_is_said(name, data):
     assert meaning(back) == meaning(held.parts[0])
     assert not fit(held.parts, format_named(name).HOLDS).lost
     if not held.lost:  # then nothing that the data said is missing
-        assert len(held.parts[0].subject) == len(part.subject)
+        assert len(held.parts[0].subject) >= len(part.subject)  # V-COCO states roles that are empty
         assert len(held.parts[0].boxes) >= len(part.boxes) - (~in_pairs(part)).sum()
         for column in part.columns():
             if column in ("label", "scores"):  # of another kind now
@@ -121,7 +121,7 @@ def fitted_default(part: Dataset, column: str) -> bool:
 
 
 @pytest.mark.parametrize(("first", "second"), HELD_TWICE)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
     part = drawn(data, first, second)
