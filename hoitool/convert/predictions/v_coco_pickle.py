@@ -10,9 +10,9 @@ Source: vsrl_eval.py of github.com/s-gupta/v-coco; hoitool/convert/pages/v-coco-
 
 from __future__ import annotations
 
-import math
 import pickle
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -113,7 +113,7 @@ class _Table:
                 raise ValueError
             values = chain.from_iterable(map(take, self._rows))
             flat = chain.from_iterable(values) if width > 1 else values
-            return np.fromiter(flat, np.float64, math.prod(shape)).reshape(shape)
+            return _strict(flat).reshape(shape)
         except (KeyError, TypeError, ValueError, OverflowError):  # key by key, which finds the one that does not fit
             return np.stack([self._columns(key, width, [np.nan] * width) for key in keys], axis=1).reshape(shape)
 
@@ -133,7 +133,7 @@ class _Table:
             if width > 1 and set(map(len, values)) - {width}:
                 raise ValueError
             flat = chain.from_iterable(values) if width > 1 else values
-            return np.fromiter(flat, np.float64, width * len(values)).reshape(-1, width)
+            return _strict(flat).reshape(-1, width)
         except (TypeError, ValueError, OverflowError):  # the slow way finds the row, and takes arrays of one number
             return np.stack([self._row(i, key, value, width) for i, value in enumerate(values)])
 
@@ -141,12 +141,7 @@ class _Table:
         """One value, or the error that says what is wrong with it."""
         if value is None and key == "person_box":
             return np.full(width, np.nan)
-        if isinstance(value, str | bytes | dict) or value is None:
-            raise self._unlike(i, key, value, width)
-        try:
-            made = np.array(value, np.float64).reshape(-1)
-        except (TypeError, ValueError, OverflowError):
-            raise self._unlike(i, key, value, width) from None
+        made = _numbers([value]).reshape(-1)
         if len(made) != width:
             raise self._unlike(i, key, value, width)
         return made
@@ -173,6 +168,20 @@ class _Table:
         if broken:
             told.append(f"{broken:,} object boxes have a NaN or infinite corner: they overlap nothing")
         return told
+
+
+def _strict(values: Iterable[Any]) -> Array:
+    """(n,) float64. Raises TypeError for what is no number, such as text and None, which NumPy would take."""
+    return np.frombuffer(array("d", values))
+
+
+def _numbers(values: list[Any]) -> Array:
+    """Foreign values as one array of numbers, which is empty where they are something else."""
+    try:
+        made = np.array(values)
+    except (TypeError, ValueError, OverflowError):
+        return np.empty(0)
+    return made.astype(np.float64) if made.dtype.kind in "biuf" else np.empty(0)
 
 
 def _predictions(
@@ -218,8 +227,9 @@ def _entries(roles: Array) -> tuple[Array, Array]:
     finite = np.all(np.isfinite(box), axis=-1)
     empty = np.all(box == 0, axis=-1) | np.all(np.isnan(box), axis=-1)
     box[~finite] = NOWHERE
-    box[empty] = np.nan
-    return ~np.isnan(roles[..., 4]), box
+    present = ~np.isnan(roles[..., 4])
+    box[empty | ~present] = np.nan
+    return present, box
 
 
 def _distinct(present: Array, box: Array) -> tuple[Array, Array]:
@@ -333,6 +343,7 @@ HOLDS = Holds(
     "predictions",
     label_kinds=("agents+roles",),
     box_frame="inclusive",
+    optional=frozenset({"width"}),  # which the annotations bring that the file is read against
     dense=True,
     objectless=True,
     unknown_objects=True,
