@@ -1,9 +1,10 @@
-"""Small data written by hand: truths and predictions from a few rows."""
+"""Small data written by hand: truths and predictions from a few rows, and each protocol's kind of them."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -210,3 +211,74 @@ def v_coco_predictions(truth: Dataset) -> Predictions:
         box_offsets=box_offsets,
         pair_offsets=offsets_of(np.bincount(where[:, 0], minlength=len(truth))),
     )
+
+
+def v_coco_scenes() -> Dataset:
+    """V-COCO annotations in which every verb is done, all roles with an object; nobody is in the last image."""
+    labels = load_labels("v-coco")
+    boxes: list[tuple[int, Sequence[float], str, str]] = []
+    doing: list[tuple[int, str, Sequence[int | None]]] = []
+    for image in range(2 * len(labels.actions)):
+        first = len(boxes)
+        boxes += [(image, (10 + 200 * k, 10.5, 80.25, 160), "person", "annotated") for k in (0, 1)]
+        boxes.append((image, (410, 10, 80, 160), "person", ""))
+        for k, number in enumerate((image, 5 * image + 3)):
+            action = labels.actions[number % len(labels.actions)]
+            objects: list[int] = []
+            for r, role in enumerate(role for role in labels.roles if role.action == action and role.name):
+                objects.append(len(boxes))
+                boxes.append((image, (20 + 200 * k + 90 * r, 200, 60, 70), (role.include or ("cup",))[0], ""))
+            doing.append((first + k, action, objects))
+    boxes.append((2 * len(labels.actions), (10, 10, 50, 50), "dog", ""))
+    return v_coco_truth(boxes, doing, images=2 * len(labels.actions) + 1)
+
+
+def v_coco_imperfect(truth: Dataset) -> Predictions:
+    """Predictions that are right now and then, each with a score of its own; and wrong ones for all classes."""
+    rng = np.random.default_rng(0)
+    found = v_coco_predictions(truth)
+    alone = np.bincount(found.pair_boxes("subject"))[found.pair_boxes("subject")] == 1  # no score stands twice then
+    wrong = (rng.random(found.scores.shape) < 0.05) & alone[:, None]
+    score = np.where(wrong, 0.4 * rng.random(found.scores.shape), 0.2 + 0.8 * rng.random(found.scores.shape))
+    moved = rng.choice([0, 1], (len(found.boxes), 1), p=[0.85, 0.15]) * [40, 0, 40, 0]
+    return found.with_columns(
+        scores=np.where(np.isnan(found.scores) & ~wrong, np.nan, score), boxes=found.boxes + moved
+    )
+
+
+def ranks_of(scores: np.ndarray, least: float = -100) -> np.ndarray:
+    """Other numbers in the same order, from `least`; NaN stays."""
+    ranks = np.argsort(np.argsort(scores, axis=None, kind="stable"), kind="stable").reshape(scores.shape)
+    return np.where(np.isnan(scores), np.nan, ranks * 0.5 + least)
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What the contract of protocols needs of one of them, made of synthetic scenes.
+
+    truth      annotations that it scores; those of the scenes are given
+    perfect    the truth itself as predictions
+    imperfect  predictions of the truth that are right now and then; a detector's pairs for the scenes are given too
+    rescored   the same predictions with other scores in the same order
+    """
+
+    truth: Callable[[Dataset], Dataset]
+    perfect: Callable[[Dataset], Predictions]
+    imperfect: Callable[[Dataset, Predictions], Predictions]
+    rescored: Callable[[Predictions], Predictions]
+
+
+KITS = {
+    "hico-det": Kit(
+        truth=lambda scenes: scenes,
+        perfect=as_predictions,
+        imperfect=lambda truth, detected: detected,
+        rescored=lambda found: found.with_columns(score=ranks_of(found.score)),
+    ),
+    "v-coco": Kit(
+        truth=lambda scenes: v_coco_scenes(),
+        perfect=v_coco_predictions,
+        imperfect=lambda truth, detected: v_coco_imperfect(truth),
+        rescored=lambda found: found.with_columns(scores=ranks_of(found.scores, least=1)),  # qpic's 0 stays the least
+    ),
+}

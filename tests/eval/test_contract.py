@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import as_predictions
+from builders import KITS, as_predictions
 
 from hoitool.data import Meta, select_images, select_pairs
 from hoitool.errors import DataError, UsageError
@@ -17,48 +17,58 @@ from hoitool.labels import load_labels
 EVERY = [(protocol, variant) for protocol in PROTOCOLS for variant in variants(protocol)]
 
 
+@pytest.fixture
+def truth(small, protocol):
+    """A protocol's kind of annotations."""
+    return KITS[protocol].truth(small.test)
+
+
+@pytest.fixture
+def found(truth, detected, protocol):
+    """A protocol's kind of predictions for them."""
+    return KITS[protocol].imperfect(truth, detected)
+
+
 @pytest.mark.parametrize(("protocol", "variant"), EVERY)
 class TestEveryVariant:
-    def test_perfect_predictions_score_one(self, small, protocol, variant):
-        result = score(small.test, as_predictions(small.test), protocol, variant)
+    def test_perfect_predictions_score_one(self, truth, protocol, variant):
+        result = score(truth, KITS[protocol].perfect(truth), protocol, variant)
         for row in result.rows:
             assert row.metrics["mAP"] == pytest.approx(1), row
             assert row.metrics["recall"] == pytest.approx(1), row
 
-    def test_no_predictions_score_zero_and_say_so(self, small, protocol, variant):
-        nothing = select_pairs(as_predictions(small.test), np.zeros(len(small.test.subject), bool))
-        result = score(small.test, nothing, protocol, variant)
+    def test_no_predictions_score_zero_and_say_so(self, truth, protocol, variant):
+        perfect = KITS[protocol].perfect(truth)
+        nothing = select_pairs(perfect, np.zeros(len(perfect.subject), bool))
+        result = score(truth, nothing, protocol, variant)
         assert {row.metrics["mAP"] for row in result.rows} == {0}
         assert any("no predictions" in note for note in result.notes)
 
-    def test_the_order_of_images_does_not_matter(self, small, detected, protocol, variant):
-        shuffled = select_images(detected, np.random.default_rng(0).permutation(len(detected)))
-        assert (
-            score(small.test, shuffled, protocol, variant).rows == score(small.test, detected, protocol, variant).rows
-        )
+    def test_the_order_of_images_does_not_matter(self, truth, found, protocol, variant):
+        shuffled = select_images(found, np.random.default_rng(0).permutation(len(found)))
+        assert score(truth, shuffled, protocol, variant).rows == score(truth, found, protocol, variant).rows
 
-    def test_a_monotone_change_of_scores_does_not_matter(self, small, detected, protocol, variant):
-        ranks = np.argsort(np.argsort(detected.score, kind="stable"), kind="stable")
-        changed = detected.with_columns(score=ranks * 0.5 - 100)
-        assert score(small.test, changed, protocol, variant).rows == score(small.test, detected, protocol, variant).rows
+    def test_a_monotone_change_of_scores_does_not_matter(self, truth, found, protocol, variant):
+        changed = KITS[protocol].rescored(found)
+        assert score(truth, changed, protocol, variant).rows == score(truth, found, protocol, variant).rows
 
-    def test_predictions_are_between_nothing_and_perfect(self, small, detected, protocol, variant):
-        assert 0.2 < score(small.test, detected, protocol, variant).mean() < 0.98
+    def test_predictions_are_between_nothing_and_perfect(self, truth, found, protocol, variant):
+        assert 0.2 < score(truth, found, protocol, variant).mean() < 0.98
 
-    def test_the_envelope_is_json_and_comes_back(self, small, detected, protocol, variant):
-        result = score(small.test, detected, protocol, variant)
+    def test_the_envelope_is_json_and_comes_back(self, truth, found, protocol, variant):
+        result = score(truth, found, protocol, variant)
         held = json.loads(result.to_json())
         assert list(held)[:6] == ["schema", "protocol", "variant", "signature", "results", "inputs"]
         assert from_json(result.to_json(), "here").rows == result.rows
 
-    def test_images_not_predicted_are_scored_as_empty(self, small, detected, protocol, variant):
-        some = detected.pair_offsets[1:] > detected.pair_offsets[:-1]
+    def test_images_not_predicted_are_scored_as_empty(self, truth, found, protocol, variant):
+        some = found.pair_offsets[1:] > found.pair_offsets[:-1]
         assert not some.all()
-        without = select_images(detected, some)
-        assert score(small.test, without, protocol, variant).rows == score(small.test, detected, protocol, variant).rows
+        without = select_images(found, some)
+        assert score(truth, without, protocol, variant).rows == score(truth, found, protocol, variant).rows
 
-    def test_the_signature_names_the_variant_and_every_field(self, small, detected, protocol, variant):
-        signature = score(small.test, detected, protocol, variant).signature
+    def test_the_signature_names_the_variant_and_every_field(self, truth, found, protocol, variant):
+        signature = score(truth, found, protocol, variant).signature
         assert signature.startswith(f"{protocol}/{variant}|")
         assert "\n" not in signature
         for field in explained(protocol)["fields"]:
