@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import DEMO, HICO, V_COCO, either, predictions
 
-from hoitool.data import Meta, Predictions, relabel, scored_rows, validate
+from hoitool.data import Meta, Predictions, relabel, scored_rows, to_dense, validate
 from hoitool.errors import UsageError
 
 NAN = float("nan")
@@ -120,6 +120,22 @@ def test_every_candidate_keeps_its_two_boxes_and_its_role_scores(data):
     roles = [{n: s for n, s in row.items() if not n.endswith("_agent")} for row in told(made)]
     if final:
         assert [row for row in roles if row] == [row for row in expected if row]
+
+
+@settings(deadline=None, max_examples=40)
+@given(predictions(labels=V_COCO, label_kind="agents+roles", dense=False))
+def test_sparse_predictions_become_a_row_for_each_candidate(data):
+    made = to_dense(data)
+    validate(made)
+    expected: dict = {}
+    for row in range(len(data.subject)):
+        candidate = (int(data.pair_boxes("subject")[row]), int(data.object[row]))
+        expected.setdefault(candidate, {}).setdefault(int(data.label[row]), float(data.score[row]))
+    assert list(zip(made.pair_boxes("subject").tolist(), made.object.tolist(), strict=True)) == list(expected)
+    for held, row in zip(expected.values(), made.scores.tolist(), strict=True):
+        assert {label: s for label, s in enumerate(row) if s == s} == held
+    assert to_dense(made) is made
+    assert told(relabel(data, "verbs")[0]) == told(relabel(made, "verbs")[0])
 
 
 def test_interactions_are_verbs_and_come_back_where_there_is_one():
