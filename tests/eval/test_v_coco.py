@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import v_coco_dicts, v_coco_predictions, v_coco_read, v_coco_truth
+from builders import v_coco_dicts, v_coco_predictions, v_coco_read, v_coco_scenes, v_coco_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.v_coco import evaluate, true_box
@@ -203,6 +203,16 @@ def test_predictions_of_verbs_are_scored_as_agents_and_roles(truth):
 def test_a_row_for_every_score_is_scored_as_the_dense_predictions(truth, variant):
     found = imperfect(truth)
     assert score(truth, to_sparse(found), "v-coco", variant).rows == score(truth, found, "v-coco", variant).rows
+
+
+@pytest.mark.parametrize("variant", ["qpic", "pvic"])
+def test_roles_without_truths_count_as_0_where_a_mean_is_over_all_24_and_that_is_said(truth, variant):
+    result = score(truth, v_coco_predictions(truth), "v-coco", variant)
+    assert result.rows[-1].classes == 24
+    assert result.rows[-1].metrics["mAP"] < 0.5
+    assert any("of the 24 roles have no truths here and count as AP 0" in note for note in result.notes)
+    whole = v_coco_scenes()
+    assert not score(whole, v_coco_predictions(whole), "v-coco", variant).notes
 
 
 def test_both_means_and_the_sentence_about_them_are_always_there(truth):
