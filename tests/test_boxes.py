@@ -148,11 +148,45 @@ def test_pairs_overlap_as_their_worse_boxes_do(four, edges, single_pixel):
     assert pair_iou(*(np.array(b, float) for b in four), edges, single_pixel) == expected
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 99_999)] * 4), min_size=1, max_size=20))
-def test_extents_are_the_decimals_that_a_source_wrote(rows):
-    x, y, w, h = np.array(rows, float).T / 100
+# widths and heights as their source wrote them
+
+
+decimal = st.integers(0, 10**6).map(lambda n: n / 100)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(decimal, decimal, decimal, decimal), min_size=1, max_size=20))
+def test_extents_give_two_decimals_back_to_the_last_bit(rows):
+    x, y, w, h = np.array(rows).T
     width, height = extents(np.stack([x, y, x + w, y + h], axis=1))
-    assert (width.tolist(), height.tolist()) == (w.tolist(), h.tolist())
+    np.testing.assert_array_equal(width, w)
+    np.testing.assert_array_equal(height, h)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(*[st.floats(-1e4, 1e4)] * 4), min_size=1, max_size=20))
+def test_extents_of_any_box_are_its_size_up_to_rounding(rows):
+    boxes = np.array(rows)
+    width, height = extents(boxes)
+    np.testing.assert_allclose(width, boxes[:, 2] - boxes[:, 0], rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(height, boxes[:, 3] - boxes[:, 1], rtol=1e-9, atol=1e-11)
+
+
+def test_plain_subtraction_gets_many_widths_wrong_and_extents_none():
+    rng = np.random.default_rng(0)
+    x, w = np.round(rng.uniform(0, 600, (2, 3000)), 2)
+    boxes = np.stack([x, x, x + w, x + w], axis=1)
+    assert (boxes[:, 2] - boxes[:, 0] != w).mean() > 0.4
+    assert (extents(boxes)[0] == w).all()
+
+
+def test_extents_of_swapped_infinite_single_and_no_boxes():
+    width, height = extents(np.array([[5.0, 7.0, 1.5, 2.0], [0.0, 0.0, np.inf, np.nan]]))
+    assert width.tolist() == [-3.5, np.inf]
+    assert height[0] == -5
+    assert np.isnan(height[1])
+    assert [value.shape for value in extents(np.empty((0, 4)))] == [(0,), (0,)]
+    assert [value.dtype for value in extents(np.zeros((1, 4), np.float32))] == [np.float64] * 2
 
 
 @given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))

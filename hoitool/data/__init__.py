@@ -8,7 +8,7 @@ from hoitool.data.dense import scored_rows, to_final, to_interactions, to_sparse
 from hoitool.data.frames import to_frame
 from hoitool.data.meta import Meta
 from hoitool.data.parquet import is_ours, iter_shards, read, read_header, shard_files, write
-from hoitool.data.relabel import relabel
+from hoitool.data.relabel import relabel, to_dense
 from hoitool.data.select import (
     best_first,
     by_class,
@@ -51,6 +51,7 @@ __all__ = [
     "statistics",
     "strings",
     "swapped_boxes",
+    "to_dense",
     "to_final",
     "to_frame",
     "to_interactions",

@@ -131,8 +131,31 @@ def _own_subjects(data: Predictions, rows: Array, image: Array, scores: Array) -
     )
 
 
+def to_dense(data: Predictions) -> Predictions:
+    """Predictions with a row for each (subject, object), which has the scores of all their labels; NaN: none.
+
+    A label given twice counts by its earlier row. Dense predictions stay as they are.
+    """
+    if data.dense:
+        return data
+    score = data.need("score")
+    candidate, first = _candidates(data, np.arange(len(data.subject)))
+    scores = np.full((len(first), data.meta.classes), np.nan, score.dtype)
+    reverse = np.arange(len(score))[::-1]  # of rows for one place the last one assigned stays
+    scores[candidate[reverse], data.need("label")[reverse]] = score[reverse]
+    return data.with_columns(
+        subject=data.subject[first],
+        object=data.object[first],
+        label=None,
+        score=None,
+        scores=scores,
+        pair_offsets=offsets_of(np.bincount(data.image_of("pair")[first], minlength=len(data))),
+    )
+
+
 def verbs_of_roles(data: Predictions) -> Predictions:
     """Agents and roles as dense scores of verbs: roles, and the agents of actions that have none."""
+    data = to_dense(data)
     labels, scores = data.meta.labels, data.need("scores")
     column = np.empty(len(labels.verbs), np.int64)
     column[:] = labels.verb_actions

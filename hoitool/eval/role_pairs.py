@@ -56,6 +56,11 @@ def evaluate(truth: Dataset, predictions: Predictions, rule: RoleRule, head: dic
         order = tied_orders(iter(ranking), hit, rows.score, first)
         curves[end] = evaluate_classes(order, hit, truths, thresholds, None)
     notes = [] if len(rows) else ["there are no predictions, so every figure is 0"]
+    known = _without_point(truth)
+    lacking = [labels.verbs[v] for v in known.tolist() if not truths[v]]
+    if lacking:
+        told = f"{len(lacking)} of the {len(known)} roles have no truths here and count as AP 0, as there"
+        notes.append(f"{told} ({', '.join(lacking[:4])}{', ...' if len(lacking) > 4 else ''})")
     return Result(
         **head,
         rows=tuple(_result_rows(labels.verbs, labels.role_verbs, truths, curves, rule)),

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, relabel, to_final, to_frame
+from hoitool.data import Dataset, Predictions, align, relabel, to_dense, to_final, to_frame
 from hoitool.errors import DataError
 from hoitool.eval import role_pairs
 from hoitool.eval.people import People, people_of
@@ -103,7 +103,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     head = {"protocol": "v-coco", "variant": variant, "signature": signature(f"v-coco/{variant}", rule)}
     if rule.matching != "nearest-person":
         return role_pairs.evaluate(truth, predictions, rule, head)
-    predictions = to_frame(relabel(predictions, "agents+roles")[0], "inclusive")
+    predictions = to_frame(to_dense(relabel(predictions, "agents+roles")[0]), "inclusive")
     people = people_of(truth)
     made = detected(predictions, people)
     table = _classes(truth, people, made, rule)

@@ -18,6 +18,7 @@ from hoitool.data import (
     by_class,
     by_subset,
     concat,
+    select_boxes,
     select_images,
     select_pairs,
     strings,
@@ -86,6 +87,36 @@ def test_chosen_pairs_keep_their_image_boxes_and_order(data, draw):
         expected = values[mask] if name in data.columns("pair") else values
         np.testing.assert_array_equal(part.need(name), expected, strict=True)
     validate(part)
+
+
+@settings(deadline=None, max_examples=60)
+@given(either(), st.data())
+def test_chosen_boxes_take_pairs_that_lose_one_of_theirs_with_them(data, draw):
+    mask = np.array(draw.draw(st.lists(st.booleans(), min_size=len(data.boxes), max_size=len(data.boxes))), bool)
+    part = select_boxes(data, mask)
+    validate(part)
+    image = data.image_of("box")
+    for name, values in data.columns("box").items():
+        np.testing.assert_array_equal(part.need(name), values[mask], name)
+    assert part.counts("box").tolist() == np.bincount(image[mask], minlength=len(data)).tolist()
+    subject, obj = data.pair_boxes("subject"), data.pair_boxes("object")
+    stays = [p for p in range(len(subject)) if mask[subject[p]] and (obj[p] < 0 or mask[obj[p]])]
+    np.testing.assert_array_equal(part.image_of("pair"), data.image_of("pair")[stays])
+    np.testing.assert_array_equal(part.boxes[part.pair_boxes("subject")], data.boxes[subject[stays]])
+    assert [at < 0 for at in part.object.tolist()] == [obj[p] < 0 for p in stays]
+    held = [p for p in stays if obj[p] >= 0]
+    np.testing.assert_array_equal(part.boxes[part.pair_boxes("object")[part.object >= 0]], data.boxes[obj[held]])
+    for name in ("label", "score", "scores"):
+        if name in data.columns():
+            np.testing.assert_array_equal(part.need(name), data.need(name)[stays])
+
+
+def test_all_boxes_and_none():
+    data = truth_of([(0, A, B, 3), (2, B, A, 4)])
+    assert_same(select_boxes(data, np.ones(4, bool)), data)
+    none = select_boxes(data, np.zeros(4, bool))
+    assert (len(none), len(none.boxes), len(none.subject)) == (3, 0, 0)
+    validate(none)
 
 
 def test_pairs_of_some_classes():

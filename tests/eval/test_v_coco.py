@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import v_coco_dicts, v_coco_predictions, v_coco_read, v_coco_truth
+from builders import v_coco_dicts, v_coco_predictions, v_coco_read, v_coco_scenes, v_coco_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.v_coco import evaluate, true_box
 
 from hoitool.convert import load, read
-from hoitool.data import Meta, Predictions, offsets_of, select_images, select_pairs, validate
+from hoitool.data import Meta, Predictions, offsets_of, select_images, select_pairs, to_sparse, validate
 from hoitool.errors import DataError
 from hoitool.eval import score
 from hoitool.labels import load_labels
@@ -197,6 +197,22 @@ def test_predictions_of_verbs_are_scored_as_agents_and_roles(truth):
     assert made["scenario-1", "cut_obj"]["ap"] == 1
     assert made["scenario-1", "cut_instr"]["ap"] == 0  # the pizza is no instrument
     assert made["agent", "stand_agent"]["ap"] == 0.5
+
+
+@pytest.mark.parametrize("variant", ["official", "qpic", "pvic"])
+def test_a_row_for_every_score_is_scored_as_the_dense_predictions(truth, variant):
+    found = imperfect(truth)
+    assert score(truth, to_sparse(found), "v-coco", variant).rows == score(truth, found, "v-coco", variant).rows
+
+
+@pytest.mark.parametrize("variant", ["qpic", "pvic"])
+def test_roles_without_truths_count_as_0_where_a_mean_is_over_all_24_and_that_is_said(truth, variant):
+    result = score(truth, v_coco_predictions(truth), "v-coco", variant)
+    assert result.rows[-1].classes == 24
+    assert result.rows[-1].metrics["mAP"] < 0.5
+    assert any("of the 24 roles have no truths here and count as AP 0" in note for note in result.notes)
+    whole = v_coco_scenes()
+    assert not score(whole, v_coco_predictions(whole), "v-coco", variant).notes
 
 
 def test_both_means_and_the_sentence_about_them_are_always_there(truth):

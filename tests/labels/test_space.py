@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoitool.errors import DataError, UsageError
-from hoitool.labels import LABEL_SPACES, build, difference, load_labels, parse
+from hoitool.labels import LABEL_SPACES, Role, build, difference, load_labels, parse
 from hoitool.labels.space import checksum, dump
 
-HICO = load_labels("hico")
+HICO, V_COCO = load_labels("hico"), load_labels("v-coco")
 TEXT = (files("hoitool.labels") / "hico.json").read_text(encoding="utf-8")
 
 
@@ -189,13 +189,13 @@ def test_every_packaged_label_space_loads_under_its_name(name):
     assert load_labels(name).name == name
 
 
-@pytest.mark.parametrize("space", [HICO, tiny()], ids=["hico", "tiny"])
+@pytest.mark.parametrize("space", [HICO, V_COCO, tiny()], ids=["hico", "v-coco", "tiny"])
 def test_a_saved_label_space_comes_back(tmp_path, space):
     space.save(tmp_path / "labels.json")
     back = parse((tmp_path / "labels.json").read_text(), "labels.json")
     assert back.hash == space.hash
     assert dump(back) == dump(space)
-    for name in ("name", "source", "objects", "verbs", "verbs_ing"):
+    for name in ("name", "source", "objects", "verbs", "verbs_ing", "roles"):
         assert getattr(back, name) == getattr(space, name)
     for name in ("interaction_verbs", "interaction_objects", "coco_ids", "train_instances"):
         np.testing.assert_array_equal(getattr(back, name), getattr(space, name), strict=True)
@@ -297,3 +297,94 @@ def test_the_summary_can_be_json_and_holds_hashes_and_sizes():
         "interactions": 600,
     }
     assert json.loads(TEXT)["sha256"] == checksum(json.loads(TEXT))
+
+
+# roles
+
+
+def kitchen(**changes):
+    """A label space with roles: two of one action, and an action without any."""
+    rows = {
+        "objects": [("person", 1), ("pan", 2)],
+        "verbs": [("stir_instr", ""), ("stir_obj", ""), ("rest", "")],
+        "interactions": [("stir_instr", "pan", -1), ("rest", "-", -1), ("stir_obj", "-", -1)],
+        "roles": [Role("stir", "instr", ("pan",)), Role("stir", "obj"), Role("rest", "")],
+    }
+    return build("kitchen", "made up", **(rows | changes))
+
+
+def test_v_coco_has_its_published_sizes_and_order():
+    assert (len(V_COCO.actions), len(V_COCO.verbs), len(V_COCO.role_verbs), len(V_COCO)) == (26, 29, 25, 263)
+    assert len(V_COCO.objects) == 80
+    assert sum(V_COCO.interaction_objects < 0) == 29
+    assert V_COCO.verbs[6:10] == ("hit_instr", "hit_obj", "eat_obj", "eat_instr")
+    assert V_COCO.verbs[16:18] == ("cut_instr", "cut_obj")
+    assert [V_COCO.verbs[v] for v in range(29) if v not in V_COCO.role_verbs] == ["stand", "walk", "run", "smile"]
+    assert V_COCO.agents_and_roles[:2] == ("hold_agent", "stand_agent")
+    assert V_COCO.agents_and_roles[26:28] == ("hold_obj", "sit_instr")
+    assert len(V_COCO.agents_and_roles) == 51
+    assert V_COCO.coco_ids.tolist() == sorted(V_COCO.coco_ids.tolist())
+
+
+def test_v_coco_actions_roles_and_includes_are_the_official_file_s(shared):
+    blocks = json.loads(shared("oracles/v-coco/mini/vcoco_mini.json").read_text())
+    made = []
+    for block in blocks:
+        names = list(zip(block["role_name"], block["include"], strict=True))[1:]
+        made += [Role(block["action_name"], name, tuple(include)) for name, include in names or [("", [])]]
+    assert V_COCO.roles == tuple(made)
+
+
+def test_v_coco_interactions_are_the_263_triplets_in_the_shared_order(shared):
+    table = json.loads(shared("data/vcoco_263_triplets.json").read_text())
+    rows = next(value for value in table.values() if isinstance(value, list) and len(value) == 263)
+    pairs = [tuple(row[:2]) if isinstance(row, list) else (row["verb"], row["object"]) for row in rows]
+    objects = np.where(V_COCO.interaction_objects < 0, 80, V_COCO.interaction_objects)
+    by_index = list(zip(V_COCO.interaction_verbs.tolist(), objects.tolist(), strict=True))
+    assert pairs == by_index
+
+
+def test_what_roles_mean():
+    space = kitchen()
+    assert space.actions == ("stir", "rest")
+    assert space.verb_actions.tolist() == [0, 0, 1]
+    assert space.role_verbs.tolist() == [0, 1]
+    assert space.agents_and_roles == ("stir_agent", "rest_agent", "stir_instr", "stir_obj")
+    assert space.possible.tolist() == [[False, True], [True, True], [True, True]]
+    assert space.interaction_name(1) == "rest"
+    assert space.interaction_index("rest", -1) == 1
+    with pytest.raises(UsageError):
+        space.interaction_index("stir_instr", -1)
+
+
+def test_without_roles_what_is_possible_is_what_has_an_interaction():
+    assert tiny().roles == tiny().actions == ()
+    assert tiny().possible.tolist() == [[True, False], [True, True]]
+
+
+def test_roles_are_part_of_the_identity():
+    other = kitchen(roles=[Role("stir", "instr", ("pan",)), Role("stir", "obj", ("pan",)), Role("rest", "")])
+    assert other.hash != kitchen().hash
+    assert kitchen(roles=[]).hash != kitchen().hash
+    assert "in its verbs" in difference(kitchen(), other.summary())
+    assert difference(kitchen(), kitchen().summary()) == ""
+
+
+@pytest.mark.parametrize(
+    ("roles", "told"),
+    [
+        ([Role("stir", "instr")], "1 roles for 3 verbs"),
+        ([Role("stir", "instr"), Role("rest", ""), Role("stir", "obj")], "do not stand beside each other"),
+    ],
+)
+def test_roles_that_do_not_fit_are_refused(roles, told):
+    with pytest.raises(ValueError, match=told):
+        kitchen(roles=roles)
+
+
+def test_an_altered_role_fails_its_checksum():
+    text = dump(V_COCO)
+    was, now = '["kick", "obj", ["sports ball"]]', '["kick", "obj", ["sports bull"]]'
+    assert text.count(was) == 1
+    with pytest.raises(DataError, match="it was altered"):
+        parse(text.replace(was, now), "here.json")
