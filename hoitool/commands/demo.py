@@ -16,7 +16,7 @@ from hoitool.commands.eval import evaluate
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder to make; it must be empty or new.")] = Path("hoitool-demo"),
-    seed: Annotated[int, typer.Option(help="Seed of the scenes and of the detector's errors.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes and of the detector's errors.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Make a workspace of synthetic scenes, convert it, score an imperfect detector, and show the report."""

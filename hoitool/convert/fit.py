@@ -78,10 +78,11 @@ class Holds:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Data as a format holds them, and what they lost: reason -> how many."""
+    """Data as a format holds them, what they lost (reason -> how many), and what they did not say and now do."""
 
     parts: list[Dataset]
     lost: Lost = field(default_factory=dict)
+    filled: tuple[str, ...] = ()
 
 
 NAMES = {
@@ -111,14 +112,17 @@ def fit(parts: Sequence[Dataset], holds: Holds) -> Fitted:
         raise UsageError(f"the format holds one subset, the data have {names}: choose one (--subset)")
     lost: Lost = {}
     made: list[Dataset] = []
+    filled: dict[str, None] = {}
     for part in split:
         its = holds if holds.of is None else holds.of(part)
+        lacking = [name for name in NAMES if name in its.always and getattr(part, name) is None]
+        filled |= dict.fromkeys(NAMES[name] for name in lacking if name != "file_name")
         for step in STEPS:
             part, gone = step(part, its)
             for reason, count in gone.items():
                 lost[reason] = lost.get(reason, 0) + count
         made.append(part)
-    return Fitted(_numbered(made, holds), {reason: count for reason, count in lost.items() if count})
+    return Fitted(_numbered(made, holds), {reason: count for reason, count in lost.items() if count}, tuple(filled))
 
 
 def require_held(parts: Sequence[Dataset], holds: Holds, format: str) -> list[Dataset]:

@@ -181,7 +181,8 @@ def _fitted(held: Reading, target: str) -> Reading:
         fitted = fit(held.parts, table[target].HOLDS)
     except (UsageError, DataError) as error:
         raise type(error)(f"{target!r}: {error}") from error
-    return replace(held, parts=fitted.parts, lost=fitted.lost)
+    notes = [f"the source does not say, and {target} fills in: {', '.join(fitted.filled)}"] if fitted.filled else []
+    return replace(held, parts=fitted.parts, lost=fitted.lost, notes=[*held.notes, *notes])
 
 
 def _to_write(held: Reading, out: Path) -> tuple[list[Dataset], list[str]]:

@@ -173,6 +173,8 @@ def _aligned(predictions: Predictions, truth: Dataset) -> tuple[Predictions, int
     And how many sparse verbs are no interaction with their object, which are left out, as those of dense ones are.
     """
     impossible = 0
+    if predictions.image_scores is not None and not len(predictions.subject):
+        raise DataError(f"{predictions!r} holds scores of whole images and no pairs: it is scored by --protocol hico")
     if predictions.meta.label_kind == "verbs" and not predictions.dense:
         predictions, impossible = relabel(to_final(predictions), "interactions")
     pairs = to_interactions(predictions).with_columns(image_scores=None)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hoitool.boxes import iou
 from hoitool.data import Dataset, Predictions, relabel, scored_rows, select_pairs, to_frame
+from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
 from hoitool.eval.matching import Pairs, match
 from hoitool.eval.result import Result, Row, mean
@@ -43,6 +44,7 @@ def evaluate(truth: Dataset, predictions: Predictions, rule: RoleRule, head: dic
     predictions = relabel(predictions, "verbs")[0]
     if rule.empty_roles == "no-truth":
         truth = select_pairs(truth, (truth.object >= 0) & np.isin(truth.need("label"), _without_point(truth)))
+    _require_classes(predictions, rule)
     rows = _rows(predictions, truth, rule)
     true = Pairs.of(truth)
     truths = np.bincount(true.label, minlength=len(labels.verbs))
@@ -68,6 +70,17 @@ def evaluate(truth: Dataset, predictions: Predictions, rule: RoleRule, head: dic
         inputs={"truth": told_truth(truth), "predictions": told_predictions(predictions, detections=len(rows))},
         notes=tuple(notes),
     )
+
+
+def _require_classes(predictions: Predictions, rule: RoleRule) -> None:
+    """Raise DataError where a rule asks for the classes of objects and none is known, as in the official pickle."""
+    obj = predictions.pair_boxes("object")
+    obj = obj[obj >= 0]
+    if rule.object_classes and len(obj) and (predictions.categories[obj] < 0).all():
+        raise DataError(
+            f"{predictions!r}: no object has a class, which this variant asks for; the official pickle does not hold "
+            "them, so give the system's own detections (qpic, gen-vlkt)"
+        )
 
 
 def _rows(predictions: Predictions, truth: Dataset, rule: RoleRule) -> Pairs:

@@ -203,11 +203,11 @@ class LabelSpace:
         parts = {part: [counts[part], self.hashes[part][:16]] for part in PARTS}
         return {"name": self.name, "hash": self.hash, "parts": parts}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the label space as JSON, in the layout of the packaged ones."""
         from hoitool.files import write_text
 
-        write_text(path, dump(self))
+        write_text(Path(path), dump(self))
 
 
 def dump(space: LabelSpace) -> str:

@@ -59,6 +59,12 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     roles = table.numbers(names[actions:], 5)
     del held
     inside = np.flatnonzero(images >= 0)
+    if len(images) and not len(inside):
+        of = f" (subset {truth.meta.subset!r})" if truth.meta.subset else ""
+        raise DataError(
+            f"{path}: all {len(images)} detections are in images that the truth{of} does not have; give the truth of "
+            "their subset"
+        )
     order = inside[np.argsort(images[inside], kind="stable")]
     made = _predictions(truth, images[order], person[order], agents[order], roles[order], {path.name: sha256(path)})
     dropped = {"detections in images that the truth does not have": len(images) - len(inside)}
