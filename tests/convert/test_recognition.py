@@ -228,8 +228,8 @@ def test_scores_from_files_by_the_natural_protocol(tmp_path, truth, suffix, hoit
     expected = score(truth, image_predictions_of(SCORES, DEMO), "hico").mean()
     assert f"{100 * expected:.2f}" in done.out
     done = hoitool("eval", tmp_path / f"x{suffix}", "--truth", tmp_path / "truth.parquet", "--protocol", "hico-det")
-    assert done.code == 0, done.err
-    assert "there are no predictions" in done.out
+    assert (done.code, done.out) == (1, "")
+    assert "holds scores of whole images and no pairs: it is scored by --protocol hico" in done.err
 
 
 def test_an_image_without_scores_is_named(tmp_path, truth, hoitool):
