@@ -13,7 +13,7 @@ from typing import Any
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, by_subset, concat, validate
 from hoitool.errors import DataError, UsageError
-from hoitool.files import require
+from hoitool.files import load_json, require
 from hoitool.lookup import Lookup, unknown_name
 
 __all__ = ["FORMATS", "PREDICTION_FORMATS", "Reading", "load", "one_part", "read", "sniff"]
@@ -67,6 +67,8 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
     require(path, "data")
     name = format or sniff(path)
     if name is None:
+        if path.is_file() and path.suffix.lower() == ".json":
+            load_json(path, "JSON", object)  # says where a broken file ends
         known = ", ".join([*FORMATS, *PREDICTION_FORMATS])
         raise DataError(f"{path}: no format recognises it ({known}); if it is one of them, say which with --from")
     held: Reading = format_named(name).read(path, truth)
