@@ -1,0 +1,70 @@
+"""What an encoder is: names and facts, and up to three things that it can do: texts, images, maps.
+
+A module of ENCODERS states SUMMARY and KINDS (which of the three) and has `load(settings) -> Encoder`; everything that
+needs torch stays inside the encoder files. Work is started by a call and awaited by calling what it returned, so that
+a device computes while the next batch is being prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from hoitool.data.dataset import Array
+from hoitool.embed.preprocess import Preprocess
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Space = Literal["joint", "pre-projection"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+SPACES: tuple[Space, ...] = ("joint", "pre-projection")
+Pending = Callable[[], Array]  # waits for what was started and returns it
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose of an encoder; None takes its default.
+
+    variant    what stands after the colon of --model: an architecture, a hub id, a folder
+    weights    a tag that the encoder knows, or a local file or folder
+    pooling    how the states of a text's tokens become one vector: cls, mean, pooler
+    space      joint: where texts and images meet; pre-projection: before the image tower's projection
+    device     auto, cpu, cuda, cuda:1, ...
+    precision  of the arithmetic
+    compile    torch.compile
+    """
+
+    variant: str | None = None
+    weights: str | None = None
+    pooling: str | None = None
+    space: Space = "joint"
+    device: str = "auto"
+    precision: Precision = "fp32"
+    compile: bool = False
+
+
+class Encoder(Protocol):
+    """A loaded model. All results are float32 and not normalised; each row depends on its own input only.
+
+    name        the model in full, such as clip:ViT-B-32-quickgelu
+    facts       what the manifest says of it: weights, weights_sha256, and where they apply pooling, activation
+    dim         numbers in each row of texts(), images() and maps()
+    preprocess  how pictures become its input; None for an encoder of texts alone
+    """
+
+    name: str
+    facts: dict[str, Any]
+    dim: int
+    preprocess: Preprocess | None
+
+    def texts(self, texts: Sequence[str]) -> Pending:
+        """(N, dim) of N texts. Raises UsageError for an encoder of images alone."""
+        ...
+
+    def images(self, pixels: Array) -> Pending:
+        """(N, dim) of N pictures (N, H, W, 3) uint8, RGB, as `preprocess` makes them. UsageError for one of texts."""
+        ...
+
+    def maps(self, pixels: Array) -> Pending:
+        """(N, h, w, dim): a vector for each cell of a grid over pictures (N, H, W, 3) uint8. UsageError without maps."""
+        ...

@@ -1,0 +1,1 @@
+"""One encoder, or family of them, per file: the only files of embed that load torch."""
