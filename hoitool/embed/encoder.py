@@ -66,5 +66,5 @@ class Encoder(Protocol):
         ...
 
     def maps(self, pixels: Array) -> Pending:
-        """(N, h, w, dim): a vector for each cell of a grid over pictures (N, H, W, 3) uint8. UsageError without maps."""
+        """(N, h, w, dim): a vector for each cell of a grid over pictures (N, H, W, 3) uint8. UsageError if none."""
         ...
