@@ -1,0 +1,265 @@
+"""The way of every job: workers load, the encoder never waits, blocks reach the disk, and a killed run goes on.
+
+Images are taken in order and in blocks, which the number of inputs alone decides; batches never cross the end of a
+block. A run that goes on therefore forms the batches that an uninterrupted one forms, and its rows are equal bit for
+bit. Loading runs in threads (Pillow decodes and resizes outside Python's lock), two batches are under way on the
+device, and a block is written while the next one is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hoitool.data.dataset import Array
+from hoitool.embed.encoder import Pending
+from hoitool.embed.job import Inputs, Job, joined
+from hoitool.errors import CheckFailed, DataError, HoitoolError
+from hoitool.progress import progress
+from hoitool.store import Writer
+from hoitool.store.layout import FAILED
+
+BATCHES = 32  # batches in a block
+UNDER_WAY = 2  # batches on the device
+Loaded = dict[str, Inputs] | HoitoolError
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How to work, none of which changes the rows but the batch size, in their last bits.
+
+    batch    inputs in a batch
+    workers  threads that load images
+    strict   stop at the first image that cannot be read, in place of leaving it out
+    """
+
+    batch: int = 32
+    workers: int = 1
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run left: the store, its content hash, how many images it made now and found made, which it left out."""
+
+    path: Path
+    content: str
+    made: int
+    found: int
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def raise_for(self) -> None:
+        """Raise CheckFailed when images were left out."""
+        if self.failed:
+            key, reason = next(iter(self.failed.items()))
+            raise CheckFailed(
+                f"{self.path}: {len(self.failed):,} images could not be read; the first, {key!r}: {reason}"
+            )
+
+
+def run(job: Job, path: Path, pace: Pace, about: dict[str, Any] | None = None) -> Done:
+    """Make the store of a job, or go on with an unfinished one; `about` (JSON-ready) is kept beside its manifest.
+
+    Raises what Writer raises, and DataError for the first image that cannot be read where pace.strict says so.
+    """
+    failed: dict[str, str] = {}
+    with Writer(path, job.manifest, job.layout, {"batch": pace.batch} | (about or {})) as writer:
+        batch = int(writer.run.get("batch", pace.batch))  # a run that goes on keeps the batches of the first
+        left = writer.left
+        waiting = [(a, b) for a, b in blocks(job.inputs, batch * BATCHES) if left[a:b].any()]
+        found = len(left) - sum(b - a for a, b in waiting)
+        with _writing() as write:
+            for first, rows in _made(job, waiting, batch, pace, failed):
+                write(writer.write, first, rows)
+        content = writer.finish()
+        unread = {str(job.layout.key[i]): i for i in np.flatnonzero(writer.status == FAILED).tolist()}
+    reasons = {key: failed.get(key) or _why(job, image) for key, image in unread.items()}
+    return Done(path, content, len(left) - found, found, reasons)
+
+
+def blocks(inputs: Array, size: int) -> list[tuple[int, int]]:
+    """Consecutive images (first, last) that have at least `size` inputs together, the last block fewer."""
+    ends = np.cumsum(inputs)
+    cuts = [0]
+    while cuts[-1] < len(inputs):
+        before = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
+        cuts.append(min(len(inputs), int(np.searchsorted(ends, before + size)) + 1))
+    return list(pairwise(cuts))
+
+
+def share(inputs: Array, rank: int, ranks: int) -> tuple[int, int]:
+    """The images (first, last) of one of several processes: consecutive, with about as many inputs as the others."""
+    ends = np.cumsum(inputs)
+    total = int(ends[-1]) if len(ends) else 0
+    cuts = [int(np.searchsorted(ends, total * i / ranks, "right")) for i in range(1, ranks)]
+    edges = [0, *cuts, len(inputs)]
+    return edges[rank], edges[rank + 1]
+
+
+def _made(
+    job: Job, waiting: list[tuple[int, int]], batch: int, pace: Pace, failed: dict[str, str]
+) -> Iterator[tuple[int, list[Array | None]]]:
+    """(first image, rows of each image) of block after block."""
+    images = [image for first, last in waiting for image in range(first, last)]
+    with ThreadPoolExecutor(max(1, pace.workers)) as pool:
+        loading = _ahead(pool, job, images, max(2 * batch, 1), pace.workers)
+        shown = progress(loading, f"embedding {job.manifest.of}", len(images))
+        results = _in_flight(_batches(job, waiting, shown, batch, pace.strict, failed))
+        yield from _blocks_of(job, waiting, results)
+
+
+def _ahead(pool: ThreadPoolExecutor, job: Job, images: list[int], limit: int, workers: int) -> Iterator[Loaded]:
+    """What images load as, in order; up to `limit` inputs, and at least one image a worker, are loaded in advance."""
+    coming: deque[tuple[int, Future[Loaded]]] = deque()
+    held, at = 0, iter(images)
+    try:
+        while True:
+            while held < limit or len(coming) <= workers:
+                image = next(at, None)
+                if image is None:
+                    break
+                held += int(job.inputs[image])
+                coming.append((image, pool.submit(_load, job, image)))
+            if not coming:
+                return
+            image, future = coming.popleft()
+            held -= int(job.inputs[image])
+            yield future.result()
+    finally:
+        for _, future in coming:
+            future.cancel()
+
+
+def _load(job: Job, image: int) -> Loaded:
+    try:
+        return job.load(image)
+    except HoitoolError as error:
+        return error
+
+
+def _why(job: Job, image: int) -> str:
+    """Why an image could not be read when an earlier run came to it."""
+    again = _load(job, image)
+    return str(again) if isinstance(again, HoitoolError) else "could not be read earlier; --overwrite makes all again"
+
+
+@dataclass
+class _Batch:
+    """A batch under way: its lane, whose inputs it has (image, how many), and the wait for its result."""
+
+    lane: str
+    owners: list[tuple[int, int]]
+    pending: Pending
+
+
+@dataclass
+class _End:
+    """The end of a block: the images of it that could not be read."""
+
+    unread: set[int]
+
+
+def _batches(
+    job: Job, waiting: list[tuple[int, int]], loaded: Iterator[Loaded], batch: int, strict: bool, failed: dict[str, str]
+) -> Iterator[_Batch | _End]:
+    """Batches of one block after the other, each lane on its own, and the end of each block."""
+    for first, last in waiting:
+        lanes = {name: _Lane(name, job, batch) for name in job.lanes}
+        unread = set()
+        for image in range(first, last):
+            inputs = next(loaded)
+            if isinstance(inputs, HoitoolError):
+                if strict:
+                    raise DataError(f"{inputs} (--strict; without it, the image is left out and listed)") from inputs
+                unread.add(image)
+                failed[str(job.layout.key[image])] = str(inputs)
+                continue
+            for name, piece in inputs.items():
+                yield from lanes[name].add(image, piece)
+        for lane in lanes.values():
+            yield from lane.rest()
+        yield _End(unread)
+
+
+class _Lane:
+    """Inputs of one lane, given out in batches."""
+
+    def __init__(self, name: str, job: Job, size: int) -> None:
+        self.name, self.call, self.size = name, job.lanes[name], size
+        self._pieces: list[Inputs] = []
+        self._owners: list[tuple[int, int]] = []
+        self._held = 0
+
+    def add(self, image: int, inputs: Inputs) -> Iterator[_Batch]:
+        while len(inputs):
+            piece = inputs[: self.size - self._held]
+            inputs = inputs[len(piece) :]
+            self._pieces.append(piece)
+            self._owners.append((image, len(piece)))
+            self._held += len(piece)
+            if self._held == self.size:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[_Batch]:
+        if self._held:
+            made = _Batch(self.name, self._owners, self.call(joined(self._pieces)))
+            self._pieces, self._owners, self._held = [], [], 0
+            yield made
+
+
+def _in_flight(started: Iterable[_Batch | _End]) -> Iterator[_Batch | _End]:
+    """The same, a few batches later: each is started before an earlier one is waited for."""
+    coming: deque[_Batch | _End] = deque()
+    for item in started:
+        coming.append(item)
+        while sum(isinstance(held, _Batch) for held in coming) > UNDER_WAY or isinstance(coming[0], _End):
+            yield coming.popleft()
+            if not coming:
+                break
+    yield from coming
+
+
+def _blocks_of(
+    job: Job, waiting: list[tuple[int, int]], results: Iterator[_Batch | _End]
+) -> Iterator[tuple[int, list[Array | None]]]:
+    """The rows of block after block."""
+    for first, last in waiting:
+        pieces: dict[int, dict[str, list[Array]]] = {image: {} for image in range(first, last)}
+        for item in results:
+            if isinstance(item, _End):
+                yield first, [_rows(job, image, pieces[image], item.unread) for image in range(first, last)]
+                break
+            made, at = item.pending(), 0
+            for image, count in item.owners:
+                pieces[image].setdefault(item.lane, []).append(made[at : at + count])
+                at += count
+
+
+def _rows(job: Job, image: int, pieces: dict[str, list[Array]], unread: set[int]) -> Array | None:
+    if image in unread:
+        return None
+    return job.combine(image, {lane: joined(held) for lane, held in pieces.items()})
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[Any]:
+    """A call that runs the one before to its end, and the new one beside what comes next."""
+    with ThreadPoolExecutor(1) as pool:
+        under_way: list[Future[Any]] = []
+
+        def write(function: Any, *arguments: Any) -> None:
+            if under_way:
+                under_way.pop().result()
+            under_way.append(pool.submit(function, *arguments))
+
+        yield write
+        for future in under_way:
+            future.result()

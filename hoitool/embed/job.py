@@ -1,0 +1,54 @@
+"""What the engine runs: what goes in for each image, which encoder calls it needs, and how rows come out.
+
+A job says all that is known before work starts (manifest, layout) and has three steps. `load` runs in worker threads
+and gives an image's inputs, by lane: a lane is one call of an encoder, whose inputs are batched across images. `lanes`
+are those calls. `combine` makes an image's rows from what its inputs became.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from hoitool.data.dataset import Array
+from hoitool.embed.encoder import Pending
+from hoitool.errors import DataError
+from hoitool.store import Layout, Manifest
+
+Inputs = Any  # what one lane takes: pictures (n, H, W, 3) uint8, or a list of texts
+Lane = Callable[[Inputs], Pending]
+
+
+class Job(Protocol):
+    """See the module. inputs: (I,) how many inputs each image has, all lanes together."""
+
+    manifest: Manifest
+    layout: Layout
+    inputs: Array
+    lanes: Mapping[str, Lane]
+
+    def load(self, image: int) -> dict[str, Inputs]:
+        """The inputs of an image by lane. Raises DataError or MissingData when it cannot be read."""
+        ...
+
+    def combine(self, image: int, made: Mapping[str, Array]) -> Array:
+        """(r, dim) the rows of an image from what became of its inputs, by lane (n, ...)."""
+        ...
+
+
+def joined(pieces: Sequence[Inputs]) -> Inputs:
+    """Pieces of one lane's inputs as one batch."""
+    if isinstance(pieces[0], np.ndarray):
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    return [item for piece in pieces for item in piece]
+
+
+def unit(rows: Array) -> Array:
+    """Rows (n, d) divided by their lengths, float32. Raises DataError for a row of zeros."""
+    length = np.linalg.norm(rows.astype(np.float64), axis=-1, keepdims=True)
+    if not length.all():
+        raise DataError("the encoder gave a row of zeros, which has no direction to normalise")
+    made: Array = (rows / length).astype(np.float32)
+    return made
