@@ -1,6 +1,6 @@
 """The conventional names of a workspace, so that the bare commands find their files.
 
-raw/ downloads; data/<dataset>/<subset>.parquet; features/; runs/<name>/predictions-<subset>.parquet.
+raw/ downloads; data/<dataset>/<subset>.parquet; features/<what>-<model>.h5; runs/<name>/predictions-<subset>.parquet.
 Every path can be given explicitly instead.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RAW, DATA, RUNS = Path("raw"), Path("data"), Path("runs")
+RAW, DATA, FEATURES, RUNS = Path("raw"), Path("data"), Path("features"), Path("runs")
 PICTURES = {".jpg", ".jpeg", ".png"}
 
 
@@ -21,6 +21,17 @@ def datasets(subset: str | None = None) -> list[Path]:
     """The dataset files (or folders of shards) below data/, of one subset where it is named, in name order."""
     found = [p for folder in _visible(DATA) for p in _visible(folder) if p.suffix == ".parquet"]
     return [path for path in found if subset is None or path.stem == subset]
+
+
+def features_path(what: str, model: str) -> Path:
+    """Where the embeddings of something by a model live."""
+    return FEATURES / f"{what}-{model}.h5"
+
+
+def images_folder(dataset: str) -> Path:
+    """Where the pictures of a dataset are looked for: its images/ in raw/, else its folder there."""
+    inside = RAW / dataset / "images"
+    return inside if inside.is_dir() else RAW / dataset
 
 
 def predictions() -> list[Path]:

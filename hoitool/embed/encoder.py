@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from hoitool.data.dataset import Array
 from hoitool.embed.preprocess import Preprocess
+from hoitool.lookup import unknown_name
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Space = Literal["joint", "pre-projection"]
@@ -43,6 +44,16 @@ class Settings:
     compile: bool = False
 
 
+def settings(
+    weights: str | None, pooling: str | None, space: str, device: str, precision: str, compile: bool
+) -> Settings:
+    """The settings of options. Raises UsageError for a precision or a space that there is not."""
+    for kind, name, known in (("precision", precision, PRECISIONS), ("space of embeddings", space, SPACES)):
+        if name not in known:
+            raise unknown_name(kind, name, known)
+    return Settings(None, weights, pooling, cast(Space, space), device, cast(Precision, precision), compile)
+
+
 class Encoder(Protocol):
     """A loaded model. All results are float32 and not normalised; each row depends on its own input only.
 
@@ -63,6 +74,10 @@ class Encoder(Protocol):
 
     def images(self, pixels: Array) -> Pending:
         """(N, dim) of N pictures (N, H, W, 3) uint8, RGB, as `preprocess` makes them. UsageError for one of texts."""
+        ...
+
+    def best_batch(self) -> int:
+        """A batch size that keeps the device busy: a constant on a CPU, tried out on an accelerator."""
         ...
 
     def maps(self, pixels: Array) -> Pending:

@@ -95,15 +95,6 @@ def blocks(inputs: Array, size: int) -> list[tuple[int, int]]:
     return list(pairwise(cuts))
 
 
-def share(inputs: Array, rank: int, ranks: int) -> tuple[int, int]:
-    """The images (first, last) of one of several processes: consecutive, with about as many inputs as the others."""
-    ends = np.cumsum(inputs)
-    total = int(ends[-1]) if len(ends) else 0
-    cuts = [int(np.searchsorted(ends, total * i / ranks, "right")) for i in range(1, ranks)]
-    edges = [0, *cuts, len(inputs)]
-    return edges[rank], edges[rank + 1]
-
-
 def _made(
     job: Job, waiting: list[tuple[int, int]], batch: int, pace: Pace, failed: dict[str, str]
 ) -> Iterator[tuple[int, list[Array | None]]]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from hoitool.data.dataset import Array, offsets_of
 from hoitool.embed.encoder import Encoder
-from hoitool.embed.job import Inputs, Lane, unit
+from hoitool.embed.ensembles import unit
+from hoitool.embed.job import Inputs, Lane
 from hoitool.embed.pictures import Album
 from hoitool.store import Layout, Manifest
 
@@ -34,7 +35,7 @@ class Images:
     def combine(self, image: int, made: Mapping[str, Array]) -> Array:
         """(r, dim) the image's rows."""
         rows = made[self.lane].reshape(-1, self.manifest.dim)
-        return unit(rows) if self.manifest.normalised else rows
+        return unit(rows, "row") if self.manifest.normalised else rows
 
 
 class Grid(Images):

@@ -14,7 +14,6 @@ import numpy as np
 
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Pending
-from hoitool.errors import DataError
 from hoitool.store import Layout, Manifest
 
 Inputs = Any  # what one lane takes: pictures (n, H, W, 3) uint8, or a list of texts
@@ -43,12 +42,3 @@ def joined(pieces: Sequence[Inputs]) -> Inputs:
     if isinstance(pieces[0], np.ndarray):
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     return [item for piece in pieces for item in piece]
-
-
-def unit(rows: Array) -> Array:
-    """Rows (n, d) divided by their lengths, float32. Raises DataError for a row of zeros."""
-    length = np.linalg.norm(rows.astype(np.float64), axis=-1, keepdims=True)
-    if not length.all():
-        raise DataError("the encoder gave a row of zeros, which has no direction to normalise")
-    made: Array = (rows / length).astype(np.float32)
-    return made

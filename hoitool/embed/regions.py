@@ -19,7 +19,8 @@ from hoitool.data.dataset import Array, offsets_of
 from hoitool.data.meta import Frame
 from hoitool.embed.crops import CropRule, cut, masked, union
 from hoitool.embed.encoder import Encoder
-from hoitool.embed.job import Inputs, Lane, unit
+from hoitool.embed.ensembles import unit
+from hoitool.embed.job import Inputs, Lane
 from hoitool.embed.pictures import Album
 from hoitool.errors import DataError, UsageError
 from hoitool.store import Layout, Manifest
@@ -122,8 +123,8 @@ class Regions:
             return np.empty((0, self.manifest.dim), np.float32)
         views = made["image"][self._places.pop(image)]  # (r, contexts, dim)
         if len(self.rule.contexts) > 1:
-            return unit(unit(views).sum(axis=1))
-        return unit(views[:, 0]) if self.manifest.normalised else views[:, 0]
+            views = unit(views.reshape(-1, self.manifest.dim), "crop").reshape(views.shape).sum(axis=1, keepdims=True)
+        return unit(views[:, 0], "box") if self.manifest.normalised else views[:, 0]
 
     def _crops(self, image: int, rows: slice, picture: Image.Image) -> Array:
         """(r, contexts, 12): the crop of each row, and what is left of a masked one: two more crops in it, else 0."""

@@ -92,6 +92,15 @@ def gigabytes(count: int) -> str:
     return f"{count / 1e9:,.2f} GB" if count >= 1e8 else f"{count / 1e6:,.2f} MB"
 
 
+def plan_of(path: Path) -> str:
+    """The hash of the plan that a store was made by, empty for a file that is no store."""
+    try:
+        with open_file(path) as file:
+            return str(file.attrs.get(PLAN, ""))
+    except HoitoolError:
+        return ""
+
+
 def open_file(path: Path) -> h5py.File:
     """A store's file, opened for reading. Raises MissingData, DataError."""
     require(path, WHAT)

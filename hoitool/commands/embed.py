@@ -1,0 +1,289 @@
+"""hoitool embed: embeddings of labels, regions, images, captions and verbs, written once into feature stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.options import expanded
+
+if TYPE_CHECKING:
+    from hoitool.embed.encoder import Encoder
+    from hoitool.embed.job import Job
+    from hoitool.report.embedding import Made
+
+DEFAULT = "labels"
+
+
+class Group(TyperGroup):
+    """A group whose command may be left out: `hoitool embed --model clip` embeds labels."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command before options that are not the group's own."""
+        own = {spelling for parameter in self.get_params(ctx) for spelling in parameter.opts}
+        if not args or (args[0].startswith("-") and args[0] not in own):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=Group, help="Embed labels (the default job), regions, images, captions and verbs into feature stores (HDF5)."
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which encoder, and how it computes."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[:VARIANT]", help="Encoder: clip, bert, simcse, roberta, minilm, hf:ID, timm:NAME, hashed."
+        ),
+    ] = "clip"
+    weights: Annotated[
+        str | None, typer.Option(metavar="TAG|PATH", help="Its weights; default: the published ones.")
+    ] = None
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
+    precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.")] = "fp32"
+    compile: Annotated[bool, typer.Option("--compile", help="Compile the model first (torch.compile).")] = False
+
+
+@dataclass(frozen=True)
+class Storing:
+    """Where to write and how."""
+
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Store to write; default: in features/.")
+    ] = None
+    dtype: Annotated[str | None, typer.Option(help="Of what is stored: float32 or float16.")] = None
+    raw: Annotated[bool, typer.Option("--raw", help="Store rows as the encoder gives them, not normalised.")] = False
+    batch_size: Annotated[str, typer.Option(metavar="N|auto", help="Inputs in a batch.")] = "auto"
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store, finished or not.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be made, how large it is, and stop.")] = (
+        False
+    )
+    as_json: Json = False
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Which pictures, and how they are read."""
+
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", metavar="DIR", help="Folder of the pictures; default: raw/<dataset>/images."),
+    ] = None
+    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None
+    source_format: Annotated[str | None, typer.Option("--from", help="Format of DATASET; default: recognised.")] = None
+    workers: Annotated[int | None, typer.Option(min=1, help="Loading threads; default: one a core, at most 16.")] = None
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at a picture that cannot be read; default: list it, exit code 3.")
+    ] = False
+
+
+Data = Annotated[
+    Path | None, typer.Argument(metavar="[DATASET]", help="Annotations in any format; default: the one in data/.")
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(help="How a picture fills the encoder's input: centre-crop, squash or pad; default: its own."),
+]
+
+
+def labels(
+    choice: Choice,
+    storing: Storing,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[LABELS]",
+            help="hico, v-coco, a label space's JSON, a dataset, or a .txt of lines; default: the labels of data/.",
+        ),
+    ] = None,
+    what: Annotated[
+        str,
+        typer.Option(help="interactions, verbs, objects, objects+nothing, actions or agents+roles."),
+    ] = "interactions",
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|YAML", help="Prompt set; several times: side by side. Default: photo."),
+    ] = None,
+    expand: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also with each attribute of this text file: a red bicycle.")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Of a text's tokens: cls, mean, pooler; default: the model's.")
+    ] = (None),
+    space: Annotated[
+        str, typer.Option(help="joint, or pre-projection: before CLIP's visual projection, as DEFR needs.")
+    ] = "joint",
+) -> None:
+    """Embed labels, or lines of a file, in the wordings of prompt sets."""
+    from hoitool.report import embedding_of as of
+
+    found = of.words(source, what, prompts or (), expand)
+    encoder = _encoder("text", choice, pooling=pooling, space=space)
+    if source is None and choice.model:
+        say(f"took the labels of data/: {', '.join(each.name for each in found)} (name others as the first argument)")
+    stored = of.Stored(storing.dtype or "float32", not storing.raw)
+    made = [_make(of.labels(each, encoder, stored), encoder, choice, storing, Loading(), each.name) for each in found]
+    _report(made, storing.as_json)
+
+
+def regions(
+    choice: Choice,
+    storing: Storing,
+    loading: Loading,
+    source: Data = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Boxes of another file: predictions, a dataset, or a COCO result JSON."),
+    ] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Also the union of each pair of boxes.")] = False,
+    masked: Annotated[
+        bool, typer.Option("--masked", help="Also the union with everything outside of the pair in one colour.")
+    ] = False,
+    context: Annotated[
+        list[float] | None,
+        typer.Option(min=0.1, help="Add the embedding of a larger crop to that of the box: 1.5 as in ViLD."),
+    ] = None,
+    pool: Annotated[str, typer.Option(help="crop (encode each box) or roi-align (pool one map an image).")] = "crop",
+    fit: Fit = None,
+    min_side: Annotated[int, typer.Option(min=1, help="Least side of a crop, in pixels.")] = 1,
+) -> None:
+    """Embed each box of a dataset, and the unions of its pairs."""
+    from hoitool.embed.crops import CropRule
+    from hoitool.report import embedding_of as of
+
+    found = _scenes(source, loading)
+    boxed, sources = of.boxes_from(boxes, found)
+    encoder = _encoder("map" if pool == "roi-align" else "image", choice)
+    parts = tuple(name for name, wanted in (("union", pairs), ("union-masked", masked)) if wanted)
+    how = of.Cut(CropRule((1.0, *(context or ())), min_side), pool, parts, fit)
+    job = of.regions(found, boxed, encoder, of.Stored(storing.dtype or "float16", not storing.raw), how, sources)
+    what = "-".join([found.name, "pairs" if parts else "regions", *([boxes.stem] if boxes else [])])
+    _report([_make(job, encoder, choice, storing, loading, what)], storing.as_json)
+
+
+def images(
+    choice: Choice,
+    storing: Storing,
+    loading: Loading,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[DATASET|DIR]", help="A dataset or a folder of pictures.")
+    ] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="A row for each cell of a grid in place of one an image.")
+    ] = False,
+    fit: Fit = None,
+) -> None:
+    """Embed whole images, or the cells of a grid over them."""
+    from hoitool.report import embedding_of as of
+
+    found = _scenes(source, loading)
+    encoder = _encoder("map" if grid else "image", choice)
+    job = of.images(found, encoder, of.Stored(storing.dtype or "float16", not storing.raw), fit, grid)
+    what = f"{found.name}-{'grid' if grid else 'images'}"
+    _report([_make(job, encoder, choice, storing, loading, what)], storing.as_json)
+
+
+def merge(
+    shards: Annotated[
+        list[Path], typer.Argument(metavar="SHARD...", help="Finished stores, in the order of their rows.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Store to write.")],
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy the rows, so that the shards can go; default: they stay in the shards.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Join shards into one store, virtual or copied."""
+    from hoitool import store
+
+    content = store.merge(shards, out, copy, overwrite)
+    if as_json:
+        show_json({"path": str(out), "shards": [str(shard) for shard in shards], "copy": copy, "content": content})
+    else:
+        show(f"wrote {out} ({'a copy' if copy else 'its rows stay in the shards'}; content {content[:16]})")
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A feature store.")], as_json: Json = False
+) -> None:
+    """Read all of a store and compare it with its content hash."""
+    from hoitool import store
+
+    found = store.verify(path)
+    if as_json:
+        held = {"path": str(path), "content": found.said, "found": found.found, "altered": found.altered}
+        show_json(held | {"failed": found.failed})
+    found.raise_for()
+    if not as_json:
+        show(f"{path}: holds what was written (content {found.found})")
+
+
+for function in (labels, regions, images):
+    app.command(function.__name__)(expanded(function))
+app.command("merge")(merge)
+app.command("verify")(verify)
+
+
+def _encoder(kind: str, choice: Choice, pooling: str | None = None, space: str = "joint") -> Encoder:
+    """The encoder that the options name, which must be able to embed a kind of thing."""
+    from hoitool.embed.encoder import settings
+    from hoitool.embed.load import load
+    from hoitool.progress import working
+
+    chosen = settings(choice.weights, pooling, space, choice.device, choice.precision, choice.compile)
+    with working(f"loading {choice.model}"):
+        return load(choice.model, chosen, kind)
+
+
+def _scenes(source: Path | None, loading: Loading) -> Any:
+    """The images of a dataset or a folder; says what was taken where none is named."""
+    from hoitool.report.embedding_of import scenes
+
+    found = scenes(source, loading.images, loading.subset, loading.source_format)
+    if source is None:
+        say(f"took {found.name} of data/ (name another as the first argument)")
+    return found
+
+
+def _make(job: Job, encoder: Encoder, choice: Choice, storing: Storing, loading: Loading, what: str) -> Made:
+    """Make a store, by default under its conventional name."""
+    from hoitool import workspace
+    from hoitool.embed.load import short_name
+    from hoitool.report.embedding import Target, batch_size, make
+
+    out = storing.out or workspace.features_path(what, short_name(choice.model))
+    target = Target(
+        out,
+        say,
+        storing.overwrite,
+        storing.dry_run,
+        batch_size(storing.batch_size),
+        loading.workers,
+        loading.strict,
+    )
+    return make(job, target, encoder)
+
+
+def _report(made: list[Made], as_json: bool) -> None:
+    """Show what was made; then raise for images that were left out."""
+    if as_json:
+        show_json([each.summary() for each in made])
+    for each in made:
+        if each.done is not None:
+            for key, reason in each.done.failed.items():
+                say(f"left out {key}: {reason}")
+        if not as_json:
+            show(each.told())
+    for each in made:
+        each.raise_for()

@@ -1,0 +1,88 @@
+"""Several processes on one store: each makes a slice of the images as a shard, the last to finish joins them.
+
+The processes are started by torchrun (`torchrun --nproc-per-node 8 -m hoitool embed ...`, several machines with a
+shared folder), which tells each its rank; they need not talk to each other. A shard that is complete stays, so a run
+in which one process died is finished by running it again with the same number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hoitool.data.dataset import Array
+from hoitool.embed.job import Inputs, Job
+from hoitool.errors import UsageError
+from hoitool.store import merge
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of how many processes this one is: in all, and on its machine."""
+
+    rank: int = 0
+    ranks: int = 1
+    local_rank: int = 0
+    local_ranks: int = 1
+
+
+def place(environment: Mapping[str, str] = os.environ) -> Place:
+    """The place that torchrun gives this process. Raises UsageError for one that cannot be."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    if not all(name in environment for name in names):
+        return Place()
+    try:
+        made = Place(*(int(environment[name]) for name in names))
+    except ValueError:
+        made = Place(1, 0)
+    if not 0 <= made.rank < made.ranks:
+        told = ", ".join(f"{name}={environment[name]}" for name in names)
+        raise UsageError(f"{told}: no place among processes, expected what torchrun sets")
+    return made
+
+
+def share(inputs: Array, rank: int, ranks: int) -> tuple[int, int]:
+    """The images (first, last) of one process: consecutive, with about as many inputs as the others'."""
+    ends = np.cumsum(inputs)
+    total = int(ends[-1]) if len(ends) else 0
+    cuts = [int(np.searchsorted(ends, total * i / ranks, "right")) for i in range(1, ranks)]
+    edges = [0, *cuts, len(inputs)]
+    return edges[rank], edges[rank + 1]
+
+
+def shard_paths(path: Path, ranks: int) -> list[Path]:
+    """Where the shards of a store lie: in a folder beside it, so that both can be moved together."""
+    folder = path.with_name(path.stem + ".shards")
+    return [folder / f"rank-{rank:05d}-of-{ranks:05d}{path.suffix}" for rank in range(ranks)]
+
+
+def join(path: Path, ranks: int) -> str | None:
+    """Merge the shards once all are complete; the content hash, None while one is missing.
+
+    Two processes that finish at once both do it: they write the same file, each in one step.
+    """
+    shards = shard_paths(path, ranks)
+    if not all(shard.exists() for shard in shards):
+        return None
+    return merge(shards, path, overwrite=True)
+
+
+class Slice:
+    """The part of a job that is of the images first .. last - 1."""
+
+    def __init__(self, job: Job, first: int, last: int) -> None:
+        self._job, self._first = job, first
+        self.manifest, self.lanes = job.manifest, job.lanes
+        self.layout, self.inputs = job.layout.images(first, last), job.inputs[first:last]
+
+    def load(self, image: int) -> dict[str, Inputs]:
+        """The inputs of an image, counted from the slice's first."""
+        return self._job.load(self._first + image)
+
+    def combine(self, image: int, made: Mapping[str, Array]) -> Array:
+        """The rows of an image, counted from the slice's first."""
+        return self._job.combine(self._first + image, made)

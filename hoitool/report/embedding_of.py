@@ -1,0 +1,241 @@
+"""What `hoitool embed` embeds, from files and options to jobs: labels, regions, images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from hoitool import workspace
+from hoitool.convert import one_part, read
+from hoitool.convert.detections import read_detections
+from hoitool.data import Dataset
+from hoitool.embed.about import about, of_data
+from hoitool.embed.crops import CropRule
+from hoitool.embed.encoder import Encoder
+from hoitool.embed.images import Grid, Images
+from hoitool.embed.job import Job
+from hoitool.embed.labels import Labels
+from hoitool.embed.pictures import Album, album_in, album_of
+from hoitool.embed.preprocess import FITS, Fit
+from hoitool.embed.regions import Boxes, Regions, boxes_of
+from hoitool.embed.roi import RULE, RoiRegions
+from hoitool.errors import MissingData, UsageError
+from hoitool.files import require, sha256
+from hoitool.labels import LABEL_SPACES, LabelSpace, load_labels, parse
+from hoitool.labels.prompts import PROMPT_SETS, PromptSet, load_prompts
+from hoitool.labels.texts import Kind, Texts, lines_of, texts_of
+from hoitool.lookup import unknown_name
+from hoitool.store.manifest import Of
+
+POOLS = ("crop", "roi-align")
+LINES = "lines"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How rows are stored: float32 or float16, normalised or as the encoder gives them."""
+
+    dtype: str = "float32"
+    normalise: bool = True
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts that are to be embedded: a name for their file, what the manifest says of them."""
+
+    name: str
+    texts: Texts
+    decided: dict[str, Any]
+
+
+def words(
+    source: str | None, what: str = "interactions", prompts: Sequence[str] = (), expand: Path | None = None
+) -> list[Words]:
+    """The texts of labels or lines.
+
+    source  a packaged label space, the JSON file of one, a dataset whose labels are meant, or a text file of lines;
+            None: the label spaces of the datasets in data/
+    prompts names of prompt sets, or YAML files; expand: a text file of attributes
+    Raises MissingData where there is nothing to take.
+    """
+    sets = [load_prompts(name) for name in (prompts or PROMPT_SETS[:1])]
+    if source is not None and source not in LABEL_SPACES and Path(source).suffix.lower() == ".txt":
+        return [_lines(Path(source), [load_prompts(name) for name in prompts], expand)]
+    attributes = () if expand is None else lines_of(expand).key
+    return [_labels(space, what, sets, attributes, sources) for space, sources in _spaces(source)]
+
+
+def _labels(
+    space: LabelSpace, what: str, sets: Sequence[PromptSet], attributes: Sequence[str], sources: dict[str, str]
+) -> Words:
+    texts = texts_of(space, cast(Kind, what), sets, attributes)  # it refuses other kinds
+    decided = _said(texts, sets) | {"label_space": {"name": space.name, "hash": space.hash}, "label_kind": what}
+    return Words(f"{space.name}-{what.replace('+', '-')}", texts, decided | {"sources": sources})
+
+
+def _lines(path: Path, sets: Sequence[PromptSet], expand: Path | None) -> Words:
+    if expand is not None:
+        raise UsageError("--expand puts attributes before the objects of labels; lines of a file have none")
+    texts = lines_of(path, sets)
+    return Words(path.stem, texts, _said(texts, sets) | {"sources": {path.name: sha256(path)}})
+
+
+def _said(texts: Texts, sets: Sequence[PromptSet]) -> dict[str, Any]:
+    made: dict[str, Any] = {"prompts": {each.name: each.hash for each in sets}, "parts": texts.parts}
+    notes: dict[str, Any] = {"texts_sha256": texts.hash, "templates": {each.name: len(each.templates) for each in sets}}
+    return made | {"notes": notes | ({"attributes": list(texts.attributes)} if texts.attributes else {})}
+
+
+def _spaces(source: str | None) -> list[tuple[LabelSpace, dict[str, str]]]:
+    """Label spaces, each with the file that it came from where it is not packaged."""
+    if source is None:
+        found = {space.hash: (space, of) for path in workspace.datasets() for space, of in [_space_of(path)]}
+        if not found:
+            raise MissingData(
+                f"no dataset in {workspace.DATA}/ here; name labels: {', '.join(LABEL_SPACES)}, or a file"
+            )
+        return list(found.values())
+    if source in LABEL_SPACES:
+        return [(load_labels(source), {})]
+    if not Path(source).exists():
+        raise unknown_name("label space or file", source, LABEL_SPACES)
+    return [_space_of(Path(source))]
+
+
+def _space_of(path: Path) -> tuple[LabelSpace, dict[str, str]]:
+    require(path, "a label space, a dataset or lines of text")
+    if path.suffix == ".json":
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if '"interactions"' in text and '"sha256"' in text:
+            return parse(text, str(path)), {path.name: sha256(path)}
+    return read(path).parts[0].meta.labels, {}
+
+
+def labels(words: Words, encoder: Encoder, stored: Stored) -> Job:
+    """The job of embedding texts."""
+    of: Of = "labels" if "label_space" in words.decided else "texts"
+    normalised = stored.normalise and encoder.facts.get("space", "joint") == "joint"
+    return Labels(words.texts, encoder, about(encoder, of, dtype=stored.dtype, normalised=normalised, **words.decided))
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Images that are to be embedded: a name for their file, their pictures, and what the manifest says of them.
+
+    data  the dataset that they are of, None for a folder of pictures
+    """
+
+    name: str
+    album: Album
+    decided: dict[str, Any]
+    data: Dataset | None = None
+
+    @property
+    def annotated(self) -> Dataset:
+        """The dataset. Raises UsageError for a folder of pictures."""
+        if self.data is None:
+            raise UsageError(f"{self.album.pictures.folder} is a folder of pictures; boxes need a dataset")
+        return self.data
+
+
+def scenes(
+    source: Path | None, images: Path | None = None, subset: str | None = None, format: str | None = None
+) -> Scenes:
+    """A dataset of any format with its pictures (images: their folder), or a folder of pictures; None: that of data/.
+
+    Raises MissingData where there is nothing to take, UsageError where several could be meant.
+    """
+    path = _only_dataset(subset) if source is None else source
+    if path.is_dir() and images is None and format is None and not _holds_data(path):
+        album = album_in(path)
+        return Scenes(path.name, album, {"dataset": path.name})
+    data = one_part(read(path, format), path, subset)
+    folder = workspace.images_folder(data.meta.dataset) if images is None else images
+    name = "-".join(filter(None, (data.meta.dataset or path.stem, data.meta.subset)))
+    decided = of_data(data.meta) | {"sources": {path.name: sha256(path)}}
+    return Scenes(name, album_of(data, folder), decided, data)
+
+
+def _holds_data(path: Path) -> bool:
+    """Whether a folder is a dataset rather than pictures."""
+    seen = (p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    return any(p.suffix.lower() not in SUFFIXES for p in seen)
+
+
+def _only_dataset(subset: str | None) -> Path:
+    found = workspace.datasets(subset)
+    if not found:
+        raise MissingData(f"no dataset in {workspace.DATA}/ here; name a dataset, or a folder of pictures")
+    if len(found) > 1:
+        raise UsageError(f"which dataset? {', '.join(map(str, found))}: name one")
+    return found[0]
+
+
+def images(made: Scenes, encoder: Encoder, stored: Stored, fit: str | None = None, grid: bool = False) -> Job:
+    """The job of one row an image, or of one for each cell of a grid."""
+    refit(encoder, fit)
+    kind = Grid if grid else Images
+    said = about(encoder, "grid" if grid else "images", dtype=stored.dtype, normalised=stored.normalise, **made.decided)
+    return kind(made.album, encoder, said)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How boxes become rows: by crops or RoIAlign, the crops' rule and fit, what is embedded of pairs."""
+
+    rule: CropRule = field(default_factory=CropRule)
+    pool: str = "crop"
+    pairs: tuple[str, ...] = ()
+    fit: str | None = None
+
+
+def boxes_from(path: Path | None, made: Scenes) -> tuple[Dataset | None, dict[str, str]]:
+    """The boxes of another file, in the order of the scenes' images, and the file's hash; none for no file."""
+    if path is None:
+        return None, {}
+    return read_detections(path, made.annotated)[0], {path.name: sha256(path)}
+
+
+def regions(
+    made: Scenes, boxed: Dataset | None, encoder: Encoder, stored: Stored, how: Cut, sources: dict[str, str]
+) -> Job:
+    """The job of a row for each box (and pair) of the images, or of other boxes in them (`boxed`, of `sources`).
+
+    Raises UsageError for options that exclude each other.
+    """
+    data = made.annotated if boxed is None else boxed
+    boxes = boxes_of(data, how.pairs)
+    drawn = "detected" if data.kind == "predictions" or data.box_scores is not None else "truth"
+    decided = made.decided | {"boxes": drawn, "box_frame": boxes.frame, "parts": boxes.parts}
+    decided |= {"dtype": stored.dtype, "sources": made.decided["sources"] | sources}
+    if how.pool == "roi-align":
+        return _pooled(made, boxes, encoder, stored, how, decided)
+    if how.pool not in POOLS:
+        raise unknown_name("pooling of boxes", how.pool, POOLS)
+    refit(encoder, how.fit)
+    normalised = stored.normalise or len(how.rule.contexts) > 1
+    said = about(encoder, "regions", crop=how.rule.to_json(), normalised=normalised, **decided)
+    return Regions(boxes, made.album, encoder, said, how.rule)
+
+
+def _pooled(
+    made: Scenes, boxes: Boxes, encoder: Encoder, stored: Stored, how: Cut, decided: dict[str, Any]
+) -> RoiRegions:
+    if how.rule != CropRule() or how.fit is not None:
+        raise UsageError("--context, --min-side and --fit are of crops; --pool roi-align takes boxes out of one map")
+    from hoitool.embed.encoders.roi import roi_align
+
+    refit(encoder, "squash")
+    said = about(encoder, "regions", crop=RULE, normalised=stored.normalise, **decided)
+    return RoiRegions(boxes, made.album, encoder, said, roi_align)
+
+
+def refit(encoder: Encoder, fit: str | None) -> None:
+    """Have an encoder take pictures by another fit. Raises UsageError for an unknown one."""
+    if fit is None or encoder.preprocess is None:
+        return
+    if fit not in FITS:
+        raise unknown_name("fit", fit, FITS)
+    encoder.preprocess = replace(encoder.preprocess, fit=cast(Fit, fit))
