@@ -41,4 +41,5 @@ def unit(rows: Array, what: str) -> Array:
         kind = "is zero" if largest[wrong[0]] == 0 else "holds a number that is not finite"
         raise DataError(f"{what} {wrong[0]} of {len(rows)} {kind}, so it has no direction")
     wide /= largest  # so that no square over- or underflows
-    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    return wide

@@ -1,7 +1,7 @@
 """The texts that are embedded for labels, or for the lines of a file, as columns: one row for each text.
 
-The rows of one label, one prompt set and one attribute that differ in `template` only are an ensemble. They stand beside
-each other; `ensemble` numbers them and `heads` is where each begins.
+The rows of one label, one prompt set and one attribute that differ in `template` only are an ensemble. They stand
+beside each other; `ensemble` numbers them and `heads` is where each begins.
 """
 
 from __future__ import annotations
