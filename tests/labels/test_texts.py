@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,12 +117,18 @@ def test_attributes_stand_before_the_object_and_alone():
 
 
 def test_attributes_in_interactions_with_and_without_an_object():
-    space = replace(V_COCO)
-    texts = texts_of(space, "interactions", [load_prompts("photo")], ["red"])
+    texts = texts_of(V_COCO, "interactions", [load_prompts("photo")], ["red"])
     found = {texts.key[k]: t for k, a, t in zip(texts.label, texts.attribute, texts.text, strict=True) if a == 0 <= k}
     assert found["ride_instr bicycle"] == "a photo of a person riding a red bicycle"
     assert found["sit_instr"] == "a photo of a person sitting on something red"
     assert "smile" not in found
+
+
+def test_attributes_without_combinations_are_as_many_texts_as_both_vocabularies():
+    texts = texts_of(HICO, "objects", [load_prompts("photo")], ["red", "orange"], combinations=False)
+    assert len(texts) == 80 + 2
+    assert texts.text[80:] == ("a photo of something red", "a photo of something orange")
+    assert texts.attributes == ("red", "orange")
 
 
 def test_nothing_takes_no_attribute():
