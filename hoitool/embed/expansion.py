@@ -47,4 +47,5 @@ def product_scores(regions: Array, classes: Array, attributes: Array, temperatur
 def _softmax(logits: Array) -> Array:
     """Along the last axis."""
     exponentials: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials

@@ -11,14 +11,13 @@ import re
 # spelled with a vowel and spoken with a consonant, and the other way round
 SPOKEN_Y_OR_W = re.compile(r"(eu|ewe|one\b|once\b|ufo\b|uk|ubi|ur[aei]|us[aeu]|ut[eio]|uni(?!n|m|d))", re.IGNORECASE)
 SILENT_H = re.compile(r"(hour|honest|honou?r|heir|x-ray)", re.IGNORECASE)
-IN_PAIRS = {"scissors", "skis", "trousers", "pants", "jeans", "shorts", "glasses", "sunglasses", "goggles"} | {
-    "binoculars",
-    "headphones",
-    "pliers",
-    "tongs",
-    "tweezers",
+# fmt: off
+IN_PAIRS = {
+    "binoculars", "glasses", "goggles", "headphones", "jeans", "pants", "pliers", "scissors", "shorts", "skis",
+    "sunglasses", "tongs", "trousers", "tweezers",
 }
-UNCOUNTED = {"broccoli", "bread", "food", "fruit", "grass", "hair", "rice", "snow", "water"}
+# fmt: on
+UNCOUNTED = {"bread", "broccoli", "food", "fruit", "grass", "hair", "rice", "snow", "water"}
 PRONOUNS = {"nothing", "something"}
 IRREGULAR = {"be": "is", "have": "has"}
 
@@ -50,9 +49,9 @@ def one(noun: str, attribute: str = "") -> str:
     phrase = described(noun, attribute)
     if noun in PRONOUNS:
         return phrase
-    if noun in IN_PAIRS:
+    if noun.lower() in IN_PAIRS:
         return f"a pair of {phrase}"
-    return f"some {phrase}" if noun in UNCOUNTED else f"{article(phrase)} {phrase}"
+    return f"some {phrase}" if noun.lower() in UNCOUNTED else f"{article(phrase)} {phrase}"
 
 
 def third_person(verb: str) -> str:

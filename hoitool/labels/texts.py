@@ -1,7 +1,7 @@
 """The texts that are embedded for labels, or for the lines of a file, as columns: one row for each text.
 
-The rows of one label, one prompt set and one attribute that differ in `template` only are an ensemble. They stand beside
-each other; `ensemble` numbers them and `heads` is where each begins.
+The rows of one label, one prompt set and one attribute that differ in `template` only are an ensemble. They stand
+beside each other; `ensemble` numbers them and `heads` is where each begins.
 """
 
 from __future__ import annotations
@@ -104,19 +104,27 @@ class _Item:
         return bool(held & {"object", "an_object", "something"}) and self.noun != NO_OBJECT
 
 
-def texts_of(labels: LabelSpace, kind: Kind, sets: Sequence[PromptSet], attributes: Sequence[str] = ()) -> Texts:
+def texts_of(
+    labels: LabelSpace,
+    kind: Kind,
+    sets: Sequence[PromptSet],
+    attributes: Sequence[str] = (),
+    combinations: bool = True,
+) -> Texts:
     """The texts of all labels of a kind, in each prompt set.
 
     objects+nothing   the objects, then the class `nothing` of a detector's head
     actions           V-COCO's actions, as what a person does; agents+roles: these, then the verbs that are roles
-    attributes        also each label with each attribute before its object (a red bicycle), and each attribute alone;
-                      a label without an object (stand) has no such texts
+    attributes        adds a text of each attribute alone, and with `combinations` of each label with each attribute
+                      before its object (a red bicycle), which a label without an object (stand) does not have
     Raises UsageError for an unknown kind, sets of one name, and a label that a set has no phrase for.
     """
     keys, items = _items(labels, kind)
     if not keys:
         raise UsageError(f"label space {labels.name!r} has no {kind}")
-    return _rows(keys, items, sets, attributes)
+    attributes = [english.words(attribute) for attribute in attributes]
+    _distinct("attribute", attributes)
+    return _rows(keys, items, sets, attributes, combinations)
 
 
 def lines_of(path: Path | str, sets: Sequence[PromptSet] = ()) -> Texts:
@@ -137,16 +145,18 @@ def lines_of(path: Path | str, sets: Sequence[PromptSet] = ()) -> Texts:
 
 
 def _rows(
-    keys: tuple[str, ...], items: list[_Item], sets: Sequence[PromptSet], attributes: Sequence[str] = ()
+    keys: tuple[str, ...],
+    items: list[_Item],
+    sets: Sequence[PromptSet],
+    attributes: Sequence[str] = (),
+    combinations: bool = False,
 ) -> Texts:
-    """Every item in every set, then with every attribute, then every attribute alone."""
+    """Set by set: every item, then with every attribute where combinations are wanted, then every attribute alone."""
     _distinct("prompt set", [prompts.name for prompts in sets])
-    attributes = [english.words(attribute) for attribute in attributes]
-    _distinct("attribute", attributes)
     rows = [
         (template.format(phrase=phrase), label, part, t, a)
         for part, prompts in enumerate(sets)
-        for label, a, phrase in _phrases(items, prompts, attributes)
+        for label, a, phrase in _phrases(items, prompts, attributes, combinations)
         for t, template in enumerate(prompts.templates)
     ]
     texts, *columns = zip(*rows, strict=True)
@@ -155,12 +165,14 @@ def _rows(
     return Texts(keys, texts, label, part, template, attribute, parts, tuple(attributes))
 
 
-def _phrases(items: list[_Item], prompts: PromptSet, attributes: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+def _phrases(
+    items: list[_Item], prompts: PromptSet, attributes: Sequence[str], combinations: bool
+) -> Iterator[tuple[int, int, str]]:
     """(label, attribute, phrase) of all items in one set, -1 for neither."""
     for i, item in enumerate(items):
         yield i, -1, item.fill(prompts, "")
     for i, item in enumerate(items):
-        if item.takes_attribute(prompts):
+        if combinations and item.takes_attribute(prompts):
             yield from ((i, a, item.fill(prompts, attribute)) for a, attribute in enumerate(attributes))
     for a, attribute in enumerate(attributes):
         yield -1, a, _Item("attribute").fill(prompts, attribute)
