@@ -106,8 +106,8 @@ class TextEncoder:
         long = [i for i, length in enumerate(full) if length > self.max_tokens]
         if long and not self.truncated:
             log.warning(
-                "%d of %d texts are longer than the %d tokens that %s takes and lose their end, the first: %.60r",
-                *(len(long), len(texts), self.max_tokens, self.name, texts[long[0]]),
+                "%d of %d texts are longer than the %d tokens that %s takes and lose their end, the first: %r",
+                *(len(long), len(texts), self.max_tokens, self.name, texts[long[0]][:60]),
             )
         self.truncated += len(long)
         return [min(length, self.max_tokens) for length in full]
@@ -151,6 +151,8 @@ def _read(checkpoint: Checkpoint, pooling: str) -> tuple[Any, Any]:
     folder, weights = checkpoint.folder, checkpoint.weights[0]
     with files.reading(folder / "config.json", "the configuration of a Hugging Face model"):
         config = AutoConfig.from_pretrained(folder, **LOCAL)
+    if getattr(config, "is_encoder_decoder", False):
+        raise DataError(f"{folder}: {config.model_type} is an encoder with a decoder; expected an encoder alone")
     with files.reading(folder, "a tokenizer of Hugging Face"):
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="right", truncation_side="right", **LOCAL)
     with files.reading(weights, "the weights of a Hugging Face model"):
