@@ -10,7 +10,8 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers.utils import logging
 
-WORDS = "a photo of the person ride riding bicycle motorcycle eat eating apple hold holding cup ##s".split()
+WORDS = ["a", "photo", "of", "the", "person", "rid", "##e", "##ing", "##s", "riding", "bicycle", "motorcycle"]
+WORDS += ["eat", "eating", "apple", "hold", "holding", "cup"]
 BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 ROBERTA_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}

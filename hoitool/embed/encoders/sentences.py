@@ -48,10 +48,9 @@ def load(name: str, checkpoint: Checkpoint, pooling: str, settings: Settings) ->
     device, dtype = place(settings)
     with _quiet():
         tokenizer, model = _read(checkpoint, pooling)
-        with files.reading(checkpoint.folder, "a text encoder"):
-            dim = len(_encode(tokenizer, model, pooling, ["a"], _max_tokens(checkpoint, tokenizer, model))[0])
-    made = TextEncoder(name, checkpoint, tokenizer, model.to(device, dtype), pooling, dim)
+        made = TextEncoder(name, checkpoint, tokenizer, model, pooling)
     made.facts["precision"] = settings.precision
+    made.model = model.to(device, dtype)
     if settings.compile:
         made.model = torch.compile(made.model, dynamic=True)
     return made
@@ -62,9 +61,11 @@ class TextEncoder:
 
     preprocess: Preprocess | None = None
 
-    def __init__(self, name: str, checkpoint: Checkpoint, tokenizer: Any, model: Any, pooling: str, dim: int) -> None:
-        self.name, self.tokenizer, self.model, self.pooling, self.dim = name, tokenizer, model, pooling, dim
+    def __init__(self, name: str, checkpoint: Checkpoint, tokenizer: Any, model: Any, pooling: str) -> None:
+        self.name, self.tokenizer, self.model, self.pooling = name, tokenizer, model, pooling
         self.max_tokens = _max_tokens(checkpoint, tokenizer, model)
+        with files.reading(checkpoint.folder, "a text encoder"):
+            self.dim = self._encode(["a"]).shape[1]
         self.truncated = 0
         self.facts: dict[str, Any] = {
             "weights": checkpoint.source,
@@ -76,11 +77,7 @@ class TextEncoder:
     def texts(self, texts: Sequence[str]) -> Pending:
         """(N, dim) of N texts, in their order. Raises DataError for a text without a single token."""
         texts = list(texts)
-        lengths = self._lengths(texts)
-        parts = []
-        for batch in batches(lengths):
-            vectors = _encode(self.tokenizer, self.model, self.pooling, [texts[i] for i in batch], self.max_tokens)
-            parts.append((batch, vectors))
+        parts = [(batch, self._encode([texts[i] for i in batch])) for batch in batches(self._lengths(texts))]
 
         def wait() -> Array:
             rows = np.zeros((len(texts), self.dim), np.float32)
@@ -112,6 +109,23 @@ class TextEncoder:
         self.truncated += len(long)
         return [min(length, self.max_tokens) for length in full]
 
+    @torch.inference_mode()
+    def _encode(self, texts: list[str]) -> torch.Tensor:
+        """(N, dim) float32 of one batch, on the model's device."""
+        inputs = self.tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=self.max_tokens,
+            return_attention_mask=True,
+            return_tensors="pt",
+        ).to(self.model.device)
+        outputs = self.model(**inputs)
+        if self.pooling == "pooler":
+            pooled: torch.Tensor = outputs.pooler_output
+            return pooled.float()
+        return pool(outputs.last_hidden_state, inputs["attention_mask"], self.pooling)
+
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Which texts go together: neighbours in length, so that little is padded, up to TOKENS in all."""
@@ -123,19 +137,6 @@ def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(i)
     if batch:
         yield batch
-
-
-@torch.inference_mode()
-def _encode(tokenizer: Any, model: Any, pooling: str, texts: list[str], max_tokens: int) -> torch.Tensor:
-    """(N, dim) float32 on the model's device."""
-    inputs = tokenizer(
-        texts, padding=True, truncation=True, max_length=max_tokens, return_attention_mask=True, return_tensors="pt"
-    ).to(model.device)
-    outputs = model(**inputs)
-    if pooling == "pooler":
-        states: torch.Tensor = outputs.pooler_output  # (N, D)
-        return states.float()
-    return pool(outputs.last_hidden_state, inputs["attention_mask"], pooling)
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:

@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from tiny_texts import save_bert, save_roberta, state_pooling  # noqa: E402
+from tiny_texts import save_bert, save_roberta, state_pooling
 
-from hoitool.embed import ENCODERS  # noqa: E402
-from hoitool.embed.encoder import Settings  # noqa: E402
-from hoitool.embed.encoders import huggingface  # noqa: E402
-from hoitool.errors import DataError, MissingData, UsageError  # noqa: E402
+from hoitool.embed import ENCODERS
+from hoitool.embed.encoder import Settings
+from hoitool.embed.encoders import huggingface
+from hoitool.errors import DataError, MissingData, UsageError
 
 NAMED = {"bert": "cls", "simcse": "pooler", "roberta": "cls"}
 

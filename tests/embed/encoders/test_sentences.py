@@ -194,7 +194,7 @@ def test_a_pooler_without_weights_is_not_drawn_at_random(tmp_path):
 
 def test_a_model_without_a_pooler_says_so(bert, tmp_path):
     shutil.copytree(bert, tmp_path / "distil")
-    config = transformers.DistilBertConfig(vocab_size=21, dim=32, hidden_dim=64, n_layers=1, n_heads=2)
+    config = transformers.DistilBertConfig(vocab_size=23, dim=32, hidden_dim=64, n_layers=1, n_heads=2)
     transformers.DistilBertModel(config).save_pretrained(tmp_path / "distil")
     assert load(tmp_path / "distil", "mean").dim == 32
     with pytest.raises(UsageError, match="a distilbert model has no pooler"):
@@ -290,3 +290,15 @@ def test_a_folder_that_lacks_a_file_is_missing_data(copied):
     (copied / "tokenizer.json").unlink()
     with pytest.raises(MissingData, match="no tokenizer.json"):
         load(copied)
+
+
+def test_a_compiled_model_gives_the_same(bert, monkeypatch):
+    compile_it, dynamic = torch.compile, []
+
+    def quickly(model, **options):
+        dynamic.append(options)
+        return compile_it(model, backend="eager", **options)
+
+    monkeypatch.setattr(torch, "compile", quickly)
+    np.testing.assert_allclose(load(bert, compile=True).texts(TEXTS)(), load(bert).texts(TEXTS)(), atol=1e-6)
+    assert dynamic == [{"dynamic": True}]
