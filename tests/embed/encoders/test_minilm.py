@@ -15,6 +15,7 @@ from hoitool.errors import HoitoolError
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
+    pytest.importorskip("torch")
     pytest.importorskip("transformers")
     monkeypatch.setattr(minilm, "find_spec", lambda name: None)
     with pytest.raises(
