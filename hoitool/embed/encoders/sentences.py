@@ -48,10 +48,9 @@ def load(name: str, checkpoint: Checkpoint, pooling: str, settings: Settings) ->
     device, dtype = place(settings)
     with _quiet():
         tokenizer, model = _read(checkpoint, pooling)
-        with files.reading(checkpoint.folder, "a text encoder"):
-            dim = len(_encode(tokenizer, model, pooling, ["a"], _max_tokens(checkpoint, tokenizer, model))[0])
-    made = TextEncoder(name, checkpoint, tokenizer, model.to(device, dtype), pooling, dim)
+        made = TextEncoder(name, checkpoint, tokenizer, model, pooling)
     made.facts["precision"] = settings.precision
+    made.model = model.to(device, dtype)
     if settings.compile:
         made.model = torch.compile(made.model, dynamic=True)
     return made
@@ -62,9 +61,11 @@ class TextEncoder:
 
     preprocess: Preprocess | None = None
 
-    def __init__(self, name: str, checkpoint: Checkpoint, tokenizer: Any, model: Any, pooling: str, dim: int) -> None:
-        self.name, self.tokenizer, self.model, self.pooling, self.dim = name, tokenizer, model, pooling, dim
+    def __init__(self, name: str, checkpoint: Checkpoint, tokenizer: Any, model: Any, pooling: str) -> None:
+        self.name, self.tokenizer, self.model, self.pooling = name, tokenizer, model, pooling
         self.max_tokens = _max_tokens(checkpoint, tokenizer, model)
+        with files.reading(checkpoint.folder, "a text encoder"):
+            self.dim = self._encode(["a"]).shape[1]
         self.truncated = 0
         self.facts: dict[str, Any] = {
             "weights": checkpoint.source,
@@ -76,11 +77,7 @@ class TextEncoder:
     def texts(self, texts: Sequence[str]) -> Pending:
         """(N, dim) of N texts, in their order. Raises DataError for a text without a single token."""
         texts = list(texts)
-        lengths = self._lengths(texts)
-        parts = []
-        for batch in batches(lengths):
-            vectors = _encode(self.tokenizer, self.model, self.pooling, [texts[i] for i in batch], self.max_tokens)
-            parts.append((batch, vectors))
+        parts = [(batch, self._encode([texts[i] for i in batch])) for batch in batches(self._lengths(texts))]
 
         def wait() -> Array:
             rows = np.zeros((len(texts), self.dim), np.float32)
@@ -106,11 +103,28 @@ class TextEncoder:
         long = [i for i, length in enumerate(full) if length > self.max_tokens]
         if long and not self.truncated:
             log.warning(
-                "%d of %d texts are longer than the %d tokens that %s takes and lose their end, the first: %.60r",
-                *(len(long), len(texts), self.max_tokens, self.name, texts[long[0]]),
+                "%d of %d texts are longer than the %d tokens that %s takes and lose their end, the first: %r",
+                *(len(long), len(texts), self.max_tokens, self.name, texts[long[0]][:60]),
             )
         self.truncated += len(long)
         return [min(length, self.max_tokens) for length in full]
+
+    @torch.inference_mode()
+    def _encode(self, texts: list[str]) -> torch.Tensor:
+        """(N, dim) float32 of one batch, on the model's device."""
+        inputs = self.tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=self.max_tokens,
+            return_attention_mask=True,
+            return_tensors="pt",
+        ).to(self.model.device)
+        outputs = self.model(**inputs)
+        if self.pooling == "pooler":
+            pooled: torch.Tensor = outputs.pooler_output
+            return pooled.float()
+        return pool(outputs.last_hidden_state, inputs["attention_mask"], self.pooling)
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -123,19 +137,6 @@ def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(i)
     if batch:
         yield batch
-
-
-@torch.inference_mode()
-def _encode(tokenizer: Any, model: Any, pooling: str, texts: list[str], max_tokens: int) -> torch.Tensor:
-    """(N, dim) float32 on the model's device."""
-    inputs = tokenizer(
-        texts, padding=True, truncation=True, max_length=max_tokens, return_attention_mask=True, return_tensors="pt"
-    ).to(model.device)
-    outputs = model(**inputs)
-    if pooling == "pooler":
-        states: torch.Tensor = outputs.pooler_output  # (N, D)
-        return states.float()
-    return pool(outputs.last_hidden_state, inputs["attention_mask"], pooling)
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
@@ -151,6 +152,8 @@ def _read(checkpoint: Checkpoint, pooling: str) -> tuple[Any, Any]:
     folder, weights = checkpoint.folder, checkpoint.weights[0]
     with files.reading(folder / "config.json", "the configuration of a Hugging Face model"):
         config = AutoConfig.from_pretrained(folder, **LOCAL)
+    if getattr(config, "is_encoder_decoder", False):
+        raise DataError(f"{folder}: {config.model_type} is an encoder with a decoder; expected an encoder alone")
     with files.reading(folder, "a tokenizer of Hugging Face"):
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="right", truncation_side="right", **LOCAL)
     with files.reading(weights, "the weights of a Hugging Face model"):
