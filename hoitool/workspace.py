@@ -1,6 +1,6 @@
 """The conventional names of a workspace, so that the bare commands find their files.
 
-raw/ downloads; data/<dataset>/<subset>.parquet; features/<what>-<model>.h5; runs/<name>/predictions-<subset>.parquet.
+raw/ downloads; data/<dataset>/<subset>.parquet; weights/<model>; features/<what>-<model>.h5; runs/<name>/predictions-<subset>.parquet.
 Every path can be given explicitly instead.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RAW, DATA, FEATURES, RUNS = Path("raw"), Path("data"), Path("features"), Path("runs")
+RAW, DATA, WEIGHTS, FEATURES, RUNS = map(Path, ("raw", "data", "weights", "features", "runs"))
 PICTURES = {".jpg", ".jpeg", ".png"}
 
 
@@ -26,6 +26,12 @@ def datasets(subset: str | None = None) -> list[Path]:
 def features_path(what: str, model: str) -> Path:
     """Where the embeddings of something by a model live."""
     return FEATURES / f"{what}-{model}.h5"
+
+
+def weights_of(model: str) -> Path | None:
+    """The weights of a model in the workspace, weights/<model> (a folder or a file); None where there are none."""
+    found = WEIGHTS / model
+    return found if found.exists() else None
 
 
 def images_folder(dataset: str) -> Path:

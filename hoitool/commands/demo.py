@@ -19,7 +19,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes and of the detector's errors.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Make a workspace of synthetic scenes, convert it, score an imperfect detector, and show the report."""
+    """Make a workspace of synthetic scenes, convert it, embed its labels, score a detector, and show the report."""
     from hoitool.demo import make_workspace
 
     for path in make_workspace(folder, seed):
@@ -28,6 +28,7 @@ def demo(
     with contextlib.chdir(folder), hidden:
         say("\n$ hoitool convert")
         convert()
+        _embed()
         say("\n$ hoitool eval -o report")
         evaluate(out=Path("report"))
         say("\n$ hoitool eval --split rare")
@@ -35,3 +36,16 @@ def demo(
     if as_json:
         show_json((folder / "report" / "result.json").read_text(encoding="utf-8").rstrip())
     say(f"\nThe workspace is {folder}; the tables are in {folder / 'report'}.")
+
+
+def _embed() -> None:
+    """Embed the labels, where a CLIP model can be loaded."""
+    from hoitool.commands.embed import Choice, Storing, labels
+    from hoitool.demo import can_embed
+
+    if not can_embed():
+        say("\n(hoitool embed --model clip needs pip install 'hoitool[torch]': left out)")
+        return
+    say("\n$ hoitool embed --model clip")
+    say("(the weights in weights/clip are random, so these embeddings mean nothing)")
+    labels(Choice(model="clip"), Storing())

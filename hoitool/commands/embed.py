@@ -237,11 +237,16 @@ app.command("verify")(verify)
 
 def _encoder(kind: str, choice: Choice, pooling: str | None = None, space: str = "joint") -> Encoder:
     """The encoder that the options name, which must be able to embed a kind of thing."""
+    from hoitool import workspace
     from hoitool.embed.encoder import settings
     from hoitool.embed.load import load
     from hoitool.progress import working
 
-    chosen = settings(choice.weights, pooling, space, choice.device, choice.precision, choice.compile)
+    weights, local = choice.weights, workspace.weights_of(choice.model)
+    if weights is None and local is not None:
+        say(f"took the weights {local} (name others with --weights)")
+        weights = str(local)
+    chosen = settings(weights, pooling, space, choice.device, choice.precision, choice.compile)
     with working(f"loading {choice.model}"):
         return load(choice.model, chosen, kind)
 
