@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, eval, explain, inspect, split, stats
+from hoitool.commands import check, convert, demo, eval, explain, inspect, predict, split, stats
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("convert")(convert.convert)
 app.command("check")(check.check)
 app.command("stats")(stats.stats)
+app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
