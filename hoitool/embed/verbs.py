@@ -8,8 +8,8 @@ f(x) is the embedding of a crop as the encoder gives it, S the sum of f over ins
 
 In `hoiclip` S_union is of an interaction, S_object of an object class over all of its interactions, and that of the
 person also takes the mean of an image's humans, once an image. The `-last` variants count as the released code does: of
-the instances of one class in an image, the last. Sources: HOICLIP, Ning et al., CVPR 2023, section 3.3, and its
-released code; the third is a reproduction's. See docs/verb-features.md.
+the instances of one class in an image, the last. Sources: HOICLIP, Ning et al., CVPR 2023, and its released
+code; the third is a reproduction's. See docs/verb-features.md.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class VerbFeatures:
     excluded        pairs that the split takes away
     without_object  pairs without an object box, which have no union
     unread          pairs of images that the regions store could not read
-    manifest        what a store of these rows says, but for its sources
+    manifest        what a store of these rows says, but for the data's file
     """
 
     names: tuple[str, ...]
@@ -143,14 +143,11 @@ def verb_features(store: Store, data: Dataset, formula: str = "hoiclip", split: 
     means, count = FORMULAS[formula].means(of, len(labels.verbs), len(labels.objects), labels.person)
     excluded = len(data.subject) - len(kept.subject)
     told = {"excluded": excluded, "without_object": of.without_object, "unread": of.unread}
-    manifest = _manifest(store.manifest, kept, {"formula": formula} | told)
-    manifest = replace(manifest, sources={store.path.name: store.content})
+    manifest = _manifest(store, kept, {"formula": formula, **told})
     return VerbFeatures(labels.verbs, means, count, **told, manifest=manifest)
 
 
-def write_verbs(
-    made: VerbFeatures, path: Path, sources: dict[str, str] | None = None, normalised: bool = True
-) -> str:
+def write_verbs(made: VerbFeatures, path: Path, sources: dict[str, str] | None = None, normalised: bool = True) -> str:
     """Write a store of a row for each verb, in the label space's order; return its content hash.
 
     sources  file name -> SHA-256 of the data's file; that of the regions store is known
@@ -159,7 +156,7 @@ def write_verbs(
     """
     rows = made.rows if normalised else made.means
     manifest = replace(made.manifest, normalised=normalised, sources=(sources or {}) | made.manifest.sources)
-    columns = {"label": np.arange(len(rows), dtype=np.int32), "count": made.count.astype(np.int64)}
+    columns: dict[str, Array] = {"label": np.arange(len(rows), dtype=np.int32), "count": made.count.astype(np.int64)}
     layout = Layout(strings(made.names), np.arange(len(rows) + 1), columns)
     with Writer(path, manifest, layout) as writer:
         writer.write(0, [row[None] if np.isfinite(row).all() else None for row in rows])
@@ -201,17 +198,18 @@ def _divided(total: Array, count: Array) -> Array:
     return made
 
 
-def _manifest(regions: Manifest, data: Dataset, notes: dict[str, object]) -> Manifest:
+def _manifest(store: Store, data: Dataset, notes: dict[str, object]) -> Manifest:
     """That of the regions, where it tells how a crop became a row, and of the data."""
-    told = {"dataset": "", "subset": "", "split": {}} | of_data(data.meta)
+    told = {"split": {}} | of_data(data.meta)
     return replace(
-        regions,
+        store.manifest,
         of="verbs",
         dtype="float32",
         label_kind="verbs",
         box_frame="",
         parts=(),
         hoitool=__version__,
-        notes=regions.notes | notes,
+        sources={store.path.name: store.content},
+        notes=store.manifest.notes | notes,
         **told,
     )
