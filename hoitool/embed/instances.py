@@ -1,7 +1,7 @@
 """The instances of a dataset (a pair of boxes with its label) among the rows of a pair regions store.
 
-An instance has three rows: its union box, its object box, its human box. A store may hold more images and pairs than the
-data, such as those that a split took away: rows depend on images and boxes alone, not on labels.
+An instance has three rows: its union box, its object box, its human box. A store may hold more images and pairs than
+the data, such as those that a split took away: rows depend on images and boxes alone, not on labels.
 """
 
 from __future__ import annotations

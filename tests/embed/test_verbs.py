@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import truth_of, v_coco_scenes, v_coco_truth
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hoitool.data import Dataset, Meta, offsets_of, select_images, select_pairs, strings
 from hoitool.embed.ensembles import unit
@@ -260,6 +262,19 @@ def test_blocks_do_not_matter(data, store, formula, block, monkeypatch):
     whole = verb_features(store, data, formula).rows
     monkeypatch.setattr("hoitool.embed.instances.BLOCK", block)
     same(verb_features(store, data, formula).rows, whole)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.floats(-9, 9)), max_size=20),
+    st.sampled_from(["all", "last"]),
+)
+def test_sums_equal_a_loop(rows, repeats):
+    image, group, value = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.empty(0, int),) * 3
+    total = np.ones((5, 1))
+    add(total, group, value[:, None].astype(float), counting(image, group, repeats))
+    counted = rows if repeats == "all" else last_of_each(rows, lambda row: row[:2])
+    expected = [1 + sum(v for _, g, v in counted if g == k) for k in range(5)]
+    np.testing.assert_allclose(total[:, 0], expected, rtol=0, atol=1e-12)
 
 
 # ---- what must hold
