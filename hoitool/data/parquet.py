@@ -23,8 +23,8 @@ from hoitool.data.dataset import COLUMNS, Array, Dataset, Predictions
 from hoitool.data.meta import FRAMES, KINDS, LABEL_KINDS, SCORE_KINDS, Meta
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, atomic_folder, reading, require, starts_with
-from hoitool.labels import LABEL_SPACES, LabelSpace, difference, load_labels
-from hoitool.labels.beside import labels_of_file
+from hoitool.labels import LabelSpace, difference
+from hoitool.labels.beside import labels_of_file, write_labels
 
 KEY = b"hoitool"
 VERSION = 1
@@ -48,7 +48,7 @@ def write(data: Dataset, path: Path, shards: int = 1) -> None:
     if shards < 1:
         raise UsageError(f"{path}: {shards} shards, expected at least one")
     if shards == 1:
-        _write_labels(data.meta.labels, path.parent)
+        write_labels(data.meta.labels, path.parent)
         with atomic(path) as temporary:
             _write_file(data, temporary)
         return
@@ -62,7 +62,7 @@ def write_shards(parts: Iterable[Dataset], path: Path) -> None:
     with atomic_folder(path) as folder:
         for i, part in enumerate(parts):
             if i == 0:
-                _write_labels(part.meta.labels, folder)
+                write_labels(part.meta.labels, folder)
             _write_file(part, folder / f"{i:05d}.parquet")
 
 
@@ -185,15 +185,6 @@ def _to_header(data: Dataset) -> dict[str, Any]:
         "sources": meta.sources,
         "extras": meta.extras,
     }
-
-
-def _write_labels(space: LabelSpace, folder: Path) -> None:
-    if space.name in LABEL_SPACES:
-        differs = difference(load_labels(space.name), space.summary())
-        if differs:
-            raise DataError(f"{differs}; give your own label space another name")
-    else:
-        space.save(folder / f"labels-{space.hash[:12]}.json")
 
 
 def _open(path: Path) -> tuple[Any, dict[str, Any]]:

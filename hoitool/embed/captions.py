@@ -14,7 +14,8 @@ import numpy as np
 from hoitool.data import Dataset
 from hoitool.data.dataset import Array, strings
 from hoitool.embed.encoder import Encoder
-from hoitool.embed.job import Inputs, Lane, unit
+from hoitool.embed.ensembles import unit
+from hoitool.embed.job import Inputs, Lane
 from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
 from hoitool.store import Layout, Manifest
@@ -62,4 +63,4 @@ class Captions:
     def combine(self, image: int, made: Mapping[str, Array]) -> Array:
         """(1 + captions, dim) the image's row, then those of its captions."""
         rows = np.concatenate([made[lane] for lane in PARTS if lane in made])
-        return unit(rows) if self.manifest.normalised else rows
+        return unit(rows, "row") if self.manifest.normalised else rows

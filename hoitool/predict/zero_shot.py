@@ -20,7 +20,7 @@ from hoitool import workspace
 from hoitool.data import Meta, Predictions, no_pairs, write, write_shards
 from hoitool.data.dataset import Array
 from hoitool.data.meta import LabelKind
-from hoitool.embed.job import unit
+from hoitool.embed.ensembles import unit
 from hoitool.errors import DataError, UsageError
 from hoitool.files import refuse_overwrite
 from hoitool.labels import LabelSpace
@@ -188,7 +188,7 @@ def label_rows(labels: Store, meta: Meta, sets: list[str]) -> Array:
         raise DataError(f"{labels.path}: the label {labels.failed[0]!r} could not be embedded; make it again")
     parts = sets if labels.manifest.parts else [""]
     rows = np.stack([_directions(_rows_of_labels(labels, part), labels) for part in parts])
-    rows = rows[0] if len(rows) == 1 else unit(rows.mean(axis=0, dtype=np.float64))
+    rows = rows[0] if len(rows) == 1 else _mean(rows)
     wanted = [meta.label_name(label) for label in range(meta.classes)]
     place = {key: i for i, key in enumerate(labels.key.tolist())}
     missing = [name for name in wanted if name not in place]
@@ -229,14 +229,20 @@ def _require_one_each(store: Store, places: Array, what: str) -> None:
         raise DataError(f"{store.path}: {store.key[at]!r} has {counts[at]} rows, expected one for each {what}")
 
 
+def _mean(rows: Array) -> Array:
+    """(K, dim) float32 of length 1: the mean over the first axis of rows (S, K, dim)."""
+    return unit(rows.mean(axis=0, dtype=np.float64), "the mean of prompt sets, label").astype(np.float32)
+
+
 def _directions(rows: Array, store: Store) -> Array:
     """Rows of length 1 as float32: as they are where the store says that they have it."""
     if store.manifest.normalised:
         return rows.astype(np.float32, copy=False)
     try:
-        return unit(rows)
+        made: Array = unit(rows, "row").astype(np.float32)
     except DataError as error:
         raise DataError(f"{store.path}: {error}") from error
+    return made
 
 
 def _sources(images: Store, labels: Store) -> dict[str, str]:
