@@ -3,7 +3,7 @@
 Scores are the raw cosines in float32. A ranking of the images of one class, which recognition scores, is the same for
 any temperature. Labels stand in the order of their label space, whatever the order of their store.
 Images are scored in blocks of about a quarter of a gigabyte of rows and scores; what does not fit one block is written
-as a folder of shards, so that any number of images takes less than a gigabyte of memory.
+as a folder of shards, so that any number of images takes about a gigabyte of memory.
 Source: CLIP (Radford et al., ICML 2021), section 3.1; prompt sets are averaged as in its section 3.1.4.
 """
 
