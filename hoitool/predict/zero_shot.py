@@ -2,8 +2,8 @@
 
 Scores are the raw cosines in float32. A ranking of the images of one class, which recognition scores, is the same for
 any temperature. Labels stand in the order of their label space, whatever the order of their store.
-Images are scored in blocks of about half a gigabyte of rows and scores; what does not fit one block is written as a
-folder of shards, so that this is all the memory that any number of images takes.
+Images are scored in blocks of about a quarter of a gigabyte of rows and scores; what does not fit one block is written
+as a folder of shards, so that any number of images takes about a gigabyte of memory.
 Source: CLIP (Radford et al., ICML 2021), section 3.1; prompt sets are averaged as in its section 3.1.4.
 """
 
@@ -33,7 +33,7 @@ SAME = ("model", "weights_sha256", "activation", "space", "dim")  # of two store
 LABEL_KINDS = ("interactions", "verbs")
 IMAGE = "image"  # the part of a store of captions that is of images
 ALL = "all"  # prompt sets: their average
-BLOCK = 2**29  # bytes
+BLOCK = 2**28  # bytes
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_store(data, tmp_path, monke
     assert not (tmp_path / "x.h5").exists()
     again = run(job_of(data, tmp_path), tmp_path / "x.h5", Pace(batch=2, workers=3))
     assert (again.content, again.made + again.found) == (whole.content, len(data))
-    assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    one, two = Store(tmp_path / "x.h5"), Store(tmp_path / "whole.h5")
+    assert one.rows(0, one.layout.rows).tobytes() == two.rows(0, two.layout.rows).tobytes()
+    assert verify(tmp_path / "x.h5").found == whole.content
 
 
 def test_pictures_and_texts_are_batched_apart(data, tmp_path):
