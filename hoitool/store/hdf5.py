@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hoitool.data.dataset import Array, strings
+from hoitool.data.dataset import Array
 from hoitool.errors import DataError, HoitoolError, MissingData
 from hoitool.files import reading, require, starts_with
 from hoitool.store.layout import COLUMNS, CONTENT, DIGEST, FAILED, Layout, check_column, check_offsets
@@ -27,24 +27,31 @@ from hoitool.store.manifest import Manifest, parse
 ATTRIBUTE, RUN, PLAN = "hoitool", "run", "plan"
 WHAT = "a feature store (HDF5)"
 MAGIC = b"\x89HDF"
-SMALL = 64 * 2**20  # bytes that are read without asking
+SMALL = 64 * 2**20  # bytes of texts that are handled at once
+CHUNK = 2**20  # bytes
+
+
+def create(path: Path) -> h5py.File:
+    """A new file, in a format of HDF5 whose metadata have checksums: what was altered is refused, not followed."""
+    return h5py.File(path, "w", libver=("v110", "v110"))
 
 
 def put(file: h5py.File, name: str, values: Array) -> None:
-    """A dataset with values, contiguous unless it has texts of very different lengths."""
+    """A dataset with values; texts are padded to the longest, and deflated where that makes much of nothing."""
     if values.dtype != object:
         file.create_dataset(name, data=values.astype(values.dtype.newbyteorder("<"), copy=False))
         return
     texts = [text.encode() for text in values.tolist()]
-    width, padded = _width(texts)
-    if padded:
-        file.create_dataset(name, data=np.array(texts, h5py.string_dtype("utf-8", width)))
-    else:
-        file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+    width, even = _width(texts)
+    packed = {} if even else {"chunks": (max(1, CHUNK // width),), "compression": "gzip", "compression_opts": 1}
+    held = file.create_dataset(name, (len(texts),), h5py.string_dtype("utf-8", width), **packed)
+    step = max(1, SMALL // width)
+    for first in range(0, len(texts), step):
+        held[first : first + step] = np.array(texts[first : first + step], held.dtype)
 
 
 def _width(texts: list[bytes]) -> tuple[int, bool]:
-    """The bytes of the longest text, and whether all should be padded to it: not where a few are far longer."""
+    """The bytes of the longest text, and whether padding all to it adds little."""
     longest = max(map(len, texts), default=0)
     return max(1, longest), longest <= 4 * (sum(map(len, texts)) // max(1, len(texts)) + 16)
 
@@ -61,9 +68,8 @@ def reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> N
 
 def describe(file: h5py.File, manifest: Manifest, layout: Layout, run: dict[str, Any], plan: str) -> None:
     """Everything of a store but its rows."""
-    file.attrs[ATTRIBUTE] = manifest.dump()
-    file.attrs[RUN] = json.dumps(run, sort_keys=True)
-    file.attrs[PLAN] = plan
+    for name, text in ((ATTRIBUTE, manifest.dump()), (RUN, json.dumps(run, sort_keys=True)), (PLAN, plan)):
+        file.attrs[name] = np.bytes_(text.encode())
     put(file, "key", layout.key)
     put(file, "offsets", layout.offsets)
     for name, values in layout.columns.items():
@@ -82,8 +88,8 @@ def _room(values: Array) -> int:
     if values.dtype != object:
         return values.nbytes
     texts = [text.encode() for text in values.tolist()]
-    width, padded = _width(texts)
-    return len(texts) * width if padded else sum(len(text) + 40 for text in texts)
+    width, even = _width(texts)
+    return len(texts) * width if even else sum(map(len, texts))  # what deflate saves of texts, it takes for padding
 
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -116,7 +122,7 @@ def plan_of(path: Path) -> str:
     """The hash of the plan that a store was made by, empty for a file that is no store."""
     try:
         with reading(path, WHAT), open_file(path) as file:
-            return str(file.attrs.get(PLAN, ""))
+            return attribute(file, PLAN)
     except HoitoolError:
         return ""
 
@@ -150,8 +156,8 @@ def read_head(file: h5py.File, path: Path) -> Head:
 
     Raises DataError where it is not what it should be. To be called in `reading`.
     """
-    text = file.attrs.get(ATTRIBUTE)
-    if not isinstance(text, str):
+    text = attribute(file, ATTRIBUTE)
+    if not text:
         raise DataError(f"{path}: has no attribute {ATTRIBUTE!r} of text, so nobody knows how its rows were made")
     manifest = parse(text, str(path))
     images = _expect(file, "key", "str", None, path)[0]
@@ -171,6 +177,14 @@ def read_head(file: h5py.File, path: Path) -> Head:
     if (status > FAILED).any():
         raise DataError(f"{path}: status holds {int(status.max())}, expected at most {FAILED}")
     return Head(text, manifest, offsets, columns, status, read(file, "content", path).tobytes())
+
+
+def attribute(file: h5py.File, name: str) -> str:
+    """An attribute of the root, empty where it has none of text."""
+    text = file.attrs.get(name, "")
+    if isinstance(text, bytes):
+        return text.decode()
+    return text if isinstance(text, str) else ""
 
 
 def _expect(file: h5py.File, name: str, kind: str, shape: tuple[int, ...] | None, path: Path) -> tuple[int, ...]:
@@ -203,9 +217,17 @@ def read(file: h5py.File, name: str, path: Path) -> Array:
     if held.is_virtual or needed > (there if held.chunks is None else 1100 * there):  # as much as deflate can pack
         raise DataError(f"{path}: {name} says it is {list(held.shape)}, for which the file has no bytes")
     if kind_of(held) == "str":
-        return strings(held.asstr()[()])
+        return _texts(held)
     values: Array = held[()]
     return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _texts(held: h5py.Dataset) -> Array:
+    made = np.empty(held.shape, object)
+    step = max(1, SMALL // held.dtype.itemsize)
+    for first in range(0, len(made), step):
+        made[first : first + step] = held.asstr()[first : first + step]
+    return made
 
 
 def missing(path: Path, of: Path) -> MissingData:

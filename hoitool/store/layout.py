@@ -78,6 +78,7 @@ def check(layout: Layout, where: str) -> None:
     """Raise DataError where keys, offsets and columns do not go together."""
     images = len(layout.key)
     check_offsets(layout.offsets, images, where)
+    check_texts(layout.key, "key", where)
     check_keys(layout.key, where)
     for name, values in layout.columns.items():
         check_column(name, kind_of(values), values.shape, (layout.rows, images), where)
@@ -104,8 +105,7 @@ def check_column(name: str, kind: str, shape: tuple[int, ...], lengths: tuple[in
 
 
 def check_keys(key: Array, where: str) -> None:
-    """Raise DataError for keys that are no texts, and for one that stands twice."""
-    check_texts(key, "key", where)
+    """Raise DataError for a key that stands twice."""
     if len(set(key.tolist())) < len(key):
         seen: set[str] = set()
         twice = next(text for text in key.tolist() if text in seen or seen.add(text))  # type: ignore[func-returns-value]
@@ -155,7 +155,7 @@ def plan_of_text(text: str, layout: Layout) -> str:
 
 
 def content_hash(text: str, layout: Layout, status: Array, digests: Array) -> bytes:
-    """SHA-256 over all that a store holds: the plan, and the status and the digest of each image; text: the manifest's."""
+    """SHA-256 over all that a store holds: the manifest's text, the plan, and each image's status and digest."""
     made = _hash(text, layout)
     made.update(_bytes(status))
     made.update(_bytes(digests))

@@ -119,7 +119,7 @@ def _check(name: str, value: Any, where: str) -> None:
     allowed: tuple[str, ...] | None = {"of": OF, "dtype": DTYPES}.get(name)
     if allowed is not None and value not in allowed:
         raise DataError(f"{where}: {name} of its manifest is {value!r:.60}, expected one of {', '.join(allowed)}")
-    if name == "dim" and not 0 < int(value) < 2**31:
+    if isinstance(value, int) and name == "dim" and not 0 < value < 2**31:
         raise DataError(f"{where}: dim of its manifest is {value!r:.60}, expected how many numbers a row has")
 
 

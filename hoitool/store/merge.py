@@ -43,7 +43,7 @@ def merge(shards: Sequence[Path], path: Path, copy: bool = False, overwrite: boo
     digests = np.concatenate([store.digests for store in stores])
     content = content_hash(manifest.dump(), layout, status, digests)
     with atomic(path) as temporary:
-        with h5py.File(temporary, "w") as file:
+        with hdf5.create(temporary) as file:
             names = {} if copy else {_name(store, path): store.content for store in stores}
             run = {"copied": [store.content for store in stores]} if copy else {"shards": names}
             hdf5.describe(file, manifest, layout, run, plan_hash(manifest, layout))

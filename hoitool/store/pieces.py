@@ -57,7 +57,7 @@ def _of_shard(shard: Path, content: Any, shape: tuple[int, int], held: h5py.Data
 
 def shard_contents(file: h5py.File) -> dict[str, Any]:
     """Shard -> its content hash, of a virtual store; empty where it does not say."""
-    said = json.loads(file.attrs.get(hdf5.RUN, "{}"))
+    said = json.loads(hdf5.attribute(file, hdf5.RUN) or "{}")
     found = said.get("shards") if isinstance(said, dict) else None
     return found if isinstance(found, dict) else {}
 

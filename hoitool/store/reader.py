@@ -62,12 +62,10 @@ class Store:
         """The number of images (or labels, texts)."""
         return len(self.status)
 
-    @cached_property
+    @property
     def key(self) -> Array:
-        """(I,) the names of the images. Raises DataError for one that stands twice."""
-        found = self._values("key")
-        check_keys(found, str(self.path))
-        return found
+        """(I,) the names of the images."""
+        return self._values("key")
 
     @property
     def digests(self) -> Array:
@@ -171,7 +169,10 @@ class Store:
 
     @cached_property
     def _index(self) -> dict[str, int]:
-        return {key: i for i, key in enumerate(self.key.tolist())}
+        made = {key: i for i, key in enumerate(self.key.tolist())}
+        if len(made) < len(self):
+            check_keys(self.key, str(self.path))
+        return made
 
     def _values(self, name: str) -> Array:
         """A dataset's values, read when they are first asked for."""

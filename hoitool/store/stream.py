@@ -22,8 +22,6 @@ from hoitool.store.manifest import Manifest, unlike
 from hoitool.store.reader import Store
 from hoitool.store.writer import Writer, discard
 
-CHUNK = 2**20  # bytes
-
 
 class Stream:
     """A writer of blocks; `blocks` says how many an earlier one left."""
@@ -65,7 +63,7 @@ class Stream:
         check(layout, str(self.path))
         status, digests = (np.concatenate([getattr(s, name) for s in stores]) for name in ("status", "digests"))
         content = content_hash(self.manifest.dump(), layout, status, digests)
-        with atomic(self.path) as temporary, h5py.File(temporary, "w") as file:
+        with atomic(self.path) as temporary, hdf5.create(temporary) as file:
             hdf5.describe(file, self.manifest, layout, {}, plan_hash(self.manifest, layout))
             for name, values in {"status": status, "digest": digests}.items():
                 file.create_dataset(name, data=values)
@@ -78,7 +76,7 @@ class Stream:
 
     def _join(self, file: h5py.File, stores: list[Store]) -> None:
         dtype = np.dtype(self.manifest.dtype).newbyteorder("<")
-        chunk = (max(1, CHUNK // max(1, self.manifest.dim * dtype.itemsize)), self.manifest.dim)
+        chunk = (max(1, hdf5.CHUNK // max(1, self.manifest.dim * dtype.itemsize)), self.manifest.dim)
         held = file.create_dataset(
             "features", (0, self.manifest.dim), dtype, maxshape=(None, self.manifest.dim), chunks=chunk
         )

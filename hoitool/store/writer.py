@@ -69,7 +69,7 @@ class Writer:
         """Take up what the unfinished file says: how it was begun, where its datasets lie, what is made."""
         with reading(self.partial, hdf5.WHAT), hdf5.open_file(self.partial) as file:
             self._require_same(file)
-            self.run: dict[str, Any] = json.loads(file.attrs[hdf5.RUN])
+            self.run: dict[str, Any] = json.loads(hdf5.attribute(file, hdf5.RUN))
             self.status = hdf5.read_head(file, self.partial).status
             self.digests = hdf5.read(file, "digest", self.partial)
             self._at = {name: _offset(file, name, self.partial) for name in PLACES}
@@ -150,7 +150,7 @@ class Writer:
     def _create(self, run: dict[str, Any]) -> None:
         rows, images = self.layout.rows, len(self.layout)
         with atomic(self.partial) as temporary:
-            with h5py.File(temporary, "w") as file:
+            with hdf5.create(temporary) as file:
                 hdf5.describe(file, self.manifest, self.layout, run, self.plan)
                 hdf5.reserve(file, "features", (rows, self.manifest.dim), self.manifest.dtype)
                 for name, shape in (("status", (images,)), ("digest", (images, DIGEST)), ("content", (CONTENT,))):
@@ -158,9 +158,9 @@ class Writer:
             hdf5.take_space(temporary, temporary.stat().st_size)
 
     def _require_same(self, file: h5py.File) -> None:
-        if file.attrs.get(hdf5.PLAN) == self.plan:
+        if hdf5.attribute(file, hdf5.PLAN) == self.plan:
             return
-        held = parse(str(file.attrs.get(hdf5.ATTRIBUTE)), str(self.partial))
+        held = parse(hdf5.attribute(file, hdf5.ATTRIBUTE), str(self.partial))
         told = unlike(held, self.manifest) or ["it is of other images or boxes"]
         raise UsageError(
             f"{self.partial} is the unfinished work of another command: {'; '.join(told)}. Finish that one, or start "
