@@ -22,7 +22,7 @@ from hoitool.data.dataset import Array
 from hoitool.errors import DataError, HoitoolError, MissingData
 from hoitool.files import reading, require, starts_with
 from hoitool.store.layout import COLUMNS, CONTENT, DIGEST, FAILED, Layout, check_column, check_offsets
-from hoitool.store.manifest import Manifest, parse
+from hoitool.store.manifest import KIND, Manifest, parse
 
 ATTRIBUTE, RUN, PLAN = "hoitool", "run", "plan"
 WHAT = "a feature store (HDF5)"
@@ -127,6 +127,22 @@ def plan_of(path: Path) -> str:
         return ""
 
 
+def is_store(path: Path) -> bool:
+    """Whether a file says that it is a feature store, finished or not."""
+    try:
+        with reading(path, WHAT), open_file(path) as file:
+            held = json.loads(attribute(file, ATTRIBUTE) or "null")
+    except HoitoolError:
+        return False
+    return isinstance(held, dict) and held.get("kind") == KIND
+
+
+def head(path: Path) -> Head:
+    """The head of a file, which may be unfinished. Raises MissingData, DataError."""
+    with reading(path, WHAT), open_file(path) as file:
+        return read_head(file, path)
+
+
 def open_file(path: Path) -> h5py.File:
     """A store's file, opened for reading. Raises MissingData, DataError."""
     require(path, WHAT)
@@ -149,6 +165,16 @@ class Head:
     columns: tuple[str, ...]
     status: Array
     content: bytes
+
+    @property
+    def made(self) -> int:
+        """How many images are made, those that could not be included."""
+        return int(np.count_nonzero(self.status))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all images are made and the content hash is written."""
+        return self.made == len(self.status) and self.content != bytes(CONTENT)
 
 
 def read_head(file: h5py.File, path: Path) -> Head:

@@ -25,7 +25,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.files import reading
 from hoitool.lookup import unknown_name
 from hoitool.store import hdf5
-from hoitool.store.layout import CONTENT, FAILED, TO_DO, Layout, check_keys
+from hoitool.store.layout import FAILED, Layout, check_keys
 from hoitool.store.manifest import Manifest, differences
 from hoitool.store.pieces import Pieces, pieces
 
@@ -42,7 +42,7 @@ class Store:
         with reading(self.path, hdf5.WHAT), hdf5.open_file(self.path) as file:
             head = hdf5.read_head(file, self.path)
             self.virtual = bool(file["features"].is_virtual)
-        if head.content == bytes(CONTENT) or (head.status == TO_DO).any():
+        if not head.finished:
             raise DataError(f"{self.path}: was never finished; run the command that makes it again, and it goes on")
         self.manifest: Manifest = head.manifest
         self.text, self.offsets, self.status, self._names = head.text, head.offsets, head.status, head.columns
