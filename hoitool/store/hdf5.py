@@ -62,6 +62,7 @@ def reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> N
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)  # equal stores are equal files
     kind = h5py.h5t.py_create(np.dtype(dtype).newbyteorder("<"))
     h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(shape), creation)
 
