@@ -150,7 +150,9 @@ class Writer:
     def _create(self, run: dict[str, Any]) -> None:
         rows, images = self.layout.rows, len(self.layout)
         with atomic(self.partial) as temporary:
-            hdf5.take_space(temporary, hdf5.size(self.manifest, self.layout))  # HDF5 itself does not survive a full disk
+            hdf5.take_space(
+                temporary, hdf5.size(self.manifest, self.layout)
+            )  # HDF5 itself does not survive a full disk
             with hdf5.create(temporary) as file:
                 hdf5.describe(file, self.manifest, self.layout, run, self.plan)
                 hdf5.reserve(file, "features", (rows, self.manifest.dim), self.manifest.dtype)
