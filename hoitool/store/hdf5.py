@@ -240,7 +240,7 @@ def dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
 def read(file: h5py.File, name: str, path: Path) -> Array:
     """All values of a dataset other than the rows, strings as objects."""
     held = dataset(file, name, path)
-    needed, there = math.prod(held.shape) * held.dtype.itemsize, path.stat().st_size
+    needed, there = math.prod(held.shape) * held.dtype.itemsize, file.id.get_filesize()
     if held.is_virtual or needed > (there if held.chunks is None else 1100 * there):  # as much as deflate can pack
         raise DataError(f"{path}: {name} says it is {list(held.shape)}, for which the file has no bytes")
     if kind_of(held) == "str":

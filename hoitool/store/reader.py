@@ -1,9 +1,9 @@
 """Reading a store: nothing is loaded until it is asked for, in whichever process asks.
 
 Opening reads the manifest, the offsets and the status; keys, columns and digests are read when they are first used.
-Rows of a contiguous store are mapped into memory, so that reading an image's is a copy of their bytes and processes
-share them; a virtual store is read shard by shard in the same way; chunked ones go through HDF5. A store may be sent
-to workers started by fork or by spawn: each opens the file itself, and refuses one that was replaced meanwhile.
+Rows are mapped into memory, so that reading an image's is a copy of their bytes and processes share them; those of a
+virtual store shard by shard. Only rows that another program packed go through HDF5. A store may be sent to workers
+started by fork or by spawn: each opens the file itself, and refuses one that was replaced meanwhile.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ import os
 import pickle
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 from store.making import WHATEVER, layout_of, rows_of, write
 
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.store import Store, Writer, merge, partial_path
+from hoitool.store import Store, Writer, merge, partial_path, verify
 
 ROWS = rows_of(layout_of(["a.jpg", "bü.jpg", "c.jpg"], [2, 0, 3]))
 
@@ -174,3 +175,15 @@ def test_an_unfinished_store_is_refused(tmp_path):
             Store(tmp_path / name)
     with pytest.raises(MissingData, match=r"x.h5: no such file"):
         Store(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("packed", [{"compression": "gzip"}, {"chunks": (2, 2)}, {"chunks": (2, 4)}])
+def test_rows_in_chunks_and_packed_ones_are_read(path, packed):
+    expected = Store(path).rows(0, 5)
+    with h5py.File(path, "r+") as file:
+        del file["features"]
+        file.create_dataset("features", data=expected, **packed)
+    store = Store(path)
+    np.testing.assert_array_equal(store.rows(0, 5), expected)
+    np.testing.assert_array_equal(store.read([2, 0]), np.concatenate([ROWS[2], ROWS[0]]))
+    verify(path).raise_for()

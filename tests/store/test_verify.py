@@ -44,7 +44,7 @@ def flip(path, name, byte=0, by=1):
         ("features", 0, "the rows of 1 entries are not those that were written, the first 'a.jpg'"),
         ("features", 79, "the rows of 1 entries are not those that were written, the first 'c.jpg'"),
         ("key", 1, "its manifest, keys, offsets or columns are not those that were written"),
-        ("offsets", 8, "its manifest, keys, offsets or columns"),
+        ("offsets", 16, "its manifest, keys, offsets or columns"),
         ("boxes", 3, "its manifest, keys, offsets or columns"),
         ("text", 5, "its manifest, keys, offsets or columns"),
         ("grid", 0, "its manifest, keys, offsets or columns"),
@@ -95,7 +95,7 @@ def test_blocks_are_verified_like_the_whole(tmp_path, monkeypatch):
     layout = layout_of([str(i) for i in range(30)], [i % 5 for i in range(30)])
     write(tmp_path / "x.h5", layout)
     for block in (1, 50, 200):
-        monkeypatch.setattr("hoitool.store.verify.BLOCK", block)
+        monkeypatch.setattr(sys.modules["hoitool.store.verify"], "BLOCK", block)
         verify(tmp_path / "x.h5").raise_for()
 
 
