@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from hoitool.commands.console import Json, say, show, show_json
 from hoitool.commands.options import expanded
+from hoitool.errors import UsageError
 
 if TYPE_CHECKING:
     from hoitool.embed.encoder import Encoder
@@ -128,6 +129,10 @@ def labels(
     from hoitool.report import embedding_of as of
 
     found = of.words(source, what, prompts or (), expand)
+    if storing.out is not None and len(found) > 1:
+        raise UsageError(
+            f"-o names one file for {len(found)} label spaces ({', '.join(w.name for w in found)}): name one"
+        )
     encoder = _encoder("text", choice, pooling=pooling, space=space)
     if source is None and choice.model:
         say(f"took the labels of data/: {', '.join(each.name for each in found)} (name others as the first argument)")
