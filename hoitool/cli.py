@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, embed, eval, explain, inspect, split, stats
+from hoitool.commands import check, convert, demo, embed, eval, explain, inspect, predict, split, stats
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("convert")(convert.convert)
 app.command("check")(check.check)
 app.command("stats")(stats.stats)
 app.add_typer(embed.app, name="embed")
+app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)

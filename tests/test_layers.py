@@ -105,6 +105,7 @@ HEAVY = {"torch", "pandas", "scipy", "matplotlib", "h5py"}  # pydantic: some ver
         ["--version"],
         ["inspect", "--help"],
         ["split", "apply", "--help"],
+        ["predict", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,7 +137,7 @@ def labels(
     if source is None and choice.model:
         say(f"took the labels of data/: {', '.join(each.name for each in found)} (name others as the first argument)")
     stored = of.Stored(storing.dtype or "float32", not storing.raw)
-    made = [_make(of.labels(each, encoder, stored), encoder, choice, storing, Loading(), each.name) for each in found]
+    made = [_make(of.labels(each, encoder, stored), encoder, choice, storing, Loading(), each) for each in found]
     _report(made, storing.as_json)
 
 
@@ -172,8 +172,8 @@ def regions(
     parts = tuple(name for name, wanted in (("union", pairs), ("union-masked", masked)) if wanted)
     how = of.Cut(CropRule((1.0, *(context or ())), min_side), pool, parts, fit)
     job = of.regions(found, boxed, encoder, of.Stored(storing.dtype or "float16", not storing.raw), how, sources)
-    what = "-".join([found.name, "pairs" if parts else "regions", *([boxes.stem] if boxes else [])])
-    _report([_make(job, encoder, choice, storing, loading, what)], storing.as_json)
+    what = f"-{'pairs' if parts else 'regions'}{f'-{boxes.stem}' if boxes else ''}"
+    _report([_make(job, encoder, choice, storing, loading, found, what)], storing.as_json)
 
 
 def images(
@@ -194,8 +194,70 @@ def images(
     found = _scenes(source, loading)
     encoder = _encoder("map" if grid else "image", choice)
     job = of.images(found, encoder, of.Stored(storing.dtype or "float16", not storing.raw), fit, grid)
-    what = f"{found.name}-{'grid' if grid else 'images'}"
-    _report([_make(job, encoder, choice, storing, loading, what)], storing.as_json)
+    what = "-grid" if grid else "-images"
+    _report([_make(job, encoder, choice, storing, loading, found, what)], storing.as_json)
+
+
+def captions(
+    choice: Choice,
+    storing: Storing,
+    loading: Loading,
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="COCO captions JSON, .csv, .tsv, .jsonl, or a dataset with captions."),
+    ] = None,
+    fit: Fit = None,
+) -> None:
+    """Embed images and their captions, for retrieval."""
+    from hoitool.report import embedding_of as of
+
+    found = of.captioned(source, loading.images, loading.subset, loading.source_format)
+    encoder = _encoder("image text", choice)
+    job = of.captions(found, encoder, of.Stored(storing.dtype or "float16", not storing.raw), fit)
+    _report([_make(job, encoder, choice, storing, loading, found, "-captions")], storing.as_json)
+
+
+def verbs(
+    choice: Choice,
+    storing: Storing,
+    loading: Loading,
+    source: Data = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            "--regions", metavar="FILE", help="Store of the crops of pairs (--pairs --raw); default: made first."
+        ),
+    ] = None,
+    formula: Annotated[
+        str, typer.Option(help="hoiclip, union-object, union-object-human, or one of these as released: -last.")
+    ] = "hoiclip",
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Leave out what a split's training filter takes: uv/pairs.")
+    ] = None,
+    fit: Fit = None,
+) -> None:
+    """Embed verbs: what is left of the unions of their pairs without the objects (visual semantic arithmetic)."""
+    from hoitool import workspace
+    from hoitool.embed.load import short_name
+    from hoitool.report import embedding_of as of
+    from hoitool.splits import resolve
+
+    chosen = None if split is None else resolve(split)
+    found = _scenes(source, loading)
+    if crops is None:
+        encoder = _encoder("image", choice)
+        job = of.regions(found, None, encoder, of.Stored("float32", False), of.Cut(pairs=("union",), fit=fit), {})
+        inner = replace(storing, out=None, overwrite=False)
+        made = _make(job, encoder, choice, inner, loading, found, "-pairs-raw")
+        if made.state not in ("made", "up to date"):
+            _report([made], storing.as_json)
+            return
+        say(made.told())
+        made.raise_for()
+        crops = made.path
+    named = "-".join(filter(None, (found.name, "verbs", (split or "").replace("/", "-"))))
+    out = storing.out or workspace.features_path(named, short_name(choice.model))
+    _report([of.verbs(crops, found, out, formula, chosen, storing.raw, storing.overwrite)], storing.as_json)
 
 
 def merge(
@@ -234,14 +296,14 @@ def verify(
         show(f"{path}: holds what was written (content {found.found})")
 
 
-for function in (labels, regions, images):
+for function in (labels, regions, images, verbs, captions):
     app.command(function.__name__)(expanded(function))
 app.command("merge")(merge)
 app.command("verify")(verify)
 
 
-def _encoder(kind: str, choice: Choice, pooling: str | None = None, space: str = "joint") -> Encoder:
-    """The encoder that the options name, which must be able to embed a kind of thing."""
+def _encoder(kinds: str, choice: Choice, pooling: str | None = None, space: str = "joint") -> Encoder:
+    """The encoder that the options name, which must be able to embed these kinds of things."""
     from hoitool import workspace
     from hoitool.embed.encoder import settings
     from hoitool.embed.load import load
@@ -253,7 +315,7 @@ def _encoder(kind: str, choice: Choice, pooling: str | None = None, space: str =
         weights = str(local)
     chosen = settings(weights, pooling, space, choice.device, choice.precision, choice.compile)
     with working(f"loading {choice.model}"):
-        return load(choice.model, chosen, kind)
+        return load(choice.model, chosen, kinds)
 
 
 def _scenes(source: Path | None, loading: Loading) -> Any:
@@ -266,13 +328,15 @@ def _scenes(source: Path | None, loading: Loading) -> Any:
     return found
 
 
-def _make(job: Job, encoder: Encoder, choice: Choice, storing: Storing, loading: Loading, what: str) -> Made:
-    """Make a store, by default under its conventional name."""
+def _make(
+    job: Job, encoder: Encoder, choice: Choice, storing: Storing, loading: Loading, of: Any, what: str = ""
+) -> Made:
+    """Make a store of words or scenes (`of`), by default under its conventional name; what: what it holds of them."""
     from hoitool import workspace
     from hoitool.embed.load import short_name
     from hoitool.report.embedding import Target, batch_size, make
 
-    out = storing.out or workspace.features_path(what, short_name(choice.model))
+    out = storing.out or workspace.features_path(of.name + what, short_name(choice.model))
     target = Target(
         out,
         say,
@@ -281,6 +345,7 @@ def _make(job: Job, encoder: Encoder, choice: Choice, storing: Storing, loading:
         batch_size(storing.batch_size),
         loading.workers,
         loading.strict,
+        of.space,
     )
     return make(job, target, encoder)
 
@@ -293,6 +358,8 @@ def _report(made: list[Made], as_json: bool) -> None:
         if each.done is not None:
             for key, reason in each.done.failed.items():
                 say(f"left out {key}: {reason}")
+        for note in each.notes:
+            say(f"note: {note}")
         if not as_json:
             show(each.told())
     for each in made:

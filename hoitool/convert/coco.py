@@ -105,7 +105,7 @@ def _file_name(data: Dataset) -> str:
     return f"instances_{data.meta.subset}.json" if data.meta.subset else "instances.json"
 
 
-def _named(table: dict[str, Any], file: Path) -> tuple[str, str]:
+def named(table: dict[str, Any], file: Path) -> tuple[str, str]:
     """Dataset and subset: what `info` says where hoitool wrote it; else none, and the word in the file's name."""
     info = table.get("info")
     said = [info.get(name) for name in ("dataset", "subset")] if isinstance(info, dict) else [None, None]
@@ -116,7 +116,7 @@ def _named(table: dict[str, Any], file: Path) -> tuple[str, str]:
 
 def _dataset(table: dict[str, Any], file: Path) -> Dataset:
     instances = coco.parse_instances(table, file)
-    dataset, subset = _named(table, file)
+    dataset, subset = named(table, file)
     relations = rows_of(table.get("relations", []), f"{file}: relations")
     subject, obj, verb, image = _relations(relations, table, instances)
     present = np.stack([verb, np.where(obj < 0, -1, instances.category[obj])], axis=1)

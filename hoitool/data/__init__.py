@@ -7,7 +7,7 @@ from hoitool.data.dataset import COLUMNS, GROUPS, Dataset, Predictions, offsets_
 from hoitool.data.dense import scored_rows, to_final, to_interactions, to_sparse
 from hoitool.data.frames import to_frame
 from hoitool.data.meta import Meta
-from hoitool.data.parquet import is_ours, iter_shards, read, read_header, shard_files, write
+from hoitool.data.parquet import is_ours, iter_shards, read, read_header, shard_files, write, write_shards
 from hoitool.data.relabel import relabel, to_dense
 from hoitool.data.select import (
     best_first,
@@ -59,4 +59,5 @@ __all__ = [
     "top_k",
     "validate",
     "write",
+    "write_shards",
 ]

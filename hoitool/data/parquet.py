@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from hoitool.data.dataset import COLUMNS, Array, Dataset, Predictions
 from hoitool.data.meta import FRAMES, KINDS, LABEL_KINDS, SCORE_KINDS, Meta
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, atomic_folder, reading, require, starts_with
-from hoitool.labels import LABEL_SPACES, LabelSpace, difference, load_labels, parse
+from hoitool.labels import LabelSpace, difference
+from hoitool.labels.beside import labels_of_file, write_labels
 
 KEY = b"hoitool"
 VERSION = 1
@@ -47,16 +48,22 @@ def write(data: Dataset, path: Path, shards: int = 1) -> None:
     if shards < 1:
         raise UsageError(f"{path}: {shards} shards, expected at least one")
     if shards == 1:
-        _write_labels(data.meta.labels, path.parent)
+        write_labels(data.meta.labels, path.parent)
         with atomic(path) as temporary:
             _write_file(data, temporary)
         return
     from hoitool.data.select import select_images
 
+    write_shards((select_images(data, rows) for rows in np.array_split(np.arange(len(data)), shards)), path)
+
+
+def write_shards(parts: Iterable[Dataset], path: Path) -> None:
+    """Write parts of one dataset, each when it comes, as the shards of a folder; complete or absent."""
     with atomic_folder(path) as folder:
-        for i, rows in enumerate(np.array_split(np.arange(len(data)), shards)):
-            _write_file(select_images(data, rows), folder / f"{i:05d}.parquet")
-        _write_labels(data.meta.labels, folder)
+        for i, part in enumerate(parts):
+            if i == 0:
+                write_labels(part.meta.labels, folder)
+            _write_file(part, folder / f"{i:05d}.parquet")
 
 
 def read(path: Path) -> Dataset:
@@ -180,15 +187,6 @@ def _to_header(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _write_labels(space: LabelSpace, folder: Path) -> None:
-    if space.name in LABEL_SPACES:
-        differs = difference(load_labels(space.name), space.summary())
-        if differs:
-            raise DataError(f"{differs}; give your own label space another name")
-    else:
-        space.save(folder / f"labels-{space.hash[:12]}.json")
-
-
 def _open(path: Path) -> tuple[Any, dict[str, Any]]:
     """An open Parquet file of hoitool's, and its checked metadata."""
     with reading(path, "Parquet"):
@@ -246,16 +244,7 @@ def _from_header(header: dict[str, Any], path: Path) -> Meta:
 
 def _labels(named: dict[str, Any], path: Path) -> LabelSpace:
     """The label space that a file names: packaged, or stored beside it. DataError when it is another one."""
-    name, digest = str(named.get("name")), str(named.get("hash"))
-    if name in LABEL_SPACES:
-        space = load_labels(name)
-    else:
-        beside = path.parent / f"labels-{digest[:12]}.json"
-        if not beside.is_file():
-            raise MissingData(f"{path}: its label space {name!r} is neither packaged nor beside it ({beside.name})")
-        with reading(beside, "a label space"):
-            text = beside.read_text(encoding="utf-8")
-        space = parse(text, str(beside))
+    space = labels_of_file(str(named.get("name")), str(named.get("hash")), path)
     differs = difference(space, named)
     if differs:
         raise DataError(differs)

@@ -10,16 +10,16 @@ from hoitool.embed.encoder import Encoder, Settings
 from hoitool.errors import UsageError
 
 
-def load(model: str, settings: Settings | None = None, kind: str | None = None) -> Encoder:
-    """The encoder that `name` or `name:variant` means; kind: text, image or map, which it must be able to do.
+def load(model: str, settings: Settings | None = None, kinds: str = "") -> Encoder:
+    """The encoder that `name` or `name:variant` means; kinds: of text, image and map those that it must be able to do.
 
     Raises UsageError for an unknown name and one that cannot, MissingData where there are no weights.
     """
     name, _, variant = model.partition(":")
     module = ENCODERS[name]
-    if kind is not None and kind not in module.KINDS:
-        able = ", ".join(each for each in ENCODERS if kind in ENCODERS[each].KINDS)
-        raise UsageError(f"encoder {name!r} embeds no {kind}s ({module.SUMMARY}); these do: {able}")
+    for kind in set(kinds.split()) - module.KINDS:
+        able = ", ".join(each for each in ENCODERS if set(kinds.split()) <= ENCODERS[each].KINDS)
+        raise UsageError(f"encoder {name!r} embeds no {kind}s ({module.SUMMARY}); these do what is asked: {able}")
     made: Encoder = module.load(replace(settings or Settings(), variant=variant or None))
     return made
 
@@ -29,4 +29,4 @@ def short_name(model: str) -> str:
     name, _, variant = model.partition(":")
     tail = Path(variant).name if variant else ""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in tail)
-    return f"{name}-{plain}" if plain else name
+    return f"{name}-{plain}" if plain not in ("", name) else name

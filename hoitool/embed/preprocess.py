@@ -27,6 +27,8 @@ class Preprocess:
     fit            centre-crop: the shorter side becomes the size, the middle is kept; squash: both sides become the
                    size; pad: the longer side becomes the size, the rest is the colour `mean`, the picture in the middle
     interpolation  bicubic or bilinear, Pillow's, which smooths when it shrinks
+    crop           the size is this share of what the picture is resized to, the middle of which is kept (timm's
+                   crop_pct); not with pad
     """
 
     height: int
@@ -35,6 +37,7 @@ class Preprocess:
     interpolation: str = "bicubic"
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
+    crop: float = 1.0
 
     def pixels(self, picture: Image.Image) -> Array:
         """(height, width, 3) uint8 of an RGB picture of any size."""
@@ -52,19 +55,25 @@ def _resize(picture: Image.Image, height: int, width: int, rule: Preprocess) -> 
 
 
 def _squash(picture: Image.Image, rule: Preprocess) -> Image.Image:
-    return _resize(picture, rule.height, rule.width, rule)
+    return _middle(_resize(picture, int(rule.height / rule.crop), int(rule.width / rule.crop), rule), rule)
 
 
 def _centre_crop(picture: Image.Image, rule: Preprocess) -> Image.Image:
     """The shorter side becomes the size (the target is a square), then the middle is cut out."""
     width, height = picture.size
-    size = rule.height
+    size = int(rule.height / rule.crop)
     if width <= height:
         wide, high = size, int(size * height / width)
     else:
         wide, high = int(size * width / height), size
-    left, top = round((wide - rule.width) / 2), round((high - rule.height) / 2)
-    return _resize(picture, high, wide, rule).crop((left, top, left + rule.width, top + rule.height))
+    return _middle(_resize(picture, high, wide, rule), rule)
+
+
+def _middle(picture: Image.Image, rule: Preprocess) -> Image.Image:
+    if picture.size == (rule.width, rule.height):
+        return picture
+    left, top = round((picture.width - rule.width) / 2), round((picture.height - rule.height) / 2)
+    return picture.crop((left, top, left + rule.width, top + rule.height))
 
 
 def _pad(picture: Image.Image, rule: Preprocess) -> Image.Image:

@@ -17,6 +17,8 @@ from hoitool.embed.encoder import Encoder
 from hoitool.embed.job import Job
 from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite
+from hoitool.labels import LabelSpace
+from hoitool.labels.beside import write_labels
 from hoitool.store import discard, partial_path
 from hoitool.store.hdf5 import gigabytes, plan_of, size
 from hoitool.store.layout import plan_hash
@@ -24,7 +26,7 @@ from hoitool.store.layout import plan_hash
 
 @dataclass(frozen=True)
 class Target:
-    """Where to write and how. tell: called with lines for the user before and while work is done."""
+    """Where to write and how. tell: called with lines for the user; labels: kept beside the store if not packaged."""
 
     out: Path
     tell: Callable[[str], None]
@@ -33,6 +35,7 @@ class Target:
     batch: int | None = None
     workers: int | None = None
     strict: bool = False
+    labels: LabelSpace | None = None
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,9 @@ def make(job: Job, target: Target, encoder: Encoder) -> Made:
         found = engine.found(path)
         return Made(**whole, state="up to date", content=found.content, done=found)
     refuse_overwrite(path, target.overwrite)
-    target.tell(
-        f"{path}: {job.layout.rows:,} rows of {job.manifest.dim} {job.manifest.dtype}, {gigabytes(whole['bytes'])}"
-    )
+    if target.labels is not None:
+        write_labels(target.labels, path.parent)
+    target.tell(f"{path}: {len(job.layout):,} entries, {job.layout.rows:,} rows, {gigabytes(whole['bytes'])}")
     place = shards.place()
     if place.ranks > 1:
         return _make_shard(job, target, encoder, place, whole)

@@ -1,4 +1,4 @@
-"""What `hoitool embed` embeds, from files and options to jobs: labels, regions, images."""
+"""What `hoitool embed` embeds, from files and options to jobs: labels, regions, images, captions; and verbs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,31 @@ from typing import Any, cast
 
 from hoitool import workspace
 from hoitool.convert import one_part, read, sniff
+from hoitool.convert.captions import read_captions
 from hoitool.convert.detections import read_detections
 from hoitool.data import Dataset
 from hoitool.embed.about import about, of_data
+from hoitool.embed.captions import Captions
 from hoitool.embed.crops import CropRule
 from hoitool.embed.encoder import Encoder
 from hoitool.embed.images import Grid, Images
 from hoitool.embed.job import Job
 from hoitool.embed.labels import Labels
-from hoitool.embed.pictures import Album, album_in, album_of
+from hoitool.embed.pictures import SUFFIXES, Album, album_in, album_of
 from hoitool.embed.preprocess import FITS, Fit
 from hoitool.embed.regions import Boxes, Regions, boxes_of
 from hoitool.embed.roi import RULE, RoiRegions
+from hoitool.embed.verbs import verb_features, write_verbs
 from hoitool.errors import MissingData, UsageError
-from hoitool.files import require, sha256
+from hoitool.files import refuse_overwrite, require, sha256
 from hoitool.labels import LABEL_SPACES, LabelSpace, load_labels, parse
+from hoitool.labels.beside import write_labels
 from hoitool.labels.prompts import PROMPT_SETS, PromptSet, load_prompts
 from hoitool.labels.texts import Kind, Texts, lines_of, texts_of
 from hoitool.lookup import unknown_name
+from hoitool.report.embedding import Made
+from hoitool.splits import Split
+from hoitool.store import Store, discard
 from hoitool.store.manifest import Of
 
 POOLS = ("crop", "roi-align")
@@ -43,11 +50,12 @@ class Stored:
 
 @dataclass(frozen=True)
 class Words:
-    """Texts that are to be embedded: a name for their file, what the manifest says of them."""
+    """Texts that are to be embedded: a name for their file, what the manifest says of them, their label space."""
 
     name: str
     texts: Texts
     decided: dict[str, Any]
+    space: LabelSpace | None = None
 
 
 def words(
@@ -72,7 +80,7 @@ def _labels(
 ) -> Words:
     texts = texts_of(space, cast(Kind, what), sets, attributes)  # it refuses other kinds
     decided = _said(texts, sets) | {"label_space": {"name": space.name, "hash": space.hash}, "label_kind": what}
-    return Words(f"{space.name}-{what.replace('+', '-')}", texts, decided | {"sources": sources})
+    return Words(f"{space.name}-{what.replace('+', '-')}", texts, decided | {"sources": sources}, space)
 
 
 def _lines(path: Path, sets: Sequence[PromptSet], expand: Path | None) -> Words:
@@ -131,6 +139,11 @@ class Scenes:
     album: Album
     decided: dict[str, Any]
     data: Dataset | None = None
+
+    @property
+    def space(self) -> LabelSpace | None:
+        """The label space of the dataset."""
+        return None if self.data is None else self.data.meta.labels
 
     @property
     def annotated(self) -> Dataset:
@@ -234,3 +247,47 @@ def refit(encoder: Encoder, fit: str | None) -> None:
     if fit not in FITS:
         raise unknown_name("fit", fit, FITS)
     encoder.preprocess = replace(encoder.preprocess, fit=cast(Fit, fit))
+
+
+def captioned(
+    source: Path | None, images: Path | None = None, subset: str | None = None, format: str | None = None
+) -> Scenes:
+    """Images with captions: a file of captions or a dataset that has them, with the pictures' folder.
+
+    Raises MissingData where there is nothing to take, UsageError for data without captions.
+    """
+    path = _only_dataset(subset) if source is None else source
+    data = read_captions(path, subset) if format is None else one_part(read(path, format), path, subset)
+    folder = workspace.images_folder(data.meta.dataset) if images is None else images
+    name = "-".join(filter(None, (data.meta.dataset or path.stem, data.meta.subset)))
+    decided = {"dataset": data.meta.dataset, "subset": data.meta.subset, "sources": {path.name: sha256(path)}}
+    return Scenes(name, album_of(data, folder), decided, data)
+
+
+def captions(made: Scenes, encoder: Encoder, stored: Stored, fit: str | None = None) -> Job:
+    """The job of a row for each image and each of its captions."""
+    refit(encoder, fit)
+    said = about(encoder, "captions", dtype=stored.dtype, normalised=stored.normalise, **made.decided)
+    return Captions(made.annotated, made.album, encoder, said)
+
+
+def verbs(store: Path, made: Scenes, out: Path, formula: str, split: Split | None, raw: bool, overwrite: bool) -> Made:
+    """Verb features from a store of the pairs of a dataset. split: first takes from it what its filter says.
+
+    Raises what hoitool/embed/verbs.py raises, and UsageError for a store that exists.
+    """
+    refuse_overwrite(out, overwrite)
+    write_labels(made.annotated.meta.labels, out.parent)
+    found = verb_features(Store(store), made.annotated, formula, split)
+    discard(out)
+    content = write_verbs(found, out, made.decided["sources"], not raw)
+    written = Store(out)
+    told = [f"{found.excluded:,} pairs of unseen classes excluded"] if split is not None else []
+    if found.without_object:
+        told.append(f"{found.without_object:,} pairs without an object have no union")
+    if found.unread:
+        told.append(f"{found.unread:,} pairs of pictures that could not be read")
+    if found.missing:
+        told.append(f"{len(found.missing)} verbs have no instance, their rows are NaN: {', '.join(found.missing)}")
+    manifest, rows = written.manifest.to_json(), written.layout.rows
+    return Made(out, manifest, len(written), rows, out.stat().st_size, "made", content, notes=told)

@@ -45,6 +45,7 @@ COLUMNS = {
     "attribute": Column("row", ("int32",), doc="index into notes.attributes, -1 = none"),
     "count": Column("row", ("int64",), doc="how many instances a row is the mean of"),
     "text": Column("row", ("str",), doc="what was embedded"),
+    "caption": Column("row", ("int64",), doc="the id of the caption that a row is of, -1 for an image"),
     "grid": Column("image", ("int32",), 2, "height and width of the grid of cells"),
 }
 

@@ -23,8 +23,9 @@ from transformers.utils import logging as their_logging
 
 from hoitool import files
 from hoitool.data.dataset import Array
-from hoitool.embed.encoder import Pending, Precision, Settings
+from hoitool.embed.encoder import Pending, Settings
 from hoitool.embed.encoders.checkpoint import Checkpoint
+from hoitool.embed.encoders.device import place
 from hoitool.embed.preprocess import Preprocess
 from hoitool.errors import DataError, UsageError
 from hoitool.lookup import unknown_name
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 
 POOLINGS = ("cls", "mean", "pooler")
 TOKENS = 2**14  # of a batch, padding included
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -200,19 +200,6 @@ def _max_tokens(checkpoint: Checkpoint, tokenizer: Any, model: Any) -> int:
             stated.append(module.num_embeddings - first)
     stated.append(getattr(model.config, "max_position_embeddings", None))
     return min(number for number in stated if isinstance(number, int) and number > 0)
-
-
-def place(settings: Settings) -> tuple[torch.device, torch.dtype]:
-    """The device and the arithmetic of the settings. Raises UsageError for a device that is not there."""
-    name = settings.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {name}: not a device that is here; auto, cpu, cuda or cuda:0 ...") from error
-    return device, DTYPES[settings.precision]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,204 @@
+"""CLIP and its kin through open_clip: texts, images and maps of patches in one space.
+
+    joint           where texts and images meet: after both projections
+    pre-projection  before the image tower's projection P: an image is its pooled state, a text normalise(t) P^T, which
+                    is not normalised again: DEFR's classifier (Jin et al., CVPR 2022)
+
+`clip` is ViT-B-32-quickgelu with OpenAI's weights, clip:ARCH any architecture of open_clip, clip:FOLDER a model that
+open_clip saved. A model trained with QuickGELU is never loaded into one without, nor the other way round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from open_clip import factory
+from open_clip.transformer import VisionTransformer
+
+from hoitool.data.dataset import Array
+from hoitool.embed.encoder import Encoder, Pending, Settings
+from hoitool.embed.encoders import clip_weights
+from hoitool.embed.encoders.clip_weights import Found
+from hoitool.embed.encoders.device import Eye, awaited, best_batch, place
+from hoitool.embed.preprocess import Fit, Preprocess
+from hoitool.errors import DataError, UsageError
+from hoitool.files import reading
+
+log = logging.getLogger(__name__)
+
+SUMMARY = "CLIP by open_clip: any architecture and weights; texts, images and maps"
+KINDS = frozenset({"text", "image", "map"})
+TEXTS = 512  # in one pass
+FITS: dict[str, Fit] = {"shortest": "centre-crop", "squash": "squash"}
+
+
+def load(settings: Settings) -> Encoder:
+    """The model of the settings. Raises UsageError for an unknown architecture, tag or activation, MissingData where
+    there are no weights, DataError for a file that does not hold them.
+    """
+    if settings.pooling is not None:
+        raise UsageError("clip pools as it was trained to; --pooling is for bert, roberta and hf")
+    found = clip_weights.find(settings.variant, settings.weights)
+    device, dtype = place(settings)
+    with _quiet():
+        model = _model(found, settings, device)
+        tokenizer = open_clip.get_tokenizer(found.name)
+    return Clip(found, model, tokenizer, settings, Eye(_preprocess(model, found), device, dtype))
+
+
+class Clip:
+    """See hoitool.embed.encoder.Encoder; `truncated` counts the texts that lost their end."""
+
+    def __init__(self, found: Found, model: Any, tokenizer: Any, settings: Settings, eye: Eye) -> None:
+        self.name = f"clip:{found.arch}"
+        self.preprocess: Preprocess | None = _preprocess(model, found)
+        self.device, self.truncated = eye.device, 0
+        self._eye, self._model, self._tokenizer = eye, model, tokenizer
+        self._back = settings.space == "pre-projection"
+        self._projection = _projection(model, found.arch) if self._back else None
+        if self._back:
+            model.visual.proj = None
+        self._see = torch.compile(model.encode_image) if settings.compile else model.encode_image
+        self._read = torch.compile(model.encode_text) if settings.compile else model.encode_text
+        self.facts: dict[str, Any] = {
+            "weights": found.weights,
+            "weights_sha256": found.sha256(),
+            "activation": "quickgelu" if found.quick_gelu else "gelu",
+            "space": settings.space,
+            "precision": settings.precision,
+        }
+        self.dim = int(self.texts(["a"])().shape[1])
+
+    def texts(self, texts: Sequence[str]) -> Pending:
+        """(N, dim) of N texts; the pre-projection space as the header says."""
+        held = list(texts)
+        self._count_long(held)
+        parts = [awaited(self._texts(held[i : i + TEXTS])) for i in range(0, len(held), TEXTS)]
+        return lambda: _stacked([wait() for wait in parts], self)
+
+    def images(self, pixels: Array) -> Pending:
+        """(N, dim) of N pictures."""
+        with torch.inference_mode():
+            return awaited(self._see(self._eye(pixels)))
+
+    def maps(self, pixels: Array) -> Pending:
+        """(N, h, w, dim): the patches after the last norm, projected in the joint space. UsageError where not a ViT."""
+        visual = self._model.visual
+        if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None or visual.final_ln_after_pool:
+            raise UsageError(f"{self.name} has no map of patches in the space of its images; a ViT of CLIP has")
+        with torch.inference_mode():
+            made = visual.forward_intermediates(
+                self._eye(pixels), indices=1, normalize_intermediates=True, intermediates_only=True
+            )["image_intermediates"][-1].permute(0, 2, 3, 1)
+            return awaited(made if visual.proj is None else made @ visual.proj)
+
+    def best_batch(self) -> int:
+        """A batch of images that keeps the device busy."""
+        assert self.preprocess is not None
+        return best_batch(self.images, self.preprocess, self.device)
+
+    @torch.inference_mode()
+    def _texts(self, texts: list[str]) -> torch.Tensor:
+        made: torch.Tensor = self._read(self._tokenizer(texts).to(self.device))
+        if self._projection is None:
+            return made
+        return torch.nn.functional.normalize(made.float(), dim=-1) @ self._projection.T
+
+    def _count_long(self, texts: list[str]) -> None:
+        """Count the texts that are longer than the model takes, and say so once."""
+        encode, most = getattr(self._tokenizer, "encode", None), getattr(self._tokenizer, "context_length", None)
+        if encode is None or most is None:
+            return
+        long = [text for text in texts if len(text) > most - 2 and len(encode(text)) > most - 2]
+        if long and not self.truncated:
+            log.warning(
+                "%d of %d texts are longer than the %d tokens that %s takes and lose their end, the first: %r",
+                *(len(long), len(texts), most, self.name, long[0][:60]),
+            )
+        self.truncated += len(long)
+
+
+def _stacked(parts: list[Array], encoder: Clip) -> Array:
+    return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32)
+
+
+def _model(found: Found, settings: Settings, device: torch.device) -> Any:
+    """The architecture with its weights, on the device. Raises DataError for weights of another architecture."""
+    config = found.config()
+    precision = settings.precision
+    with reading(found.path, "a CLIP model"):
+        model = open_clip.create_model(
+            found.name, pretrained=None, load_weights=False, precision=precision, pretrained_text=False
+        )
+        state = factory.load_state_dict(str(found.path), weights_only=True)
+        original = [key for key in clip_weights.ORIGINAL if state.pop(key, None) is not None]
+        state = factory.convert_state_dict(model, state)
+        if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+            state = factory.convert_to_custom_text_state_dict(state)
+        factory.resize_pos_embed(state, model)
+        factory.resize_text_pos_embed(state, model)
+    if original and not config.get("quick_gelu", False):
+        raise clip_weights.mismatch(found.arch, f"{found.path} (OpenAI's own layout)", True)
+    _require_fit(state, model.state_dict(), found)
+    model.load_state_dict(state)
+    return model.eval().to(device)
+
+
+def _require_fit(state: dict[str, Any], wanted: dict[str, Any], found: Found) -> None:
+    """Raise DataError unless a file's tensors are those of the architecture."""
+    told = [f"lacks {name}" for name in wanted if name not in state and name != "logit_bias"]
+    told += [f"has {name}, which the architecture has not" for name in state if name not in wanted]
+    told += [
+        f"{name} is {list(held.shape)}, the architecture has {list(wanted[name].shape)}"
+        for name, held in state.items()
+        if name in wanted and held.shape != wanted[name].shape and held.numel() != wanted[name].numel()
+    ]
+    if told:
+        raise DataError(f"{found.path}: not the weights of {found.arch}: {told[0]} ({len(told)} differences in all)")
+    for name, held in state.items():  # logit_scale is a scalar in some files and of one number in others
+        state[name] = held.reshape(wanted[name].shape)
+
+
+def _projection(model: Any, arch: str) -> torch.Tensor:
+    """(width, dim) float32 the image tower's projection. Raises UsageError for a tower without one."""
+    held = getattr(model.visual, "proj", None)
+    if not isinstance(held, torch.nn.Parameter):
+        raise UsageError(f"{arch} has no projection to go back through; --space pre-projection takes a ViT of CLIP")
+    return held.detach().float()
+
+
+def _preprocess(model: Any, found: Found) -> Preprocess:
+    """The model's own preprocessing. Raises UsageError for a kind that there is not here."""
+    held = open_clip.model.get_model_preprocess_cfg(model)
+    size = held["size"] if isinstance(held["size"], list | tuple) else (held["size"], held["size"])
+    fit = FITS.get(held.get("resize_mode", "shortest"))
+    if fit is None or (fit == "centre-crop" and size[0] != size[1]):
+        raise UsageError(f"{found.arch} takes pictures by {held['resize_mode']!r} in {size}, which is not built")
+    return Preprocess(
+        int(size[0]),
+        int(size[1]),
+        fit,
+        held["interpolation"],
+        tuple(held["mean"]),
+        tuple(held["std"]),
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """While open_clip builds a model it remarks on weights that are loaded only afterwards."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,1 @@
+"""Predictions: of a model over images, or of feature stores alone (zero_shot.py)."""
