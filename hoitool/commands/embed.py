@@ -243,7 +243,7 @@ def verbs(
     from hoitool.splits import resolve
 
     chosen = None if split is None else resolve(split)
-    found = _scenes(source, loading)
+    found, left_out = _scenes(source, loading), None
     if crops is None:
         encoder = _encoder("image", choice)
         job = of.regions(found, None, encoder, of.Stored("float32", False), of.Cut(pairs=("union",), fit=fit), {})
@@ -253,11 +253,12 @@ def verbs(
             _report([made], storing.as_json)
             return
         say(made.told())
-        made.raise_for()
-        crops = made.path
+        crops, left_out = made.path, made
     named = "-".join(filter(None, (found.name, "verbs", (split or "").replace("/", "-"))))
     out = storing.out or workspace.features_path(named, short_name(choice.model))
     _report([of.verbs(crops, found, out, formula, chosen, storing.raw, storing.overwrite)], storing.as_json)
+    if left_out is not None:
+        left_out.raise_for()
 
 
 def merge(

@@ -19,7 +19,7 @@ from hoitool.embed.encoder import Encoder
 from hoitool.embed.images import Grid, Images
 from hoitool.embed.job import Job
 from hoitool.embed.labels import Labels
-from hoitool.embed.pictures import SUFFIXES, Album, album_in, album_of
+from hoitool.embed.pictures import Album, album_in, album_of
 from hoitool.embed.preprocess import FITS, Fit
 from hoitool.embed.regions import Boxes, Regions, boxes_of
 from hoitool.embed.roi import RULE, RoiRegions

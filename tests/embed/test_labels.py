@@ -65,11 +65,7 @@ def test_several_sets_stand_side_by_side(tmp_path):
     assert store.column("part").tolist() == [0, 1, 2] * 80
     assert store.column("label").tolist() == np.repeat(range(80), 3).tolist()
     for part, name in enumerate(store.manifest.parts):
-        held = [
-            text
-            for text, of, p in zip(texts.text, texts.label, texts.part, strict=True)
-            if (of, p) == (4, part)
-        ]
+        held = [text for text, of, p in zip(texts.text, texts.label, texts.part, strict=True) if (of, p) == (4, part)]
         np.testing.assert_allclose(store[4][part], row(*held), atol=1e-7)
         places, rows = store.part(name)
         assert places.tolist() == list(range(part, 240, 3))
@@ -117,9 +113,7 @@ def test_raw_rows_are_the_encoders_and_ensembles_their_plain_means(tmp_path):
     alone = hashed.load(Settings()).texts(["a photo of a bicycle"])()[0]
     place = store.index("bicycle")
     held = [
-        text
-        for text, of, part in zip(texts.text, texts.label, texts.part, strict=True)
-        if (of, part) == (place, 1)
+        text for text, of, part in zip(texts.text, texts.label, texts.part, strict=True) if (of, part) == (place, 1)
     ]
     assert alone.tolist() in store[place].tolist()  # beside an ensemble too
     np.testing.assert_allclose(store[place][1], row(*held, normalise=False), atol=1e-7)

@@ -11,7 +11,20 @@ from stub_encoders import noise
 
 from hoitool.embed.preprocess import FITS, Preprocess
 
-SIZES = [(50, 40), (40, 50), (33, 33), (7, 5), (5, 7), (32, 32), (64, 32), (32, 65), (97, 31), (1, 9), (200, 3), (33, 100)]
+SIZES = [
+    (50, 40),
+    (40, 50),
+    (33, 33),
+    (7, 5),
+    (5, 7),
+    (32, 32),
+    (64, 32),
+    (32, 65),
+    (97, 31),
+    (1, 9),
+    (200, 3),
+    (33, 100),
+]
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
@@ -32,7 +45,9 @@ def test_centre_crop_and_squash_are_torchvisions(width, height, size, interpolat
 def test_centre_crop_of_the_right_height_is_the_middle():
     picture = noise(7, 4)
     np.testing.assert_array_equal(Preprocess(4, 4).pixels(picture), np.asarray(picture)[:, 2:6])  # 1.5 to even
-    np.testing.assert_array_equal(Preprocess(4, 4).pixels(picture.transpose(Image.Transpose.ROTATE_90)).shape, (4, 4, 3))
+    np.testing.assert_array_equal(
+        Preprocess(4, 4).pixels(picture.transpose(Image.Transpose.ROTATE_90)).shape, (4, 4, 3)
+    )
 
 
 def test_squash_by_hand():
@@ -48,14 +63,14 @@ def test_pad_keeps_the_shape_and_fills_with_the_mean():
     picture = noise(8, 4)
     found = Preprocess(8, 8, "pad", mean=(0.5, 0.25, 1.0)).pixels(picture)
     np.testing.assert_array_equal(found[2:6], np.asarray(picture))
-    assert {tuple(pixel) for pixel in np.concatenate([found[:2], found[6:]]).reshape(-1, 3).tolist()} == {(128, 64, 255)}
+    assert {tuple(pixel) for pixel in np.concatenate([found[:2], found[6:]]).reshape(-1, 3).tolist()} == {
+        (128, 64, 255)
+    }
     tall = Preprocess(8, 8, "pad", mean=(0, 0, 0)).pixels(noise(1, 900))
     assert tall[:, 3].any() and not np.delete(tall, 3, axis=1).any()
 
 
-@given(
-    width=st.integers(1, 90), height=st.integers(1, 90), size=st.integers(1, 40), fit=st.sampled_from(sorted(FITS))
-)
+@given(width=st.integers(1, 90), height=st.integers(1, 90), size=st.integers(1, 40), fit=st.sampled_from(sorted(FITS)))
 def test_every_picture_becomes_the_size(width, height, size, fit):
     found = Preprocess(size, size, fit).pixels(Image.new("RGB", (width, height), (9, 8, 7)))
     assert (found.shape, found.dtype) == ((size, size, 3), np.uint8)

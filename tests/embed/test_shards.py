@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,68 +89,89 @@ def pictures(tmp_path):
     return folder
 
 
-def embed(folder, out, *more, rank=None, ranks=2, check=True):
-    """`hoitool embed images` in a process of its own, as one of several where a rank is given."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
-    if rank is not None:
-        environment |= {"RANK": str(rank), "WORLD_SIZE": str(ranks)}
-        environment |= {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(ranks)}
-    command = [sys.executable, "-m", "hoitool", "embed", "images", folder, "--model", "hashed", "-o", out, "--json", *more]
-    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
-    assert not check or done.returncode == 0, done.stderr
-    return done
+@pytest.fixture
+def embed(hoitool, monkeypatch, pictures):
+    """`hoitool embed images`, as one of two processes where a rank is given."""
+
+    def run(out, *more, rank=None, code=0):
+        for name, value in (("RANK", rank), ("WORLD_SIZE", 2), ("LOCAL_RANK", rank), ("LOCAL_WORLD_SIZE", 2)):
+            if rank is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, str(value))
+        done = hoitool("embed", "images", pictures, "--model", "hashed", "-o", out, "--json", *more)
+        assert done.code == code, done.err
+        return json.loads(done.out)[0]["state"] if done.out else done.err
+
+    return run
 
 
-def state(done):
-    (made,) = json.loads(done.stdout)
-    return made["state"]
-
-
-def test_processes_with_ranks_make_one_store(pictures, tmp_path):
+def test_processes_with_ranks_make_one_store(embed, pictures, tmp_path):
     whole, out = tmp_path / "whole.h5", tmp_path / "x.h5"
-    embed(pictures, whole)
-    assert state(embed(pictures, out, rank=1)) == "shard made"
+    assert embed(whole) == "made"
+    assert embed(out, rank=1) == "shard made"
     assert not out.exists()
-    assert state(embed(pictures, out, rank=0)) == "made"
+    assert embed(out, rank=0) == "made"
     assert Store(out).content == Store(whole).content
     for rank in (None, 0, 1):
-        assert state(embed(pictures, out, rank=rank)) == "up to date"
+        assert embed(out, rank=rank) == "up to date"
+
+
+def test_overwrite_makes_every_shard_again_and_what_is_left_out_is_told_each_time(embed, pictures, tmp_path):
+    out = tmp_path / "x.h5"
+    for rank in (0, 1):
+        embed(out, rank=rank)
     (pictures / "03.png").write_bytes(b"broken")
-    for rank, code in ((0, 3), (1, 0)):
-        done = embed(pictures, out, "--overwrite", rank=rank, check=False)
-        assert done.returncode == code, done.stderr
+    embed(out, "--overwrite", rank=0, code=3)
+    embed(out, "--overwrite", rank=1)
     assert Store(out).failed == ["03.png"]
     assert verify(out).found == Store(out).content
-    done = embed(pictures, out, rank=1, check=False)  # the store is whole, and lacks an image
-    assert (done.returncode, state(done)) == (3, "up to date")
+    assert embed(out, rank=1, code=3) == "up to date"  # the store is whole, and lacks an image
 
 
-def test_a_process_that_died_is_run_again(pictures, tmp_path):
+def test_another_model_of_the_same_name_is_not_joined_with_shards_of_the_first(embed, tmp_path):
     out = tmp_path / "x.h5"
-    for i in (7, 8, 9, 10):
-        (pictures / f"{i:02}.png").rename(tmp_path / f"{i:02}.png")
-        (pictures / f"{i:02}.png").write_bytes(b"broken")
-    embed(pictures, out, rank=0)
-    assert embed(pictures, out, "--strict", rank=1, check=False).returncode == 1
-    for i in (7, 8, 9, 10):
-        (tmp_path / f"{i:02}.png").rename(pictures / f"{i:02}.png")
+    for rank in (0, 1):
+        embed(out, rank=rank)
+    assert embed(out, "--raw", "--overwrite", rank=0) == "shard made"
+    assert embed(out, "--raw", "--overwrite", rank=1) == "made"
+    assert not Store(out).manifest.normalised
+
+
+def test_a_process_that_died_is_run_again(embed, pictures, tmp_path):
+    out = tmp_path / "x.h5"
+    held = (pictures / "09.png").read_bytes()
+    (pictures / "09.png").write_bytes(b"broken")
+    embed(out, rank=0)
+    assert "--strict" in embed(out, "--strict", rank=1, code=1)
+    (pictures / "09.png").write_bytes(held)
     before = shard_paths(out, 2)[0].stat().st_mtime_ns
-    assert state(embed(pictures, out, rank=0)) == "shard made"
-    assert state(embed(pictures, out, rank=1)) == "made"
+    assert embed(out, rank=0) == "shard made"
+    assert embed(out, rank=1) == "made"
     assert shard_paths(out, 2)[0].stat().st_mtime_ns == before
-    embed(pictures, tmp_path / "whole.h5")
+    embed(tmp_path / "whole.h5")
     assert Store(out).content == Store(tmp_path / "whole.h5").content
     out.unlink()
     shard_paths(out, 2)[0].unlink()
-    assert state(embed(pictures, out, rank=1)) == "shard made"
-    assert state(embed(pictures, out, rank=0)) == "made"
+    assert embed(out, rank=1) == "shard made"
+    assert embed(out, rank=0) == "made"
 
 
-def test_torchrun_starts_the_processes(pictures, tmp_path):
+def test_torchrun_starts_the_processes(embed, pictures, tmp_path):
     pytest.importorskip("torch")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "hoitool", "embed", "images"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "hoitool",
+        "embed",
+        "images",
+    ]
     command += [str(pictures), "--model", "hashed", "-o", str(tmp_path / "x.h5")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
-    embed(pictures, tmp_path / "whole.h5")
+    embed(tmp_path / "whole.h5")
     assert Store(tmp_path / "x.h5").content == Store(tmp_path / "whole.h5").content
