@@ -34,7 +34,7 @@ from hoitool.lookup import unknown_name
 from hoitool.report.embedding import Made
 from hoitool.splits import Split
 from hoitool.store import Store, discard
-from hoitool.store.manifest import Of
+from hoitool.store.manifest import DTYPES, Of
 
 POOLS = ("crop", "roi-align")
 LINES = "lines"
@@ -42,10 +42,14 @@ LINES = "lines"
 
 @dataclass(frozen=True)
 class Stored:
-    """How rows are stored: float32 or float16, normalised or as the encoder gives them."""
+    """How rows are stored: float32 or float16 (UsageError for others), normalised or as the encoder gives them."""
 
     dtype: str = "float32"
     normalise: bool = True
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise unknown_name("dtype of a store", self.dtype, DTYPES)
 
 
 @dataclass(frozen=True)
