@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ def working(what: str) -> Iterator[None]:
             display.remove_task(task)
 
 
-def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Generator[Item, None, None]:
     """Iterate over `items` with a bar named `what`; `total` is how many there are, by default their length."""
     with _shown() as display:
         if display is None:

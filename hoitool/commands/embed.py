@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from hoitool.commands.console import Json, say, show, show_json
 from hoitool.commands.options import expanded
+from hoitool.errors import UsageError
 
 if TYPE_CHECKING:
     from hoitool.embed.encoder import Encoder
@@ -128,6 +129,10 @@ def labels(
     from hoitool.report import embedding_of as of
 
     found = of.words(source, what, prompts or (), expand)
+    if storing.out is not None and len(found) > 1:
+        raise UsageError(
+            f"-o names one file for {len(found)} label spaces ({', '.join(w.name for w in found)}): name one"
+        )
     encoder = _encoder("text", choice, pooling=pooling, space=space)
     if source is None and choice.model:
         say(f"took the labels of data/: {', '.join(each.name for each in found)} (name others as the first argument)")
@@ -238,7 +243,7 @@ def verbs(
     from hoitool.splits import resolve
 
     chosen = None if split is None else resolve(split)
-    found = _scenes(source, loading)
+    found, left_out = _scenes(source, loading), None
     if crops is None:
         encoder = _encoder("image", choice)
         job = of.regions(found, None, encoder, of.Stored("float32", False), of.Cut(pairs=("union",), fit=fit), {})
@@ -248,11 +253,12 @@ def verbs(
             _report([made], storing.as_json)
             return
         say(made.told())
-        made.raise_for()
-        crops = made.path
+        crops, left_out = made.path, made
     named = "-".join(filter(None, (found.name, "verbs", (split or "").replace("/", "-"))))
     out = storing.out or workspace.features_path(named, short_name(choice.model))
     _report([of.verbs(crops, found, out, formula, chosen, storing.raw, storing.overwrite)], storing.as_json)
+    if left_out is not None:
+        left_out.raise_for()
 
 
 def merge(

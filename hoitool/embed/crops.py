@@ -49,17 +49,18 @@ def cut(boxes: Array, frame: Frame, width: int, height: int, context: float, min
 
 def continuous(boxes: Array, frame: Frame, width: int, height: int) -> Array:
     """(n, 4) float64 boxes as continuous coordinates in pixels, corners in order."""
-    made = boxes.astype(np.float64)
+    made = union(boxes, boxes).astype(np.float64)
     if frame == "normalised":
         made = np.multiply(made, [width, height, width, height])
     elif frame == "inclusive":
         made = np.add(made, [0, 0, 1, 1])
-    return np.concatenate([np.minimum(made[:, :2], made[:, 2:]), np.maximum(made[:, :2], made[:, 2:])], axis=1)
+    return made
 
 
 def union(one: Array, other: Array) -> Array:
-    """(n, 4) the smallest boxes around two boxes each."""
-    return np.concatenate([np.minimum(one[:, :2], other[:, :2]), np.maximum(one[:, 2:], other[:, 2:])], axis=1)
+    """(n, 4) the smallest boxes around two boxes each, whose corners may be swapped."""
+    corners = np.stack([one[:, :2], one[:, 2:], other[:, :2], other[:, 2:]])
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)], axis=1)
 
 
 def masked(crop: Image.Image, keep: Array, colour: tuple[int, int, int]) -> Image.Image:

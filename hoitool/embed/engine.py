@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,13 +23,15 @@ import numpy as np
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Pending
 from hoitool.embed.job import Inputs, Job, joined
+from hoitool.embed.pictures import quiet
 from hoitool.errors import CheckFailed, DataError, HoitoolError
 from hoitool.progress import progress
-from hoitool.store import Writer
+from hoitool.store import Store, Writer
 from hoitool.store.layout import FAILED
 
 BATCHES = 32  # batches in a block
 UNDER_WAY = 2  # batches on the device
+EARLIER = "could not be read earlier; --overwrite makes all again"
 Loaded = dict[str, Inputs] | HoitoolError
 
 
@@ -76,13 +79,19 @@ def run(job: Job, path: Path, pace: Pace, about: dict[str, Any] | None = None) -
         left = writer.left
         waiting = [(a, b) for a, b in blocks(job.inputs, batch * BATCHES) if left[a:b].any()]
         found = len(left) - sum(b - a for a, b in waiting)
-        with _writing() as write:
-            for first, rows in _made(job, waiting, batch, pace, failed):
+        with quiet(), _writing() as write, closing(_made(job, waiting, batch, pace, failed)) as blocks_made:
+            for first, rows in blocks_made:
                 write(writer.write, first, rows)
         content = writer.finish()
         unread = {str(job.layout.key[i]): i for i in np.flatnonzero(writer.status == FAILED).tolist()}
     reasons = {key: failed.get(key) or _why(job, image) for key, image in unread.items()}
     return Done(path, content, len(left) - found, found, reasons)
+
+
+def found(path: Path) -> Done:
+    """What an earlier run left. Raises what opening a store raises."""
+    store = Store(path)
+    return Done(path, store.content, 0, len(store), dict.fromkeys(store.failed, EARLIER))
 
 
 def blocks(inputs: Array, size: int) -> list[tuple[int, int]]:
@@ -97,23 +106,26 @@ def blocks(inputs: Array, size: int) -> list[tuple[int, int]]:
 
 def _made(
     job: Job, waiting: list[tuple[int, int]], batch: int, pace: Pace, failed: dict[str, str]
-) -> Iterator[tuple[int, list[Array | None]]]:
+) -> Generator[tuple[int, list[Array | None]], None, None]:
     """(first image, rows of each image) of block after block."""
     images = [image for first, last in waiting for image in range(first, last)]
-    with ThreadPoolExecutor(max(1, pace.workers)) as pool:
-        loading = _ahead(pool, job, images, max(2 * batch, 1), pace.workers)
-        shown = progress(loading, f"embedding {job.manifest.of}", len(images))
-        results = _in_flight(_batches(job, waiting, shown, batch, pace.strict, failed))
-        yield from _blocks_of(job, waiting, results)
+    with (
+        ThreadPoolExecutor(max(1, pace.workers)) as pool,
+        closing(_ahead(pool, job, images, 2 * batch, pace.workers)) as loading,
+        closing(progress(loading, f"embedding {job.manifest.of}", len(images))) as shown,
+    ):  # closed in this order on the way out: no bar is drawn over an error, nothing more is loaded
+        yield from _blocks_of(job, waiting, _in_flight(_batches(job, waiting, shown, batch, pace.strict, failed)))
 
 
-def _ahead(pool: ThreadPoolExecutor, job: Job, images: list[int], limit: int, workers: int) -> Iterator[Loaded]:
-    """What images load as, in order; up to `limit` inputs, and at least one image a worker, are loaded in advance."""
+def _ahead(
+    pool: ThreadPoolExecutor, job: Job, images: list[int], limit: int, workers: int
+) -> Generator[Loaded, None, None]:
+    """What images load as, in order, a few in advance: up to `limit` inputs or images, at least one a worker."""
     coming: deque[tuple[int, Future[Loaded]]] = deque()
     held, at = 0, iter(images)
     try:
         while True:
-            while held < limit or len(coming) <= workers:
+            while max(held, len(coming)) < limit or len(coming) <= workers:
                 image = next(at, None)
                 if image is None:
                     break
@@ -139,7 +151,7 @@ def _load(job: Job, image: int) -> Loaded:
 def _why(job: Job, image: int) -> str:
     """Why an image could not be read when an earlier run came to it."""
     again = _load(job, image)
-    return str(again) if isinstance(again, HoitoolError) else "could not be read earlier; --overwrite makes all again"
+    return str(again) if isinstance(again, HoitoolError) else EARLIER
 
 
 @dataclass
@@ -229,6 +241,10 @@ def _blocks_of(
                 yield first, [_rows(job, image, pieces[image], item.unread) for image in range(first, last)]
                 break
             made, at = item.pending(), 0
+            if len(made) != sum(count for _, count in item.owners):
+                raise ValueError(
+                    f"{job.manifest.model} gave {len(made)} rows for {sum(c for _, c in item.owners)} inputs"
+                )
             for image, count in item.owners:
                 pieces[image].setdefault(item.lane, []).append(made[at : at + count])
                 at += count
@@ -237,7 +253,10 @@ def _blocks_of(
 def _rows(job: Job, image: int, pieces: dict[str, list[Array]], unread: set[int]) -> Array | None:
     if image in unread:
         return None
-    return job.combine(image, {lane: joined(held) for lane, held in pieces.items()})
+    try:
+        return job.combine(image, {lane: joined(held) for lane, held in pieces.items()})
+    except DataError as error:
+        raise DataError(f"{job.layout.key[image]}: {error}; {job.manifest.model} gave it") from error
 
 
 @contextlib.contextmanager

@@ -53,8 +53,13 @@ class Labels:
         _, group = np.unique(groups, return_inverse=True)
         if len(group) == group.max() + 1:  # each text stands alone
             return unit(made["text"], "text") if self.manifest.normalised else made["text"]
+        if self.manifest.normalised:
+            return average(made["text"], group)
+        alone = np.bincount(group)[group] == 1
         if self.manifest.space == "joint":
-            return average(made["text"], group, normalise=self.manifest.normalised)
+            rows = average(made["text"], group, normalise=False)
+            rows[group[alone]] = made["text"][alone]
+            return rows
         sums = np.zeros((group.max() + 1, made["text"].shape[1]))
         np.add.at(sums, group, made["text"])
         return sums / np.bincount(group)[:, None]

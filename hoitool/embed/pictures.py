@@ -1,17 +1,20 @@
 """Pictures: where the file of an image lies, and its pixels as RGB.
 
 Pixels are as they are stored: the orientation that a camera noted (EXIF) is not applied, since annotations of HICO-DET,
-COCO and the others are of the stored pixels.
+COCO and the others are of the stored pixels. Grey of 16 bits is scaled to 8; transparency is left out.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from hoitool.data import Dataset, strings
@@ -72,15 +75,31 @@ class Pictures:
 def open_rgb(path: Path) -> Image.Image:
     """A picture as RGB, decoded in full. Raises DataError when it cannot be."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow remarks on profiles and palettes that change no pixel
-            with Image.open(path) as picture:
-                return picture.convert("RGB")
+        with Image.open(path) as picture:
+            return _rgb(picture)
     except FileNotFoundError as error:
         raise MissingData(f"{path}: no such image") from error
     except Exception as error:  # decoders raise all kinds
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path}: not readable as a picture ({cause})") from error
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """A picture as RGB. Raises ValueError for one of real numbers, of which nobody says what is white."""
+    if picture.mode == "F":
+        raise ValueError("its pixels are real numbers, expected 8 or 16 bits")
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow cuts off at 255 in place of scaling them
+        grey = np.clip(np.asarray(picture).astype(np.int64) >> 8, 0, 255)
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    return picture.convert("RGB")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without Pillow's remarks on profiles and palettes, which change no pixel. For one thread: filters are global."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+        yield
 
 
 @dataclass(frozen=True, eq=False)

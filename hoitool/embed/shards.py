@@ -8,7 +8,7 @@ in which one process died is finished by running it again with the same number o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hoitool.data.dataset import Array
 from hoitool.embed.job import Inputs, Job
 from hoitool.errors import UsageError
 from hoitool.store import merge
+from hoitool.store.hdf5 import plan_of
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,15 @@ def shard_paths(path: Path, ranks: int) -> list[Path]:
     return [folder / f"rank-{rank:05d}-of-{ranks:05d}{path.suffix}" for rank in range(ranks)]
 
 
-def join(path: Path, ranks: int) -> str | None:
+def join(path: Path, plans: Sequence[str]) -> str | None:
     """Merge the shards once all are complete; the content hash, None while one is missing.
+
+    plans: of each shard; one of another plan, which an earlier command left, counts as missing.
 
     Two processes that finish at once both do it: they write the same file, each in one step.
     """
-    shards = shard_paths(path, ranks)
-    if not all(shard.exists() for shard in shards):
+    shards = shard_paths(path, len(plans))
+    if any(plan_of(shard) != plan for shard, plan in zip(shards, plans, strict=True)):
         return None
     return merge(shards, path, overwrite=True)
 

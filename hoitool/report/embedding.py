@@ -19,7 +19,7 @@ from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite
 from hoitool.labels import LabelSpace
 from hoitool.labels.beside import write_labels
-from hoitool.store import Store, discard, partial_path
+from hoitool.store import discard, partial_path
 from hoitool.store.hdf5 import gigabytes, plan_of, size
 from hoitool.store.layout import plan_hash
 
@@ -83,10 +83,13 @@ def make(job: Job, target: Target, encoder: Encoder) -> Made:
         "rows": job.layout.rows,
         "bytes": size(job.manifest, job.layout),
     }
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected the name of a file to write")
     if target.dry_run:
         return Made(**whole, state="dry run")
     if path.exists() and not target.overwrite and plan_of(path) == plan:
-        return Made(**whole, state="up to date", content=Store(path).content)
+        found = engine.found(path)
+        return Made(**whole, state="up to date", content=found.content, done=found)
     refuse_overwrite(path, target.overwrite)
     if target.labels is not None:
         write_labels(target.labels, path.parent)
@@ -100,11 +103,14 @@ def make(job: Job, target: Target, encoder: Encoder) -> Made:
 
 def _make_shard(job: Job, target: Target, encoder: Encoder, place: shards.Place, whole: dict[str, Any]) -> Made:
     mine = shards.shard_paths(target.out, place.ranks)[place.rank]
-    part = shards.Slice(job, *shards.share(job.inputs, place.rank, place.ranks))
-    done = None
-    if not (mine.exists() and plan_of(mine) == plan_hash(part.manifest, part.layout)):
-        done = _run(part, mine, target, encoder)
-    content = shards.join(target.out, place.ranks)
+    parts = [shards.Slice(job, *shards.share(job.inputs, rank, place.ranks)) for rank in range(place.ranks)]
+    plans = [plan_hash(part.manifest, part.layout) for part in parts]
+    if target.overwrite or plan_of(mine) != plans[place.rank]:
+        mine.unlink(missing_ok=True)  # so that nobody joins it while it is made again
+        done = _run(parts[place.rank], mine, target, encoder)
+    else:
+        done = engine.found(mine)
+    content = shards.join(target.out, plans)
     if content is None:
         return Made(**whole | {"path": mine}, state="shard made", done=done)
     return Made(**whole, state="made", content=content, done=done)
@@ -113,7 +119,7 @@ def _make_shard(job: Job, target: Target, encoder: Encoder, place: shards.Place,
 def _run(job: Job, path: Path, target: Target, encoder: Encoder) -> engine.Done:
     if target.overwrite:
         discard(path)
-    elif partial_path(path).exists():
+    elif plan_of(partial_path(path)) == plan_hash(job.manifest, job.layout):
         target.tell(f"{partial_path(path)}: going on where an earlier run stopped")
     batch = target.batch or encoder.best_batch()
     about_run = {"batch": batch, "device": str(getattr(encoder, "device", "cpu"))}

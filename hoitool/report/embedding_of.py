@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hoitool import workspace
-from hoitool.convert import one_part, read
+from hoitool.convert import one_part, read, sniff
 from hoitool.convert.captions import read_captions
 from hoitool.convert.detections import read_detections
 from hoitool.data import Dataset
@@ -19,7 +19,7 @@ from hoitool.embed.encoder import Encoder
 from hoitool.embed.images import Grid, Images
 from hoitool.embed.job import Job
 from hoitool.embed.labels import Labels
-from hoitool.embed.pictures import SUFFIXES, Album, album_in, album_of
+from hoitool.embed.pictures import Album, album_in, album_of
 from hoitool.embed.preprocess import FITS, Fit
 from hoitool.embed.regions import Boxes, Regions, boxes_of
 from hoitool.embed.roi import RULE, RoiRegions
@@ -34,7 +34,7 @@ from hoitool.lookup import unknown_name
 from hoitool.report.embedding import Made
 from hoitool.splits import Split
 from hoitool.store import Store, discard
-from hoitool.store.manifest import Of
+from hoitool.store.manifest import DTYPES, Of
 
 POOLS = ("crop", "roi-align")
 LINES = "lines"
@@ -42,10 +42,14 @@ LINES = "lines"
 
 @dataclass(frozen=True)
 class Stored:
-    """How rows are stored: float32 or float16, normalised or as the encoder gives them."""
+    """How rows are stored: float32 or float16 (UsageError for others), normalised or as the encoder gives them."""
 
     dtype: str = "float32"
     normalise: bool = True
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise unknown_name("dtype of a store", self.dtype, DTYPES)
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def scenes(
     Raises MissingData where there is nothing to take, UsageError where several could be meant.
     """
     path = _only_dataset(subset) if source is None else source
-    if path.is_dir() and images is None and format is None and not _holds_data(path):
+    if path.is_dir() and images is None and format is None and sniff(path) is None:
         album = album_in(path)
         return Scenes(path.name, album, {"dataset": path.name})
     data = one_part(read(path, format), path, subset)
@@ -169,12 +173,6 @@ def scenes(
     name = "-".join(filter(None, (data.meta.dataset or path.stem, data.meta.subset)))
     decided = of_data(data.meta) | {"sources": {path.name: sha256(path)}}
     return Scenes(name, album_of(data, folder), decided, data)
-
-
-def _holds_data(path: Path) -> bool:
-    """Whether a folder is a dataset rather than pictures."""
-    seen = (p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-    return any(p.suffix.lower() not in SUFFIXES for p in seen)
 
 
 def _only_dataset(subset: str | None) -> Path:
@@ -227,9 +225,10 @@ def regions(
         return _pooled(made, boxes, encoder, stored, how, decided)
     if how.pool not in POOLS:
         raise unknown_name("pooling of boxes", how.pool, POOLS)
+    if len(how.rule.contexts) > 1 and not stored.normalise:
+        raise UsageError("--context adds normalised embeddings, which --raw does not have; leave out one of them")
     refit(encoder, how.fit)
-    normalised = stored.normalise or len(how.rule.contexts) > 1
-    said = about(encoder, "regions", crop=how.rule.to_json(), normalised=normalised, **decided)
+    said = about(encoder, "regions", crop=how.rule.to_json(), normalised=stored.normalise, **decided)
     return Regions(boxes, made.album, encoder, said, how.rule)
 
 
