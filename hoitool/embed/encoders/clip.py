@@ -68,7 +68,7 @@ class Clip:
         if self._back:
             model.visual.proj = None
         self._see = torch.compile(model.encode_image) if settings.compile else model.encode_image
-        self._read = torch.compile(model.encode_text) if settings.compile else model.encode_text
+        self._read = torch.compile(_read, dynamic=True) if settings.compile else _read
         self.facts: dict[str, Any] = {
             "weights": found.weights,
             "weights_sha256": found.sha256(),
@@ -106,10 +106,10 @@ class Clip:
         assert self.preprocess is not None
         return best_batch(self.images, self.preprocess, self.device)
 
-    @torch.inference_mode()
     def _texts(self, texts: list[str]) -> torch.Tensor:
-        made: torch.Tensor = self._read(self._tokenizer(texts).to(self.device), normalize=False)
-        return made if self._projection is None else before_projection(made.float(), self._projection)
+        with computing():
+            made: torch.Tensor = self._read(self._model, _trimmed(self._model, self._tokenizer(texts)).to(self.device))
+            return made if self._projection is None else before_projection(made.float(), self._projection)
 
     def _count_long(self, texts: list[str]) -> None:
         """Count the texts that are longer than the model takes, and say so once."""
@@ -123,6 +123,29 @@ class Clip:
                 *(len(long), len(texts), most, self.name, long[0][:60]),
             )
         self.truncated += len(long)
+
+
+def _trimmed(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """(N, T) tokens without the columns after the end of the longest text, where the model does not look at them.
+
+    CLIP's own text tower looks back only, and reads its result at the end of the text, the highest token.
+    """
+    if not isinstance(model, open_clip.CLIP) or model.text_pool_type != "argmax" or model.attn_mask is None:
+        return tokens
+    return tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
+
+
+def _read(model: Any, tokens: torch.Tensor) -> Any:
+    """(N, dim) of tokens (N, T), fewer than the model takes where they were trimmed, which it has no call for."""
+    length = tokens.shape[1]
+    if not isinstance(model, open_clip.CLIP) or length == model.context_length:
+        return model.encode_text(tokens, normalize=False)
+    dtype = model.transformer.get_cast_dtype()
+    states = model.token_embedding(tokens).to(dtype) + model.positional_embedding[:length].to(dtype)
+    states = model.ln_final(model.transformer(states, attn_mask=model.attn_mask[:length, :length]))
+    ends = states[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=-1)]
+    projection = model.text_projection
+    return projection(ends) if isinstance(projection, torch.nn.Linear) else ends @ projection
 
 
 def before_projection(texts: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
