@@ -22,6 +22,7 @@ import open_clip
 import torch
 from open_clip import factory
 from open_clip.transformer import VisionTransformer
+from safetensors.torch import load_file
 
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
@@ -183,6 +184,7 @@ def _model(found: Found, settings: Settings, device: torch.device) -> Any:
 def _architecture(found: Found, settings: Settings) -> Any:
     """The model without its weights. Raises MissingData for one whose text tower is described on a hub out of reach."""
     try:
+        clip_weights.require_at_hand(found.config().get("text_cfg", {}).get("hf_model_name"))
         return open_clip.create_model(
             found.name,
             pretrained=None,
@@ -200,6 +202,8 @@ def _architecture(found: Found, settings: Settings) -> Any:
 def _tokenizer(found: Found) -> Any:
     """Raises MissingData for one that is on a hub out of reach."""
     try:
+        if not found.name.startswith("local-dir:"):  # a folder brings its own
+            clip_weights.require_at_hand(found.config().get("text_cfg", {}).get("hf_tokenizer_name"))
         return open_clip.get_tokenizer(found.name)
     except Exception as error:  # the hub's own, the HTTP library's, the tokenizer's
         raise _unreachable(found, "hf_tokenizer_name", error) from error
@@ -212,16 +216,23 @@ def _unreachable(found: Found, key: str, error: Exception) -> MissingData:
 
 
 def _state(path: Path) -> dict[str, Any]:
-    """The tensors of a file of any layout that open_clip reads, and of OpenAI's TorchScript archives."""
+    """The tensors of a file of any layout that open_clip reads, and of OpenAI's TorchScript archives.
+
+    open_clip's own reading turns to a pickle without limits, in older versions always, in newer ones after a TypeError.
+    """
     if torchscript.is_archive(path):
         return torchscript.tensors(path)
-    state = factory.load_state_dict(str(path), weights_only=True)
+    held: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    held = held.get("state_dict", held)
+    state = {str(name).removeprefix("module."): value for name, value in held.items()}
     other = [name for name, held in state.items() if not isinstance(held, torch.Tensor)]
+    if not state:
+        raise DataError(f"{path}: holds no tensors; expected a state dict, alone or as 'state_dict'")
     if other:
         raise DataError(
             f"{path}: holds {other[0]!r}, which is no tensor; expected a state dict, alone or as 'state_dict'"
         )
-    return dict(state)
+    return state
 
 
 def _fitted(state: dict[str, Any], wanted: dict[str, Any], found: Found) -> dict[str, Any]:

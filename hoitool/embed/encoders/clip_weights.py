@@ -102,6 +102,8 @@ def _local(arch: str, path: Path) -> Found:
 
 def _tagged(arch: str, tag: str, chosen: bool) -> Found:
     config = open_clip.get_pretrained_cfg(arch, tag)
+    if not config and open_clip.get_pretrained_cfg(arch.removesuffix("-quickgelu"), tag):
+        raise mismatch(arch, f"the weights {tag!r}", trained=False)
     if not config:
         tags = open_clip.list_pretrained_tags_by_model(arch)
         if not chosen:
@@ -166,3 +168,17 @@ def _downloaded(arch: str, tag: str, config: dict[str, Any]) -> Path:
             f"the weights {tag!r} of {arch} are not in the caches, and could not be fetched ({first_line(error)}); "
             f"download {source} and give the file with --weights FILE"
         ) from error
+
+
+def require_at_hand(name: str | None) -> None:
+    """Raise the hub's error, within seconds, for a repository that is neither in the cache nor on a hub in reach.
+
+    transformers itself tries for most of a minute before it says so.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if not name or Path(name).is_dir():
+        return
+    names = ("config.json", "tokenizer_config.json")
+    if not any(isinstance(try_to_load_from_cache(name, file), str) for file in names):
+        HfApi().model_info(name, timeout=TIMEOUT)

@@ -332,6 +332,22 @@ def test_spoilt_files_are_one_line(spoilt, tmp_path, registered, model, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_file_is_read_once_and_never_as_a_pickle(tmp_path, registered, model, monkeypatch):
+    """open_clip's own reading tries again, without limits in older versions of torch, after a TypeError."""
+    asked = []
+
+    def read(*_, **how):
+        asked.append(how["weights_only"])
+        raise TypeError("a tensor made of nonsense")
+
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    arch = registered("Tiny-quickgelu", CONFIG)
+    monkeypatch.setattr("torch.load", read)
+    with pytest.raises(DataError, match="w.pt: not readable as a CLIP model"):
+        load(arch, weights=str(tmp_path / "w.pt"))
+    assert asked == [True]
+
+
 def test_settings_that_mean_nothing(folder, tmp_path, model):
     with pytest.raises(UsageError, match="clip pools as it was trained to"):
         load(folder, pooling="cls")
@@ -344,14 +360,19 @@ def test_settings_that_mean_nothing(folder, tmp_path, model):
         load(wrong)
 
 
+@pytest.mark.parametrize("asked", ["hub", "transformers"])  # the hub goes first, and answers within seconds
 @pytest.mark.parametrize("key", ["hf_model_name", "hf_tokenizer_name"])
-def test_what_is_on_a_hub_out_of_reach_is_named(key, folder, tmp_path, registered, monkeypatch):
+def test_what_is_on_a_hub_out_of_reach_is_named(key, asked, folder, tmp_path, registered, monkeypatch):
     def refuse(*_, **__):
         raise OSError("no route\nto the hub")
 
-    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", refuse)
-    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", refuse)
     arch = registered("Hub", clip_config(**{f"text_cfg__{key}": "someone/tiny"}))
+    if asked == "hub":
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", refuse)
+    else:
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: None)
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", None if asked == "hub" else refuse)
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", None if asked == "hub" else refuse)
     with pytest.raises(MissingData, match=r"^Hub needs someone/tiny of the Hugging Face hub.*\(no route\)$"):
         load(arch, weights=str(folder))
 
