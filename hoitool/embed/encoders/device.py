@@ -30,7 +30,7 @@ def place(settings: Settings) -> tuple[torch.device, torch.dtype]:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).tolist()
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {name}: not a device that is here; auto, cpu, cuda or cuda:0 ...") from error
     return device, DTYPES[settings.precision]
@@ -49,7 +49,7 @@ class Eye:
         """Raises UsageError for an array of another shape or type."""
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
             raise UsageError(f"pictures are {pixels.dtype}{list(pixels.shape)}, expected uint8[N, H, W, 3]")
-        held = torch.from_numpy(np.require(pixels, requirements="CW"))  # a picture of Pillow's is read-only
+        held = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))  # a picture of Pillow's is read-only
         if self.device.type == "cuda":
             held = held.pin_memory().to(self.device, non_blocking=True)
         made = held.permute(0, 3, 1, 2).float().div(255).sub(self._mean).div(self._std)
