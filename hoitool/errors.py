@@ -56,3 +56,9 @@ def missing_extra(module: str) -> HoitoolError | None:
     return HoitoolError(
         f"this needs {module.partition('.')[0]}, which is not installed: pip install 'hoitool[{extra}]'"
     )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a foreign error's message, at most 100 letters; its type where it says nothing."""
+    told = str(error).strip()
+    return told.splitlines()[0][:100] if told else type(error).__name__

@@ -30,7 +30,7 @@ NPZ_LIMIT = 64 * 2**30  # bytes that an .npz may say it unpacks to
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A path to write to; it takes the name `path` when the block ends well, and vanishes when it does not."""
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
@@ -46,7 +46,7 @@ def atomic(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Like `atomic` for a folder: what had its name before is replaced as a whole, or stays."""
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         former = temporary.with_name(f"{temporary.name}.former")
@@ -76,7 +76,7 @@ def _exchange(new: Path, path: Path, former: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """What the operating system refuses while `path` is written becomes one line that names it."""
     try:
         yield

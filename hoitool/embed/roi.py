@@ -34,7 +34,7 @@ class RoiRegions:
         if MASKED in boxes.parts and np.any(boxes.layout.columns["part"] == boxes.parts.index(MASKED)):
             raise UsageError("a map of features cannot be masked outside of a pair; use --pool crop")
         self.boxes, self.album, self.align, self.manifest = boxes, album, align, manifest
-        self.preprocess = replace(encoder.preprocess, fit="squash")
+        self.preprocess = replace(encoder.preprocess, fit="squash", crop=1.0)  # nothing of the picture is cut off
         self.layout = boxes.layout
         self.inputs = (np.diff(boxes.layout.offsets) > 0).astype(np.int64)
         self.lanes: Mapping[str, Lane] = {"map": encoder.maps}

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hoitool import data
 from hoitool.convert import sniff
 from hoitool.errors import DataError
 from hoitool.eval import Result, from_json
-from hoitool.files import require, sha256
+from hoitool.files import require, sha256, starts_with
 from hoitool.labels import parse
+
+if TYPE_CHECKING:
+    from hoitool.store import Store
+
+FAILED_SHOWN = 5
 
 
 def describe(path: Path) -> dict[str, Any] | Result:
-    """Named values of a dataset, predictions or label space, or the result that a file holds.
+    """Named values of a dataset, predictions, label space or feature store, or the result that a file holds.
 
     Raises DataError, naming the format where it is a known one, for a file that hoitool did not write.
     """
@@ -24,6 +29,8 @@ def describe(path: Path) -> dict[str, Any] | Result:
     if path.suffix == ".json" and path.is_file():
         text = path.read_text(encoding="utf-8", errors="replace")
         return from_json(text, str(path)) if '"schema"' in text else _labels(path, text)
+    if _is_store(path):
+        return _store(path)
     name = sniff(path)
     hint = f"it is in the format {name!r}: see `hoitool convert`" if name else "its format is not known"
     raise DataError(f"{path}: not a file that hoitool wrote; {hint}")
@@ -57,6 +64,40 @@ def _type(values: Any) -> str:
 def _short(file: Path) -> dict[str, Any]:
     header = data.read_header(file)
     return {key: header.get(key, "?") for key in ("kind", "layout", "subset")}
+
+
+def _is_store(path: Path) -> bool:
+    if not starts_with(path, b"\x89HDF"):
+        return False
+    from hoitool.store.hdf5 import is_store
+
+    return is_store(path)
+
+
+def _store(path: Path) -> dict[str, Any]:
+    """A feature store, or how far an unfinished one is."""
+    from hoitool.store import Store
+    from hoitool.store.hdf5 import head
+
+    found = head(path)
+    held: dict[str, Any] = {"kind": "features", "of": found.manifest.of, "entries": len(found.status)}
+    held |= {"rows": int(found.offsets[-1]), "dim": found.manifest.dim, "dtype": found.manifest.dtype}
+    held |= {"bytes": path.stat().st_size}
+    if not found.finished:
+        state = f"unfinished: {found.made:,} of {len(found.status):,} entries are made"
+        return held | {"state": state, "manifest": found.manifest.to_json()}
+    store = Store(path)
+    failed = store.failed
+    held |= {"state": "finished", "content": store.content, "failed": len(failed)}
+    if failed:
+        held["first failed"] = ", ".join(failed[:FAILED_SHOWN])
+    columns = {name: _type(store.column(name)) for name in store.columns}
+    return held | {"manifest": store.manifest.to_json(), "parts": _parts(store), "columns": columns}
+
+
+def _parts(store: Store) -> dict[str, int]:
+    """Part -> how many rows it has."""
+    return {name: len(store.places(name)) for name in store.manifest.parts}
 
 
 def _labels(path: Path, text: str) -> dict[str, Any]:

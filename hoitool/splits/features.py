@@ -5,6 +5,9 @@ The contract: an HDF5 file whose root has the attribute `hoitool`, a JSON object
     sources  {file name: SHA-256}: the files it was made from
     labels   [class, ...]: the class of each row, where rows are of one class each; also as a dataset `label` (rows,)
 and, where rows or images have names, a dataset `key` of image keys. Each is optional; what is missing proves nothing.
+A feature store says more: `of`, what its rows are of, and `label_kind`, what its labels index. Keys are those of images
+only in stores made from images, labels are classes only where they are interactions of such rows, and a store of
+embedded texts holds nothing of training data.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from hoitool.splits.split import Split
 
 ATTRIBUTE = "hoitool"
 MAGIC = b"\x89HDF"
+OF_TEXTS = ("labels", "texts")
+OF_IMAGES = ("images", "regions", "grid", "captions")
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,12 @@ class Manifest:
     sources: dict[str, str] | None = None
     labels: Array | None = None
     keys: list[str] | None = None
+    of: str = ""
+
+    @property
+    def of_texts(self) -> bool:
+        """Whether it holds embeddings of texts that were made without images."""
+        return self.of in OF_TEXTS
 
 
 @dataclass(frozen=True)
@@ -55,9 +66,12 @@ def read_manifest(path: Path) -> Manifest:
     with reading(path, "a feature file (HDF5)"), h5py.File(path, "r") as file:
         text = file.attrs.get(ATTRIBUTE)
         held = {} if text is None else _object(text, path)
+        of, kind = str(held.get("of", "")), str(held.get("label_kind", "interactions"))
         label = np.asarray(file["label"][()]) if "label" in file else held.get("labels")
-        keys = file["key"].asstr()[()].tolist() if "key" in file else None
-        return Manifest(_table(held, "split", path), _table(held, "sources", path), _labels(label, path), keys)
+        if kind != "interactions" or (of and of not in OF_IMAGES):
+            label = None
+        keys = file["key"].asstr()[()].tolist() if "key" in file and (not of or of in OF_IMAGES) else None
+        return Manifest(_table(held, "split", path), _table(held, "sources", path), _labels(label, path), keys, of)
 
 
 def judge(manifest: Manifest, data: Dataset, split: Split, sha256: str, clean: bool, full: str = "") -> Verdict:
@@ -79,6 +93,8 @@ def judge(manifest: Manifest, data: Dataset, split: Split, sha256: str, clean: b
 
 def _proof(manifest: Manifest, split: Split, named: Any, sha256: str, clean: bool) -> str:
     """Why the features are of the split, empty where nothing proves it."""
+    if manifest.of_texts:
+        return f"it holds embeddings of {manifest.of}, and nothing of any training data"
     if named is not None:
         return f"it names the split's hash {named:.12}, and nothing in it speaks against that"
     if clean and manifest.sources and set(manifest.sources.values()) == {sha256}:

@@ -77,23 +77,59 @@ class Layout:
 
 def check(layout: Layout, where: str) -> None:
     """Raise DataError where keys, offsets and columns do not go together."""
-    offsets, images = layout.offsets, len(layout.key)
+    images = len(layout.key)
+    check_offsets(layout.offsets, images, where)
+    check_texts(layout.key, "key", where)
+    check_keys(layout.key, where)
+    for name, values in layout.columns.items():
+        check_column(name, kind_of(values), values.shape, (layout.rows, images), where)
+        if values.dtype == object:
+            check_texts(values, name, where)
+
+
+def check_offsets(offsets: Array, images: int, where: str) -> None:
+    """Raise DataError unless offsets rise from 0 and are one more than images."""
     if offsets.dtype != np.int64 or offsets.shape != (images + 1,):
         raise DataError(f"{where}: offsets are {offsets.dtype}{list(offsets.shape)}, expected int64[{images + 1}]")
     if offsets[0] != 0 or (np.diff(offsets) < 0).any():
         raise DataError(f"{where}: offsets do not rise from 0")
-    if len(set(layout.key.tolist())) < images:
-        raise DataError(f"{where}: a key stands twice, expected one entry for each image or label")
-    for name, values in layout.columns.items():
-        spec = COLUMNS.get(name)
-        if spec is None:
-            raise DataError(f"{where}: a column {name!r} is not known; known: {', '.join(COLUMNS)}")
-        shape = (layout.rows if spec.of == "row" else images, *(() if spec.width is None else (spec.width,)))
-        dtype = "str" if values.dtype == object else values.dtype.name
-        if dtype not in spec.dtypes or values.shape != shape:
-            raise DataError(
-                f"{where}: {name} is {dtype}{list(values.shape)}, expected {' or '.join(spec.dtypes)}{list(shape)}"
-            )
+
+
+def check_column(name: str, kind: str, shape: tuple[int, ...], lengths: tuple[int, int], where: str) -> None:
+    """Raise DataError unless a column has the dtype and the shape of COLUMNS; lengths: of rows and of images."""
+    spec = COLUMNS.get(name)
+    if spec is None:
+        raise DataError(f"{where}: a column {name!r} is not known; known: {', '.join(COLUMNS)}")
+    expected = (lengths[spec.of == "image"], *(() if spec.width is None else (spec.width,)))
+    if kind not in spec.dtypes or shape != expected:
+        raise DataError(f"{where}: {name} is {kind}{list(shape)}, expected {' or '.join(spec.dtypes)}{list(expected)}")
+
+
+def check_keys(key: Array, where: str) -> None:
+    """Raise DataError for a key that stands twice."""
+    if len(set(key.tolist())) < len(key):
+        seen: set[str] = set()
+        twice = next(text for text in key.tolist() if text in seen or seen.add(text))  # type: ignore[func-returns-value]
+        raise DataError(f"{where}: the key {twice!r} stands twice, expected one entry for each image or label")
+
+
+def check_texts(values: Array, name: str, where: str) -> None:
+    """Raise DataError for values that are no texts, or that UTF-8 or a fixed-length field cannot hold."""
+    if values.dtype != object or values.ndim != 1 or not all(isinstance(text, str) for text in values.tolist()):
+        raise DataError(f"{where}: {name} is {kind_of(values)}{list(values.shape)}, expected a text for each entry")
+    joined = "\0".join(values.tolist())
+    if joined.count("\0") > max(0, len(values) - 1):
+        raise DataError(f"{where}: a {name} holds the character U+0000, which HDF5's texts cannot")
+    try:
+        joined.encode()
+    except UnicodeEncodeError as error:
+        text = joined[joined.rfind("\0", 0, error.start) + 1 :].partition("\0")[0]
+        raise DataError(f"{where}: the {name} {text!r} is no Unicode text (its file name is not UTF-8?)") from error
+
+
+def kind_of(values: Array) -> str:
+    """The name of an array's dtype, `str` for texts."""
+    return "str" if values.dtype == object else values.dtype.name
 
 
 def concat(layouts: list[Layout]) -> Layout:
@@ -106,30 +142,41 @@ def concat(layouts: list[Layout]) -> Layout:
 
 def digest(rows: Array) -> bytes:
     """BLAKE2b of the bytes of an image's rows."""
-    return hashlib.blake2b(np.ascontiguousarray(rows).data, digest_size=DIGEST).digest()
+    return hashlib.blake2b(_bytes(rows), digest_size=DIGEST).digest()
 
 
 def plan_hash(manifest: Manifest, layout: Layout) -> str:
     """SHA-256 over what is to be made: manifest, keys, offsets and columns."""
-    return _hash(manifest, layout).hexdigest()
+    return plan_of_text(manifest.dump(), layout)
 
 
-def content_hash(manifest: Manifest, layout: Layout, status: Array, digests: Array) -> bytes:
-    """SHA-256 over all that a store holds: the plan, and the status and the digest of each image."""
-    made = _hash(manifest, layout)
-    made.update(np.ascontiguousarray(status, np.uint8).data)
-    made.update(np.ascontiguousarray(digests, np.uint8).data)
+def plan_of_text(text: str, layout: Layout) -> str:
+    """The plan's hash, of the manifest's text as it stands in a file."""
+    return _hash(text, layout).hexdigest()
+
+
+def content_hash(text: str, layout: Layout, status: Array, digests: Array) -> bytes:
+    """SHA-256 over all that a store holds: the manifest's text, the plan, and each image's status and digest."""
+    made = _hash(text, layout)
+    made.update(_bytes(status))
+    made.update(_bytes(digests))
     return made.digest()
 
 
-def _hash(manifest: Manifest, layout: Layout) -> hashlib._Hash:
-    made = hashlib.sha256(manifest.dump().encode())
+def _hash(text: str, layout: Layout) -> hashlib._Hash:
+    made = hashlib.sha256(text.encode())
     held = {"key": layout.key, "offsets": layout.offsets, **layout.columns}
     for name in sorted(held):
         values = held[name]
-        made.update(f"\0{name} {'str' if values.dtype == object else values.dtype.str} {values.shape}\0".encode())
         if values.dtype == object:
+            made.update(f"\0{name} str {list(values.shape)}\0".encode())
             made.update("\0".join(values.tolist()).encode())
         else:
-            made.update(np.ascontiguousarray(values).data)
+            made.update(f"\0{name} {values.dtype.name} {list(values.shape)}\0".encode())
+            made.update(_bytes(values))
     return made
+
+
+def _bytes(values: Array) -> memoryview:
+    """The bytes of numbers, little-endian."""
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data

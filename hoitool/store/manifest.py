@@ -69,17 +69,19 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """All fields that say something, as JSON-ready values."""
         held = {"kind": KIND, "version": VERSION} | asdict(self) | {"parts": list(self.parts)}
-        return {name: value for name, value in held.items() if value not in ("", {}, [])}
+        return {name: value for name, value in held.items() if name not in OPTIONAL or value not in EMPTY}
 
     def dump(self) -> str:
         """The JSON text of it, in one order."""
         return json.dumps(self.to_json(), sort_keys=True)
 
 
-TYPES: dict[str, type] = {"dim": int, "normalised": bool, "parts": list} | dict.fromkeys(
-    ("prompts", "preprocess", "crop", "label_space", "split", "sources", "notes"), dict
-)
+TABLES = ("prompts", "preprocess", "crop", "label_space", "split", "sources", "notes")
+OF_TEXTS = ("prompts", "label_space", "split", "sources")
+TYPES: dict[str, type] = {"dim": int, "normalised": bool, "parts": list} | dict.fromkeys(TABLES, dict)
 NAMES = {f.name for f in fields(Manifest)}
+EMPTY: tuple[Any, ...] = ("", {}, [])
+OPTIONAL = {f.name for f in fields(Manifest) if f.default in ("", ()) or f.default_factory is dict}
 
 
 def parse(text: str, where: str) -> Manifest:
@@ -90,24 +92,35 @@ def parse(text: str, where: str) -> Manifest:
         raise DataError(f"{where}: its attribute 'hoitool' is no JSON ({error})") from error
     if not isinstance(held, dict) or held.get("kind") != KIND:
         said = held.get("kind") if isinstance(held, dict) else type(held).__name__
-        raise DataError(f"{where}: its attribute 'hoitool' says kind {said!r}, expected {KIND!r}")
-    if held.get("version") != VERSION:
+        raise DataError(f"{where}: its attribute 'hoitool' says kind {said!r:.60}, expected {KIND!r}")
+    if type(held.get("version")) is not int or held["version"] != VERSION:
         raise DataError(
-            f"{where}: version {held.get('version')!r} of the feature store, this hoitool reads {VERSION}; "
+            f"{where}: version {held.get('version')!r:.60} of the feature store, this hoitool reads {VERSION}; "
             "make it again, or install the hoitool that made it"
         )
     for name in ("of", "model", "dim"):
         if name not in held:
             raise DataError(f"{where}: its manifest lacks {name!r}")
-    known = {name: value for name, value in held.items() if name in NAMES}
+    known = {name: value for name, value in held.items() if name not in ("kind", "version")}
     for name, value in known.items():
-        kind = TYPES.get(name, str)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise DataError(f"{where}: {name} of its manifest is {value!r:.60}, expected {kind.__name__}")
-    if known["of"] not in OF or known.get("dtype", DTYPES[0]) not in DTYPES:
-        told = f"rows of {known['of']!r} in {known.get('dtype')!r}"
-        raise DataError(f"{where}: its manifest says {told}, expected one of {', '.join(OF)} in {' or '.join(DTYPES)}")
-    return Manifest(**known | {"parts": tuple(map(str, known.get("parts", ())))})
+        _check(name, value, where)
+    return Manifest(**known | {"parts": tuple(known.get("parts", ()))})
+
+
+def _check(name: str, value: Any, where: str) -> None:
+    """Raise DataError for a field that no manifest has, and for a value that it cannot have."""
+    if name not in NAMES:
+        raise DataError(f"{where}: its manifest has a field {name!r:.60} that is not known; put it into notes")
+    kind = TYPES.get(name, str)
+    texts = value if name == "parts" else value.values() if name in OF_TEXTS and isinstance(value, dict) else ()
+    if type(value) is not kind or not all(isinstance(text, str) for text in texts):
+        inner = " of texts" if name == "parts" or name in OF_TEXTS else ""
+        raise DataError(f"{where}: {name} of its manifest is {value!r:.60}, expected {kind.__name__}{inner}")
+    allowed: tuple[str, ...] | None = {"of": OF, "dtype": DTYPES}.get(name)
+    if allowed is not None and value not in allowed:
+        raise DataError(f"{where}: {name} of its manifest is {value!r:.60}, expected one of {', '.join(allowed)}")
+    if isinstance(value, int) and name == "dim" and not 0 < value < 2**31:
+        raise DataError(f"{where}: dim of its manifest is {value!r:.60}, expected how many numbers a row has")
 
 
 def differences(held: Manifest, needed: Mapping[str, Any]) -> list[str]:
@@ -123,6 +136,17 @@ def differences(held: Manifest, needed: Mapping[str, Any]) -> list[str]:
         if not _agrees(value, wanted):
             told.append(f"{name} is {_shown(value)}, expected {_shown(wanted)}")
     return told
+
+
+def unlike(held: Manifest, other: Manifest) -> list[str]:
+    """The fields in which two manifests are not equal, told as `differences` does; none when their texts are equal."""
+    one, two = held.to_json(), other.to_json()
+    names = [name for name in sorted(one.keys() | two.keys()) if _plain(one.get(name)) != _plain(two.get(name))]
+    return [f"{name} is {_shown(getattr(held, name))}, expected {_shown(getattr(other, name))}" for name in names]
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _agrees(value: Any, wanted: Any) -> bool:

@@ -1,15 +1,19 @@
 """Reading a store: nothing is loaded until it is asked for, in whichever process asks.
 
-Rows of a contiguous store are mapped into memory, so that reading an image's is a copy of their bytes and processes
-share them; a virtual store is read shard by shard in the same way; chunked ones go through HDF5. A store may be sent
-to workers started by fork or by spawn: each opens the file itself.
+Opening reads the manifest, the offsets and the status; keys, columns and digests are read when they are first used.
+Rows are mapped into memory, so that reading an image's is a copy of their bytes and processes share them; those of a
+virtual store shard by shard. Only rows that another program packed go through HDF5. A store may be sent to workers
+started by fork or by spawn: each opens the file itself, and refuses one that was replaced meanwhile.
 """
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +25,12 @@ from hoitool.errors import DataError, UsageError
 from hoitool.files import reading
 from hoitool.lookup import unknown_name
 from hoitool.store import hdf5
-from hoitool.store.layout import CONTENT, FAILED, Layout
+from hoitool.store.layout import FAILED, Layout, check_keys
 from hoitool.store.manifest import Manifest, differences
+from hoitool.store.pieces import Pieces, pieces
+
+BLOCK = 2**26  # bytes of rows read at once
+NAMED = 5000  # keys among which the nearest to an unknown one are looked for
 
 
 class Store:
@@ -30,36 +38,55 @@ class Store:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        with hdf5.open_file(self.path) as file:
-            self.manifest: Manifest
-            self.layout: Layout
-            self.manifest, self.layout = hdf5.read_head(file, self.path)
-            self.status, self.digests, content = hdf5.state(file, len(self.layout), self.path)
-        if content == bytes(CONTENT):
+        self._place = self.path.absolute()
+        with reading(self.path, hdf5.WHAT), hdf5.open_file(self.path) as file:
+            head = hdf5.read_head(file, self.path)
+            self.virtual = bool(file["features"].is_virtual)
+        if not head.finished:
             raise DataError(f"{self.path}: was never finished; run the command that makes it again, and it goes on")
-        self.content = content.hex()
-        self._pieces: list[tuple[int, int, Array]] = []
+        self.manifest: Manifest = head.manifest
+        self.text, self.offsets, self.status, self._names = head.text, head.offsets, head.status, head.columns
+        self.content = head.content.hex()
+        self._read: dict[str, Array] = {}
+        self._pieces: Pieces | None = None
         self._process = -1
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pieces": [], "_process": -1}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self._place, self.path, self.content)
 
     def __repr__(self) -> str:
         held = self.manifest
-        return f"<Store {self.path.name}: {len(self)} {held.of}, {self.layout.rows} rows of {held.dim}, {held.model}>"
+        return f"<Store {self.path.name}: {len(self)} {held.of}, {self.offsets[-1]} rows of {held.dim}, {held.model}>"
 
     def __len__(self) -> int:
         """The number of images (or labels, texts)."""
-        return len(self.layout)
+        return len(self.status)
 
     @property
     def key(self) -> Array:
         """(I,) the names of the images."""
-        return self.layout.key
+        return self._values("key")
+
+    @property
+    def digests(self) -> Array:
+        """(I, 16) the digest of each image's rows."""
+        return self._values("digest")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that it has."""
+        return self._names
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Keys, offsets and all columns, loaded."""
+        return Layout(self.key, self.offsets, {name: self._values(name) for name in self._names})
 
     @property
     def failed(self) -> list[str]:
         """The keys of images that could not be made; their rows are NaN."""
+        if not (self.status == FAILED).any():
+            return []
         return [str(key) for key in self.key[self.status == FAILED]]
 
     def require(self, **needed: Any) -> Store:
@@ -74,27 +101,31 @@ class Store:
 
     def column(self, name: str) -> Array:
         """A column of all rows or images. Raises UsageError where the store does not have it."""
-        if name not in self.layout.columns:
-            raise unknown_name(f"column in {self.path}", name, self.layout.columns)
-        return self.layout.columns[name]
+        if name not in self._names:
+            raise unknown_name(f"column in {self.path}", name, self._names)
+        return self._values(name)
 
     def index(self, key: str) -> int:
         """The place of an image. Raises UsageError, with the nearest keys, for an unknown one."""
         found = self._index.get(key)
-        if found is None:
+        if found is not None:
+            return found
+        if len(self) <= NAMED:
             raise unknown_name(f"entry in {self.path}", key, self._index)
-        return found
+        raise UsageError(f"No entry in {self.path} named {key!r}. It has {len(self):,}, such as {self.key[0]!r}.")
 
     def __getitem__(self, image: int | str) -> Array:
         """(r, dim) the rows of an image by its key or place."""
         i = self.index(image) if isinstance(image, str) else range(len(self))[image]
-        start, stop = self.layout.offsets[i : i + 2].tolist()
-        return self.rows(start, stop)
+        return self.rows(int(self.offsets[i]), int(self.offsets[i + 1]))
 
     def read(self, images: Sequence[int] | Array) -> Array:
         """(r, dim) the rows of images (by place), one after the other in the order given."""
         at = np.asarray(images, np.int64)
-        starts, stops = self.layout.offsets[at], self.layout.offsets[at + 1]
+        if len(at) and not -len(self) <= at.min() <= at.max() < len(self):
+            raise IndexError(f"{self.path}: images {at.min()}..{at.max()}, it has {len(self)}")
+        starts = self.offsets[at % max(1, len(self))]
+        stops = self.offsets[at % max(1, len(self)) + 1]
         made = np.empty((int((stops - starts).sum()), self.manifest.dim), self.manifest.dtype)
         filled = 0
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
@@ -104,8 +135,8 @@ class Store:
 
     def rows(self, start: int, stop: int) -> Array:
         """(stop - start, dim) rows by their place in the file."""
-        if not 0 <= start <= stop <= self.layout.rows:
-            raise UsageError(f"{self.path}: rows {start}..{stop} are outside 0..{self.layout.rows}")
+        if not 0 <= start <= stop <= self.offsets[-1]:
+            raise UsageError(f"{self.path}: rows {start}..{stop} are outside 0..{self.offsets[-1]}")
         made = np.empty((stop - start, self.manifest.dim), self.manifest.dtype)
         self._fill(made, start)
         return made
@@ -113,102 +144,71 @@ class Store:
     def part(self, name: str) -> tuple[Array, Array]:
         """(r,) places of all rows of a part, and (r, dim) their numbers. UsageError for a part it does not have."""
         places = self.places(name)
-        if not len(places):
-            return places, np.empty((0, self.manifest.dim), self.manifest.dtype)
-        cuts = np.flatnonzero(np.diff(places) > 1) + 1
-        runs = np.split(places, cuts)
-        return places, np.concatenate([self.rows(int(run[0]), int(run[-1]) + 1) for run in runs])
+        made = np.empty((len(places), self.manifest.dim), self.manifest.dtype)
+        step = max(1, BLOCK // (4 * self.manifest.dim))
+        edges = np.searchsorted(places, np.arange(0, self.offsets[-1] + step, step)).tolist()
+        for first, last in pairwise(edges):
+            if first < last:
+                start = int(places[first])
+                made[first:last] = self.rows(start, int(places[last - 1]) + 1)[places[first:last] - start]
+        return places, made
 
     def places(self, name: str) -> Array:
         """(r,) places of all rows of a part."""
         parts = self.manifest.parts
         if name not in parts:
             raise unknown_name(f"part in {self.path}", name, parts)
-        if "part" not in self.layout.columns:
-            return np.arange(self.layout.rows)
-        found: Array = np.flatnonzero(self.layout.columns["part"] == parts.index(name))
+        if "part" not in self._names:
+            return np.arange(self.offsets[-1])
+        found: Array = np.flatnonzero(self.column("part") == parts.index(name))
         return found
 
     def image_of_rows(self) -> Array:
         """(R,) the image of each row."""
-        return np.repeat(np.arange(len(self)), np.diff(self.layout.offsets))
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     @cached_property
     def _index(self) -> dict[str, int]:
-        return {key: i for i, key in enumerate(self.key.tolist())}
+        made = {key: i for i, key in enumerate(self.key.tolist())}
+        if len(made) < len(self):
+            check_keys(self.key, str(self.path))
+        return made
+
+    def _values(self, name: str) -> Array:
+        """A dataset's values, read when they are first asked for."""
+        if name not in self._read:
+            with self._file() as file:
+                self._read[name] = hdf5.read(file, name, self.path)
+        return self._read[name]
+
+    @contextlib.contextmanager
+    def _file(self) -> Iterator[h5py.File]:
+        """The file again. Raises DataError when it is not the one that was opened."""
+        with reading(self.path, hdf5.WHAT), hdf5.open_file(self._place) as file:
+            if hdf5.read(file, "content", self._place).tobytes().hex() != self.content:
+                raise DataError(f"{self.path}: was replaced while it was in use; open it again")
+            yield file
 
     def _fill(self, made: Array, start: int) -> None:
         """Copy the rows from `start` on into `made`."""
-        stop = start + len(made)
-        with reading(self.path, hdf5.WHAT):
-            for first, last, held in self._open():
-                low, high = max(start, first), min(stop, last)
-                if low < high:
-                    made[low - start : high - start] = held[low - first : high - first]
-
-    def _open(self) -> list[tuple[int, int, Array]]:
-        """The pieces (first row, last row, their numbers) that the rows lie in, opened in this process."""
-        if self._process != os.getpid():
-            self._pieces = pieces(self.path, self.layout.rows)
+        if self._pieces is None or self._process != os.getpid():
+            with self._file() as file:
+                self._pieces = pieces(file, self._place, int(self.offsets[-1]))
             self._process = os.getpid()
-        return self._pieces
+        ends, held = self._pieces
+        stop, filled = start + len(made), 0
+        piece = bisect.bisect_right(ends, start)
+        while filled < len(made):
+            low = start + filled - (ends[piece - 1] if piece else 0)
+            count = min(stop, ends[piece]) - start - filled
+            made[filled : filled + count] = held[piece][low : low + count]
+            filled, piece = filled + count, piece + 1
 
 
-def pieces(path: Path, rows: int) -> list[tuple[int, int, Array]]:
-    """The places (first row, last row, numbers) in which the rows of a store lie, each mapped, or read by HDF5.
-
-    Raises MissingData for a shard that is not there and DataError for one that is not what the store says.
-    """
-    with hdf5.open_file(path) as file:
-        held = hdf5.dataset(file, "features", path)
-        if not held.is_virtual:
-            return [(0, rows, _mapped(path, held))] if rows else []
-        sources = held.virtual_sources()
-        places = [(_row_range(source.vspace), source.file_name) for source in sources]
-        dtype, dim = held.dtype, held.shape[1]
-    made = []
-    for (first, last), name in sorted(places):
-        shard = shard_path(path, name)
-        if not shard.exists():
-            raise hdf5.missing(shard, path)
-        with hdf5.open_file(shard) as file:
-            inside = hdf5.dataset(file, "features", shard)
-            if inside.shape != (last - first, dim) or inside.dtype != dtype or inside.is_virtual:
-                raise DataError(f"{shard}: its rows are not those that {path.name} was merged from; merge again")
-            made.append((first, last, _mapped(shard, inside)))
-    if [first for first, _, _ in made] != [0, *(last for _, last, _ in made[:-1])] or made[-1][1] != rows:
-        raise DataError(f"{path}: its shards do not cover its {rows} rows; merge them again")
-    return made
-
-
-def shard_path(path: Path, name: str) -> Path:
-    """Where a shard named by a virtual store lies: beside or below it, nowhere else."""
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise DataError(f"{path}: names the shard {name!r}, expected one beside or below it")
-    return path.parent / name
-
-
-def _row_range(space: Any) -> tuple[int, int]:
-    low, high = space.get_select_bounds()
-    return int(low[0]), int(high[0]) + 1
-
-
-def _mapped(path: Path, held: h5py.Dataset) -> Array:
-    """The rows mapped into memory; those of a chunked dataset as HDF5 gives them."""
-    at = held.id.get_offset()
-    if at is None:
-        return _Chunked(path)  # type: ignore[return-value]
-    if at + held.nbytes > path.stat().st_size:
-        raise DataError(f"{path}: ends before its rows do; it is truncated, copy it again")
-    return np.memmap(path, held.dtype, "r", at, held.shape)
-
-
-class _Chunked:
-    """Rows that only HDF5 can find, by slices."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = h5py.File(path, "r", locking=False)
-
-    def __getitem__(self, rows: slice) -> Array:
-        found: Array = self._file["features"][rows]
-        return found
+def _again(place: Path, path: Path, content: str) -> Store:
+    """A store that was sent to another process. Raises DataError when it was replaced on the way."""
+    store = Store(place)
+    if store.content != content:
+        raise DataError(f"{path}: was replaced while it was in use; open it again")
+    store.path = path
+    return store

@@ -15,14 +15,12 @@ import numpy as np
 
 from hoitool.data.dataset import Array
 from hoitool.errors import UsageError
-from hoitool.files import atomic
+from hoitool.files import atomic, writing
 from hoitool.store import hdf5
 from hoitool.store.layout import Layout, check, concat, content_hash, plan_hash
-from hoitool.store.manifest import Manifest, differences
+from hoitool.store.manifest import Manifest, unlike
 from hoitool.store.reader import Store
-from hoitool.store.writer import Writer
-
-CHUNK = 2**20  # bytes
+from hoitool.store.writer import Writer, discard
 
 
 class Stream:
@@ -32,13 +30,13 @@ class Stream:
         """Open the folder of blocks. Raises UsageError where it holds blocks of another manifest."""
         self.path, self.manifest = path, manifest
         self.folder = path.with_name(path.name + ".blocks")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._blocks = sorted(self.folder.glob("*.h5"))
-        if self._blocks:
-            held = Store(self._blocks[0]).manifest
-            told = differences(held, {name: getattr(manifest, name) for name in manifest.__dataclass_fields__})
-            if told:
-                raise UsageError(f"{self.folder} holds blocks of another command: {'; '.join(told)}; remove it")
+        if [block.name for block in self._blocks] != [f"{i:09d}.h5" for i in range(self.blocks)]:
+            raise UsageError(f"{self.folder} holds other files than its first blocks; remove it")
+        if self._blocks and (told := unlike(Store(self._blocks[0]).manifest, manifest)):
+            raise UsageError(f"{self.folder} holds blocks of another command: {'; '.join(told)}; remove it")
 
     @property
     def blocks(self) -> int:
@@ -48,6 +46,9 @@ class Stream:
     def append(self, layout: Layout, rows: Array) -> None:
         """Write the next block: rows (R, dim) with their keys, offsets and columns."""
         target = self.folder / f"{self.blocks:09d}.h5"
+        if target.exists():
+            raise UsageError(f"{target}: another process is writing it; wait for it, or stop it")
+        discard(target)
         with Writer(target, self.manifest, layout) as writer:
             writer.write(0, [rows[a:b] for a, b in zip(layout.offsets[:-1], layout.offsets[1:], strict=True)])
             writer.finish()
@@ -61,19 +62,21 @@ class Stream:
         layout = concat([store.layout for store in stores])
         check(layout, str(self.path))
         status, digests = (np.concatenate([getattr(s, name) for s in stores]) for name in ("status", "digests"))
-        content = content_hash(self.manifest, layout, status, digests)
-        with atomic(self.path) as temporary, h5py.File(temporary, "w") as file:
+        content = content_hash(self.manifest.dump(), layout, status, digests)
+        with atomic(self.path) as temporary, hdf5.create(temporary) as file:
             hdf5.describe(file, self.manifest, layout, {}, plan_hash(self.manifest, layout))
             for name, values in {"status": status, "digest": digests}.items():
                 file.create_dataset(name, data=values)
             self._join(file, stores)
             file.create_dataset("content", data=np.frombuffer(content, np.uint8))
+        for block in reversed(self._blocks):  # what a kill leaves are still the first blocks
+            block.unlink()
         shutil.rmtree(self.folder)
         return content.hex()
 
     def _join(self, file: h5py.File, stores: list[Store]) -> None:
         dtype = np.dtype(self.manifest.dtype).newbyteorder("<")
-        chunk = (max(1, CHUNK // max(1, self.manifest.dim * dtype.itemsize)), self.manifest.dim)
+        chunk = (max(1, hdf5.CHUNK // max(1, self.manifest.dim * dtype.itemsize)), self.manifest.dim)
         held = file.create_dataset(
             "features", (0, self.manifest.dim), dtype, maxshape=(None, self.manifest.dim), chunks=chunk
         )

@@ -10,40 +10,45 @@ import numpy as np
 
 from hoitool.errors import CheckFailed
 from hoitool.progress import progress
-from hoitool.store.layout import content_hash, digest
-from hoitool.store.reader import Store
-
-BLOCK = 2**26  # bytes read at once
+from hoitool.store.hdf5 import plan_of
+from hoitool.store.layout import content_hash, digest, plan_of_text
+from hoitool.store.reader import BLOCK, Store
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A store's content hash as it says and as its bytes give it, and the keys of images whose rows were altered."""
+    """A store's content hash as it says and as its bytes give it, and the keys of images whose rows were altered.
+
+    planned  whether its manifest, keys, offsets and columns are those that were written
+    """
 
     path: Path
     said: str
     found: str
     altered: list[str]
     failed: list[str]
+    planned: bool = True
 
     def raise_for(self) -> None:
         """Raise CheckFailed unless the store holds what was written."""
-        if self.altered:
-            raise CheckFailed(
-                f"{self.path}: the rows of {len(self.altered):,} entries are not those that were written, the first "
-                f"{self.altered[0]!r}; make it again"
-            )
-        if self.said != self.found:
-            raise CheckFailed(
-                f"{self.path}: its manifest, keys or columns are not those that were written (content {self.said:.16}, "
-                f"its bytes give {self.found:.16}); make it again"
-            )
+        if not self.planned:
+            told = "its manifest, keys, offsets or columns are not those that were written"
+        elif self.altered and self.said == self.found:
+            told = f"the digests of {len(self.altered):,} entries were altered, the first {self.altered[0]!r}"
+        elif self.altered:
+            told = f"the rows of {len(self.altered):,} entries are not those that were written"
+            told += f", the first {self.altered[0]!r}"
+        elif self.said != self.found:
+            told = f"its status or content hash was altered (it says {self.said:.16}, its bytes give {self.found:.16})"
+        else:
+            return
+        raise CheckFailed(f"{self.path}: {told}; make it again")
 
 
 def verify(path: Path) -> Verified:
     """Read all of a store and compare. Raises what opening it raises."""
     store = Store(path)
-    offsets = store.layout.offsets
+    offsets = store.offsets
     digests = np.empty_like(store.digests)
     for first, last in progress(_blocks(offsets, store.manifest.dim * 4), f"verifying {path.name}"):
         rows = store.rows(int(offsets[first]), int(offsets[last]))
@@ -51,8 +56,9 @@ def verify(path: Path) -> Verified:
             start, stop = (offsets[image : image + 2] - offsets[first]).tolist()
             digests[image] = np.frombuffer(digest(rows[start:stop]), np.uint8)
     altered = [str(key) for key in store.key[(digests != store.digests).any(axis=1)]]
-    found = content_hash(store.manifest, store.layout, store.status, digests).hex()
-    return Verified(Path(path), store.content, found, altered, store.failed)
+    found = content_hash(store.text, store.layout, store.status, digests).hex()
+    planned = plan_of(path) == plan_of_text(store.text, store.layout)
+    return Verified(Path(path), store.content, found, altered, store.failed, planned)
 
 
 def _blocks(offsets: np.ndarray, width: int) -> list[tuple[int, int]]:

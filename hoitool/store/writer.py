@@ -7,8 +7,11 @@ and only then counts as made (`status`). `finish` computes the content hash and 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -18,12 +21,13 @@ import numpy as np
 
 from hoitool.data.dataset import Array
 from hoitool.errors import DataError, HoitoolError, UsageError
-from hoitool.files import atomic
+from hoitool.files import atomic, reading, writing
 from hoitool.store import hdf5
-from hoitool.store.layout import FAILED, MADE, TO_DO, Layout, check, content_hash, digest, plan_hash
-from hoitool.store.manifest import Manifest, differences, parse
+from hoitool.store.layout import CONTENT, DIGEST, FAILED, MADE, TO_DO, Layout, check, content_hash, digest, plan_hash
+from hoitool.store.manifest import Manifest, parse, unlike
 
 PARTIAL = ".partial"
+PLACES = ("features", "status", "digest", "content")
 
 
 def partial_path(path: Path) -> Path:
@@ -41,18 +45,34 @@ class Writer:
         another process writes to, DataError for columns that do not go together.
         """
         check(layout, str(path))
-        self.path, self.manifest, self.layout = path, manifest, layout
+        self.path, self.layout = path, layout
+        self.manifest = parse(manifest.dump(), str(path))
         self.partial = partial_path(path)
         self.plan = plan_hash(manifest, layout)
-        if not self.partial.exists():
-            self._create(run or {})
-        self._stream: BinaryIO = self.partial.open("r+b", buffering=0)
-        _lock(self._stream, self.partial)
-        with hdf5.open_file(self.partial) as file:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(path.parent):
+                if not self.partial.exists():
+                    self._create(run or {})
+            self._stream: BinaryIO = self.partial.open("r+b", buffering=0)
+        try:
+            _lock(self._stream, self.partial)
+            self._resume()
+        except DataError as error:
+            self._stream.close()
+            raise DataError(f"{error}; --overwrite starts anew") from error
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _resume(self) -> None:
+        """Take up what the unfinished file says: how it was begun, where its datasets lie, what is made."""
+        with reading(self.partial, hdf5.WHAT), hdf5.open_file(self.partial) as file:
             self._require_same(file)
-            self.run: dict[str, Any] = json.loads(file.attrs[hdf5.RUN])
-            self._at = {name: file[name].id.get_offset() or 0 for name in ("features", "status", "digest", "content")}
-            self.status, self.digests, _ = hdf5.state(file, len(layout), self.partial)
+            self.run: dict[str, Any] = json.loads(hdf5.attribute(file, hdf5.RUN))
+            self.status = hdf5.read_head(file, self.partial).status
+            self.digests = hdf5.read(file, "digest", self.partial)
+            self._at = {name: _offset(file, name, self.partial) for name in PLACES}
 
     def __enter__(self) -> Self:
         return self
@@ -74,25 +94,28 @@ class Writer:
         last, offsets = first + len(rows), self.layout.offsets
         dtype = np.dtype(self.manifest.dtype).newbyteorder("<")
         block = np.full((int(offsets[last] - offsets[first]), self.manifest.dim), np.nan, dtype)
-        for image, made in enumerate(rows, first):
-            start, stop = (offsets[image : image + 2] - offsets[first]).tolist()
-            if made is not None:
-                if made.shape != (stop - start, self.manifest.dim):
-                    raise ValueError(f"image {image}: rows {made.shape}, expected {(stop - start, self.manifest.dim)}")
-                block[start:stop] = self._stored(image, made)
-            self.status[image] = FAILED if made is None else MADE
-            self.digests[image] = np.frombuffer(digest(block[start:stop]), np.uint8)
-        width = self.manifest.dim * dtype.itemsize
+        status = np.full(len(rows), MADE, np.uint8)
+        digests = np.empty((len(rows), DIGEST), np.uint8)
+        for i, made in enumerate(rows):
+            start, stop = (offsets[first + i : first + i + 2] - offsets[first]).tolist()
+            if made is None:
+                status[i] = FAILED
+            elif made.shape != (stop - start, self.manifest.dim):
+                raise ValueError(f"image {first + i}: rows {made.shape}, expected {(stop - start, self.manifest.dim)}")
+            else:
+                block[start:stop] = self._stored(first + i, made)
+            digests[i] = np.frombuffer(digest(block[start:stop]), np.uint8)
         try:
-            self._put("features", int(offsets[first]) * width, block)
-            self._put("digest", first * self.digests.shape[1], self.digests[first:last])
+            self._put("features", int(offsets[first]) * self.manifest.dim * dtype.itemsize, block)
+            self._put("digest", first * DIGEST, digests)
             os.fsync(self._stream.fileno())
-            self._put("status", first, self.status[first:last])
+            self._put("status", first, status)
         except OSError as error:
             raise HoitoolError(
                 f"{self.partial}: could not be written ({error.strerror}); what was made is kept: make room, then run "
                 "the same command again"
             ) from error
+        self.status[first:last], self.digests[first:last] = status, digests
 
     def _stored(self, image: int, rows: Array) -> Array:
         """Rows in the store's precision. DataError, naming the image, for numbers that are none or do not fit."""
@@ -109,13 +132,13 @@ class Writer:
         """Give the file its name; return its content hash. Raises ValueError while images are still to be made."""
         if self.left.any():
             raise ValueError(f"{self.partial}: {int(self.left.sum())} images are still to be made")
-        content = content_hash(self.manifest, self.layout, self.status, self.digests)
-        try:
+        content = content_hash(self.manifest.dump(), self.layout, self.status, self.digests)
+        with writing(self.path):
             self._put("content", 0, np.frombuffer(content, np.uint8))
             os.fsync(self._stream.fileno())
+            if not os.path.samestat(os.fstat(self._stream.fileno()), self.partial.stat()):
+                raise OSError(errno.ESTALE, "another file took the place of the unfinished one")
             self.partial.replace(self.path)
-        except OSError as error:
-            raise HoitoolError(f"{self.path}: could not be written ({error.strerror})") from error
         return content.hex()
 
     def _put(self, name: str, byte: int, values: Array) -> None:
@@ -127,21 +150,21 @@ class Writer:
     def _create(self, run: dict[str, Any]) -> None:
         rows, images = self.layout.rows, len(self.layout)
         with atomic(self.partial) as temporary:
-            with h5py.File(temporary, "w") as file:
+            hdf5.take_space(
+                temporary, hdf5.size(self.manifest, self.layout)
+            )  # HDF5 itself does not survive a full disk
+            with hdf5.create(temporary) as file:
                 hdf5.describe(file, self.manifest, self.layout, run, self.plan)
                 hdf5.reserve(file, "features", (rows, self.manifest.dim), self.manifest.dtype)
-                for name, values in (("status", np.zeros(images, np.uint8)), ("content", np.zeros(32, np.uint8))):
-                    file.create_dataset(name, data=values)
-                file.create_dataset("digest", data=np.zeros((images, 16), np.uint8))
+                for name, shape in (("status", (images,)), ("digest", (images, DIGEST)), ("content", (CONTENT,))):
+                    file.create_dataset(name, data=np.zeros(shape, np.uint8))
             hdf5.take_space(temporary, temporary.stat().st_size)
 
     def _require_same(self, file: h5py.File) -> None:
-        if file.attrs.get(hdf5.PLAN) == self.plan:
+        if hdf5.attribute(file, hdf5.PLAN) == self.plan:
             return
-        held = parse(str(file.attrs.get(hdf5.ATTRIBUTE)), str(self.partial))
-        wanted = {name: getattr(self.manifest, name) for name in self.manifest.__dataclass_fields__}
-        told = differences(held, wanted) or ["it is of other images or boxes"]
-        self._stream.close()
+        held = parse(hdf5.attribute(file, hdf5.ATTRIBUTE), str(self.partial))
+        told = unlike(held, self.manifest) or ["it is of other images or boxes"]
         raise UsageError(
             f"{self.partial} is the unfinished work of another command: {'; '.join(told)}. Finish that one, or start "
             "anew with --overwrite"
@@ -149,20 +172,48 @@ class Writer:
 
 
 def discard(path: Path) -> None:
-    """Remove the unfinished store of a name."""
-    partial_path(path).unlink(missing_ok=True)
+    """Remove the unfinished store of a name. Raises HoitoolError while another process writes it."""
+    with contextlib.suppress(FileNotFoundError), partial_path(path).open("rb") as stream:
+        _lock(stream, partial_path(path))
+        partial_path(path).unlink()
+
+
+def _offset(file: h5py.File, name: str, path: Path) -> int:
+    """Where the bytes of a dataset begin. DataError for one that is not contiguous, or not wholly in the file."""
+    held = hdf5.dataset(file, name, path)
+    at = held.id.get_offset()
+    if not held.size:
+        return 0
+    if at is None or at + held.nbytes > path.stat().st_size:
+        raise DataError(f"{path}: {name} has no place of its own in the file")
+    return int(at)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time makes an unfinished file in a folder, where the system knows how."""
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows; a folder that cannot be opened
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _lock(stream: BinaryIO, path: Path) -> None:
     """One writer at a time, where the system knows how."""
     try:
         import fcntl
-    except ImportError:  # not on Windows
-        return
-    try:
+
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        stream.close()
         raise HoitoolError(f"{path}: another process is writing it; wait for it, or stop it") from None
-    except OSError:  # a file system without locks
+    except (ImportError, OSError):  # Windows; a file system without locks
         return

@@ -220,6 +220,28 @@ class TestFeatures:
         done = hoitool("split", "check", "labels.json", "labels.parquet", "--features", "silent.h5", "--json")
         assert (done.code, json.loads(done.out)["features"]["proof"]) == (3, "")
 
+    @pytest.mark.parametrize("of", ["labels", "texts"])
+    def test_embeddings_of_texts_hold_nothing_of_the_training_data(self, check, of):
+        held = {"of": of, "label_kind": "interactions", "key": ["ride bicycle"], "label": [0, 99]}
+        done = check(**held)
+        assert (done.code, f"embeddings of {of}, and nothing of any training data" in done.out) == (0, True), done.err
+        other = check(split={"name": "uo", "hash": "0" * 64}, **held)
+        assert (other.code, "it was made with split 'uo'" in other.err) == (3, True)
+
+    @pytest.mark.parametrize("of", ["images", "regions", "grid", "captions"])
+    def test_keys_and_interactions_of_what_is_made_from_images_are_read(self, folder, check, of):
+        keys = read(folder / "labels.parquet").key[:1]
+        assert check(of=of, label_kind="interactions", key=keys, label=[1]).code == 0
+        assert check(of=of, label_kind="interactions", key=["nowhere.jpg"], label=[1]).code == 3
+        assert "unseen class 3" in check(of=of, key=keys, label=[3]).err
+        verbs = check(of=of, label_kind="verbs", key=keys, label=[3])  # says nothing of interactions
+        assert (verbs.code, "cannot be proved" in verbs.err) == (3, True)
+
+    def test_verbs_are_proved_by_their_sources(self, folder, check):
+        held = {"of": "verbs", "label_kind": "verbs", "key": ["ride"], "label": [3]}
+        assert "cannot be proved" in check(**held).err
+        assert check(sources={"labels.parquet": sha256(folder / "labels.parquet")}, **held).code == 0
+
     @pytest.mark.parametrize("manifest", ["[1]", "{", '{"split": 3}', '{"sources": [1]}', '{"labels": "x"}'])
     def test_broken_manifests_are_one_line(self, folder, hoitool, manifest):
         with h5py.File(folder / "x.h5", "w") as file:

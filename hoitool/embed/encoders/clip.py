@@ -14,6 +14,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,11 @@ from open_clip.transformer import VisionTransformer
 
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
-from hoitool.embed.encoders import clip_weights
+from hoitool.embed.encoders import clip_weights, torchscript
 from hoitool.embed.encoders.clip_weights import Found
 from hoitool.embed.encoders.device import Eye, awaited, best_batch, place
 from hoitool.embed.preprocess import Fit, Preprocess
-from hoitool.errors import DataError, UsageError
+from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 SUMMARY = "CLIP by open_clip: any architecture and weights; texts, images and maps"
 KINDS = frozenset({"text", "image", "map"})
 TEXTS = 512  # in one pass
+POSITION_IDS = "text.transformer.embeddings.position_ids"  # a buffer that older files hold and no model needs
 FITS: dict[str, Fit] = {"shortest": "centre-crop", "squash": "squash"}
 
 
@@ -49,7 +51,7 @@ def load(settings: Settings) -> Encoder:
     device, dtype = place(settings)
     with _quiet():
         model = _model(found, settings, device)
-        tokenizer = open_clip.get_tokenizer(found.name)
+        tokenizer = _tokenizer(found)
     return Clip(found, model, tokenizer, settings, Eye(_preprocess(model, found), device, dtype))
 
 
@@ -86,7 +88,7 @@ class Clip:
     def images(self, pixels: Array) -> Pending:
         """(N, dim) of N pictures."""
         with torch.inference_mode():
-            return awaited(self._see(self._eye(pixels)))
+            return awaited(self._see(self._eye(pixels), normalize=False))
 
     def maps(self, pixels: Array) -> Pending:
         """(N, h, w, dim): the patches after the last norm, projected in the joint space. UsageError where not a ViT."""
@@ -106,17 +108,15 @@ class Clip:
 
     @torch.inference_mode()
     def _texts(self, texts: list[str]) -> torch.Tensor:
-        made: torch.Tensor = self._read(self._tokenizer(texts).to(self.device))
-        if self._projection is None:
-            return made
-        return torch.nn.functional.normalize(made.float(), dim=-1) @ self._projection.T
+        made: torch.Tensor = self._read(self._tokenizer(texts).to(self.device), normalize=False)
+        return made if self._projection is None else before_projection(made.float(), self._projection)
 
     def _count_long(self, texts: list[str]) -> None:
         """Count the texts that are longer than the model takes, and say so once."""
         encode, most = getattr(self._tokenizer, "encode", None), getattr(self._tokenizer, "context_length", None)
         if encode is None or most is None:
             return
-        long = [text for text in texts if len(text) > most - 2 and len(encode(text)) > most - 2]
+        long = [text for text in texts if len(text.encode()) > most - 2 and len(encode(text)) > most - 2]
         if long and not self.truncated:
             log.warning(
                 "%d of %d texts are longer than the %d tokens that %s takes and lose their end, the first: %r",
@@ -125,45 +125,97 @@ class Clip:
         self.truncated += len(long)
 
 
+def before_projection(texts: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
+    """(N, width) of texts (N, dim) through the image tower's projection (width, dim), backwards: normalise(t) P^T.
+
+    Its product with a pooled state f is that of normalise(t) and f P. Source: DEFR's classifier; see the header.
+    """
+    return torch.nn.functional.normalize(texts, dim=-1) @ projection.T
+
+
 def _stacked(parts: list[Array], encoder: Clip) -> Array:
     return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32)
 
 
 def _model(found: Found, settings: Settings, device: torch.device) -> Any:
     """The architecture with its weights, on the device. Raises DataError for weights of another architecture."""
-    config = found.config()
-    precision = settings.precision
+    model = _architecture(found, settings)
     with reading(found.path, "a CLIP model"):
-        model = open_clip.create_model(
-            found.name, pretrained=None, load_weights=False, precision=precision, pretrained_text=False
-        )
-        state = factory.load_state_dict(str(found.path), weights_only=True)
+        state = _state(found.path)
         original = [key for key in clip_weights.ORIGINAL if state.pop(key, None) is not None]
         state = factory.convert_state_dict(model, state)
         if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
             state = factory.convert_to_custom_text_state_dict(state)
+    if original and not found.quick_gelu:
+        raise clip_weights.mismatch(found.arch, f"{found.path} (OpenAI's own layout)", True)
+    with reading(found.path, f"the weights of {found.arch}"):
         factory.resize_pos_embed(state, model)
         factory.resize_text_pos_embed(state, model)
-    if original and not config.get("quick_gelu", False):
-        raise clip_weights.mismatch(found.arch, f"{found.path} (OpenAI's own layout)", True)
-    _require_fit(state, model.state_dict(), found)
-    model.load_state_dict(state)
+    model.load_state_dict(_fitted(state, model.state_dict(), found))
     return model.eval().to(device)
 
 
-def _require_fit(state: dict[str, Any], wanted: dict[str, Any], found: Found) -> None:
-    """Raise DataError unless a file's tensors are those of the architecture."""
-    told = [f"lacks {name}" for name in wanted if name not in state and name != "logit_bias"]
+def _architecture(found: Found, settings: Settings) -> Any:
+    """The model without its weights. Raises MissingData for one whose text tower is described on a hub out of reach."""
+    try:
+        return open_clip.create_model(
+            found.name,
+            pretrained=None,
+            load_weights=False,
+            precision=settings.precision,
+            pretrained_text=False,
+            force_preprocess_cfg=dict(found.pictures),
+        )
+    except Exception as error:  # the hub's own, the HTTP library's; a folder's configuration may hold anything
+        if "hf_model_name" in found.config().get("text_cfg", {}):
+            raise _unreachable(found, "hf_model_name", error) from error
+        raise DataError(f"{found.arch}: open_clip makes no model of its configuration ({first_line(error)})") from error
+
+
+def _tokenizer(found: Found) -> Any:
+    """Raises MissingData for one that is on a hub out of reach."""
+    try:
+        return open_clip.get_tokenizer(found.name)
+    except Exception as error:  # the hub's own, the HTTP library's, the tokenizer's
+        raise _unreachable(found, "hf_tokenizer_name", error) from error
+
+
+def _unreachable(found: Found, key: str, error: Exception) -> MissingData:
+    """The error for what an architecture takes from another repository on the hub."""
+    name = found.config().get("text_cfg", {}).get(key, "its tokenizer")
+    return MissingData(f"{found.arch} needs {name} of the Hugging Face hub, which is not at hand ({first_line(error)})")
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """The tensors of a file of any layout that open_clip reads, and of OpenAI's TorchScript archives."""
+    if torchscript.is_archive(path):
+        return torchscript.tensors(path)
+    state = factory.load_state_dict(str(path), weights_only=True)
+    other = [name for name, held in state.items() if not isinstance(held, torch.Tensor)]
+    if other:
+        raise DataError(
+            f"{path}: holds {other[0]!r}, which is no tensor; expected a state dict, alone or as 'state_dict'"
+        )
+    return dict(state)
+
+
+def _fitted(state: dict[str, Any], wanted: dict[str, Any], found: Found) -> dict[str, Any]:
+    """A file's tensors as the architecture takes them. Raises DataError unless they are its own, one for one."""
+    state.pop(POSITION_IDS, None)
+    if "logit_bias" in wanted:
+        state.setdefault("logit_bias", torch.zeros(()))
+    for name in {"logit_scale", "logit_bias"} & set(state) & set(wanted):  # scalars in some files, one number in others
+        state[name] = state[name].reshape(wanted[name].shape)
+    told = [f"lacks {name}" for name in wanted if name not in state]
     told += [f"has {name}, which the architecture has not" for name in state if name not in wanted]
     told += [
         f"{name} is {list(held.shape)}, the architecture has {list(wanted[name].shape)}"
         for name, held in state.items()
-        if name in wanted and held.shape != wanted[name].shape and held.numel() != wanted[name].numel()
+        if name in wanted and held.shape != wanted[name].shape
     ]
     if told:
         raise DataError(f"{found.path}: not the weights of {found.arch}: {told[0]} ({len(told)} differences in all)")
-    for name, held in state.items():  # logit_scale is a scalar in some files and of one number in others
-        state[name] = held.reshape(wanted[name].shape)
+    return state
 
 
 def _projection(model: Any, arch: str) -> torch.Tensor:

@@ -5,31 +5,40 @@ Nothing is loaded here. A folder is one that open_clip saved: open_clip_config.j
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import open_clip
 
 from hoitool import files
-from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.lookup import unknown_name
 
 ARCH, TAG = "ViT-B-32-quickgelu", "openai"
 CONFIG = "open_clip_config.json"
-NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
+PUBLISHED = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+NAMES = (*PUBLISHED, "model.safetensors", "pytorch_model.bin")  # on the hub the latter two are of other libraries
 ORIGINAL = ("input_resolution", "context_length", "vocab_size")  # what only OpenAI's own state dicts hold
 TIMEOUT = 5  # seconds until the hub must have answered at all
 
 
 @dataclass(frozen=True)
 class Found:
-    """A model's files. name: as open_clip takes it; arch: as people say it; weights: the tag, or the file's name."""
+    """A model's files.
+
+    name     as open_clip takes it
+    arch     as people say it
+    weights  the tag, or the file's name
+    pictures how the published weights take pictures, where it is not for the folder's own configuration to say
+    """
 
     name: str
     arch: str
     weights: str
     path: Path
+    pictures: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self) -> dict[str, Any]:
         """The architecture's numbers."""
@@ -53,9 +62,11 @@ def find(variant: str | None, weights: str | None) -> Found:
 
     Raises UsageError for an unknown name and for a tag of the other activation, MissingData where there are no weights.
     """
-    folder = Path(variant or weights or "").expanduser()  # of weights alone: an architecture that is named comes first
-    if (folder / CONFIG).is_file():
-        return in_folder(folder)
+    named = variant or weights  # of weights alone: an architecture that is named comes first
+    if named and (Path(named).expanduser() / CONFIG).is_file():
+        if variant and weights:
+            raise UsageError(f"{variant} is a folder with weights of its own; leave out --weights {weights}")
+        return in_folder(Path(named).expanduser())
     arch = (variant or ARCH).replace("/", "-")
     if arch not in open_clip.list_models():
         if variant is not None and (Path(variant).exists() or "/" in variant or variant.startswith(".")):
@@ -83,7 +94,10 @@ def _local(arch: str, path: Path) -> Found:
         if inside is None:
             raise MissingData(f"{path}: no weights in this folder, expected {' or '.join(NAMES)}")
         path = inside
-    return Found(arch, arch, path.name, files.require(path, "the weights of a CLIP model"))
+    tags = open_clip.list_pretrained_tags_by_model(arch)
+    ways = [_pictures(open_clip.get_pretrained_cfg(arch, tag)) for tag in tags]
+    pictures = ways[0] if ways and all(way == ways[0] for way in ways) else {}
+    return Found(arch, arch, path.name, files.require(path, "the weights of a CLIP model"), pictures)
 
 
 def _tagged(arch: str, tag: str, chosen: bool) -> Found:
@@ -96,7 +110,11 @@ def _tagged(arch: str, tag: str, chosen: bool) -> Found:
     wanted = bool((open_clip.get_model_config(arch) or {}).get("quick_gelu", False))
     if bool(config.get("quick_gelu", False)) != wanted:
         raise mismatch(arch, f"the weights {tag!r}", not wanted)
-    return Found(arch, arch, tag, _cached(config) or _downloaded(arch, tag, config))
+    return Found(arch, arch, tag, _cached(config) or _downloaded(arch, tag, config), _pictures(config))
+
+
+def _pictures(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: config[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in config}
 
 
 def mismatch(arch: str, weights: str, trained: bool) -> UsageError:
@@ -111,10 +129,10 @@ def mismatch(arch: str, weights: str, trained: bool) -> UsageError:
     )
 
 
-def _candidates(config: dict[str, Any]) -> tuple[str, list[str]]:
-    """The repository of a tag on the hub, and the files that may hold its weights, the safe ones first."""
+def _candidates(config: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The repository of a tag on the hub, and the files that may hold its weights, the safe one first."""
     repository, _, name = str(config.get("hf_hub", "")).rpartition("/")
-    return repository, list(dict.fromkeys(["open_clip_model.safetensors", *([name] if name else []), *NAMES]))
+    return repository, (str(Path(name).with_suffix(".safetensors")), name) if name else PUBLISHED
 
 
 def _cached(config: dict[str, Any]) -> Path | None:
@@ -141,12 +159,10 @@ def _downloaded(arch: str, tag: str, config: dict[str, Any]) -> Path:
         if not repository:
             return Path(open_clip.download_pretrained(config))
         listed = {file.rfilename for file in HfApi().model_info(repository, timeout=TIMEOUT).siblings or []}
-        name = next(name for name in names if name in listed)
-        return Path(hf_hub_download(repository, name))
+        return Path(hf_hub_download(repository, next((name for name in names if name in listed), names[-1])))
     except Exception as error:  # the hub's own, the HTTP library's, the system's
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         source = f"https://huggingface.co/{repository} ({names[0]})" if repository else url
         raise MissingData(
-            f"the weights {tag!r} of {arch} are not in the caches, and could not be fetched ({cause:.100}); download "
-            f"{source} and give the file with --weights FILE"
+            f"the weights {tag!r} of {arch} are not in the caches, and could not be fetched ({first_line(error)}); "
+            f"download {source} and give the file with --weights FILE"
         ) from error

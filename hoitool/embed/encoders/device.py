@@ -49,7 +49,7 @@ class Eye:
         """Raises UsageError for an array of another shape or type."""
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
             raise UsageError(f"pictures are {pixels.dtype}{list(pixels.shape)}, expected uint8[N, H, W, 3]")
-        held = torch.from_numpy(np.ascontiguousarray(pixels))
+        held = torch.from_numpy(np.require(pixels, requirements="CW"))  # a picture of Pillow's is read-only
         if self.device.type == "cuda":
             held = held.pin_memory().to(self.device, non_blocking=True)
         made = held.permute(0, 3, 1, 2).float().div(255).sub(self._mean).div(self._std)

@@ -10,18 +10,19 @@ from typing import Any
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
+from timm.models import PretrainedCfg, load_state_dict
 
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
 from hoitool.embed.encoders.device import Eye, awaited, best_batch, place
-from hoitool.embed.preprocess import Preprocess
-from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.embed.preprocess import RESAMPLING, Fit, Preprocess
+from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading, require, sha256
 from hoitool.lookup import unknown_name
 
 SUMMARY = "any image model of timm: timm:NAME; images and maps"
 KINDS = frozenset({"image", "map"})
-FITS = {"center": "centre-crop", "squash": "squash"}
+FITS: dict[str, Fit] = {"center": "centre-crop", "squash": "squash"}
 NAMES = ("model.safetensors", "pytorch_model.bin")
 TIMEOUT = 5  # seconds until the hub must have answered at all
 
@@ -35,8 +36,9 @@ def load(settings: Settings) -> Encoder:
         raise UsageError("timm needs a model: --model timm:NAME, such as timm:vit_base_patch32_224")
     if settings.pooling is not None or settings.space != "joint":
         raise UsageError("timm has images alone, pooled as each model does: neither --pooling nor --space")
-    if name.partition(".")[0] not in timm.list_models():
-        raise unknown_name("model of timm", name, timm.list_models())
+    known = [*timm.list_models(), *timm.list_pretrained()]
+    if name not in known:
+        raise unknown_name("model of timm", name, known)
     device, dtype = place(settings)
     path, weights = _weights(name, settings.weights)
     with warnings.catch_warnings():
@@ -59,8 +61,8 @@ class Timm:
         dtype: torch.dtype,
     ) -> None:
         self.name, self.device, self.model = f"timm:{name}", device, model
-        self.preprocess: Preprocess | None = _preprocess(model)
-        self.dim = int(model.num_features)
+        self.preprocess: Preprocess | None = _preprocess(name, model)
+        self.dim = int(model.head_hidden_size)
         self._eye = Eye(self.preprocess, device, dtype)
         self._see = torch.compile(model) if settings.compile else model
         self.facts: dict[str, Any] = {
@@ -79,15 +81,25 @@ class Timm:
             return awaited(self._see(self._eye(pixels)))
 
     def maps(self, pixels: Array) -> Pending:
-        """(N, h, w, dim): the model's last map; a transformer's tokens without those that stand for no patch."""
+        """(N, h, w, dim): the model's last map; a transformer's tokens without those that stand for no patch.
+
+        Raises UsageError for a model whose last map has another width than its pooled features, or is none.
+        """
         with torch.inference_mode():
             made = self.model.forward_features(self._eye(pixels))
             if made.ndim == 3:
-                patches = made[:, getattr(self.model, "num_prefix_tokens", 0) :]
-                high, wide = self.model.patch_embed.grid_size
-                return awaited(patches.reshape(len(made), high, wide, -1))
-            last = made.shape[-1] == self.dim and made.shape[1] != self.dim
-            return awaited((made if last else made.permute(0, 2, 3, 1)).contiguous())
+                made = self._grid(made)
+            if made.ndim == 4 and made.shape[3] != self.model.num_features:  # channels first
+                made = made.permute(0, 2, 3, 1)
+            if made.ndim != 4 or made.shape[3] != self.dim:
+                raise UsageError(f"{self.name} has no map of {self.dim} numbers a cell: its last is {list(made.shape)}")
+            return awaited(made.contiguous())
+
+    def _grid(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(N, h, w, C) of tokens (N, T, C), row by row; as they are where the patches are no grid."""
+        patches = tokens[:, getattr(self.model, "num_prefix_tokens", 0) :]
+        high, wide = getattr(getattr(self.model, "patch_embed", None), "grid_size", None) or (0, 0)
+        return patches.reshape(len(tokens), high, wide, -1) if high * wide == patches.shape[1] else tokens
 
     def best_batch(self) -> int:
         """A batch of images that keeps the device busy."""
@@ -96,15 +108,24 @@ class Timm:
 
 
 def _model(name: str, path: Path) -> Any:
-    """The model without its classifier. Raises DataError for weights of another one."""
+    """The model without its classifier. Raises DataError for weights of another one.
+
+    timm forgives what a file lacks where the number of classes differs, so it is told that the file has no classifier.
+    """
     with reading(path, f"the weights of {name}"):
+        state = load_state_dict(str(path), weights_only=True)
+        stated = (timm.get_pretrained_cfg(name) or PretrainedCfg()).classifier or ()
+        for classifier in (stated,) if isinstance(stated, str) else stated:
+            state.pop(f"{classifier}.weight", None)
+            state.pop(f"{classifier}.bias", None)
+        overlay = {"state_dict": state, "num_classes": 0, "label_offset": 0, "custom_load": False}
         try:
-            return timm.create_model(
-                name, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(path), "custom_load": False}
-            )
+            model: Any = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
         except RuntimeError as error:
             told = " ".join(str(error).split())
             raise DataError(f"{path}: not the weights of {name} ({told:.160})") from error
+        model.pretrained_cfg.pop("state_dict")
+        return model
 
 
 def _weights(name: str, weights: str | None) -> tuple[Path, str]:
@@ -116,8 +137,7 @@ def _weights(name: str, weights: str | None) -> tuple[Path, str]:
         if path.is_dir():
             raise MissingData(f"{path}: no weights in this folder, expected {' or '.join(NAMES)}")
         return require(path, f"the weights of {name}"), path.name
-    config = timm.get_pretrained_cfg(name)
-    repository = getattr(config, "hf_hub_id", None)
+    repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
     if not repository:
         raise MissingData(f"timm publishes no weights for {name}; give them with --weights FILE")
     return _published(name, str(repository)), str(repository)
@@ -133,18 +153,22 @@ def _published(name: str, repository: str) -> Path:
         listed = {file.rfilename for file in HfApi().model_info(repository, timeout=TIMEOUT).siblings or []}
         return Path(hf_hub_download(repository, next(each for each in NAMES if each in listed)))
     except Exception as error:  # the hub's own, the HTTP library's, the system's
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise MissingData(
-            f"the weights of {name} are not in the Hugging Face cache, and could not be fetched ({cause:.100}); "
+            f"the weights of {name} are not in the Hugging Face cache, and could not be fetched ({first_line(error)}); "
             f"download https://huggingface.co/{repository} ({NAMES[0]}) and give the file with --weights FILE"
         ) from error
 
 
-def _preprocess(model: Any) -> Preprocess:
+def _preprocess(name: str, model: Any) -> Preprocess:
+    """The model's own preprocessing. Raises UsageError for a kind that there is not here."""
     held = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
-    _, high, wide = held["input_size"]
-    fit = FITS.get(held.get("crop_mode", "center"))
-    if fit is None or high != wide:
-        raise UsageError(f"this model takes pictures by {held.get('crop_mode')!r} in {high}x{wide}, which is not built")
-    rest = held["interpolation"], tuple(held["mean"]), tuple(held["std"])
-    return Preprocess(high, wide, fit, *rest, crop=float(held.get("crop_pct") or 1))  # type: ignore[arg-type]
+    channels, high, wide = held["input_size"]
+    fit, interpolation = FITS.get(held["crop_mode"]), held["interpolation"]
+    if fit is None or channels != 3 or high != wide or interpolation not in RESAMPLING:
+        raise UsageError(
+            f"{name} takes {channels} x {high} x {wide} pictures by {held['crop_mode']!r} and {interpolation!r}, "
+            "which is not built; squares of three colours are, by center or squash"
+        )
+    return Preprocess(
+        high, wide, fit, interpolation, tuple(held["mean"]), tuple(held["std"]), crop=float(held["crop_pct"])
+    )
