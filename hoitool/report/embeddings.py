@@ -21,10 +21,9 @@ from hoitool.labels.beside import labels_of_file
 from hoitool.labels.texts import NO_INTERACTION
 from hoitool.store import Store
 from hoitool.store.layout import FAILED
-from hoitool.viz.embeddings import FEWEST, METHODS, Points, draw, kept, project
+from hoitool.viz.embeddings import FEWEST, METHODS, WRITTEN, Points, draw, kept, project
 
 MOST = 5000  # rows that are drawn; of more, a sample
-WRITTEN = 150  # rows that have their names beside them, at most
 COLOURS = ("object", "verb")
 
 
@@ -55,6 +54,11 @@ class Rows:
     nothing: Array
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def shared(self) -> dict[str, Array]:
+        """The groups that some rows share: a store of verbs has each verb once."""
+        return {by: group for by, (group, _) in self.groups.items() if len(np.unique(group)) < len(group)}
+
 
 @dataclass(frozen=True, eq=False)
 class Looked:
@@ -71,9 +75,9 @@ class Looked:
 
     @property
     def nearest_alike(self) -> dict[str, float]:
-        """The share of rows, of those that have an object (verb), whose nearest neighbour has the same one."""
+        """Object or verb -> the share of the rows that have one whose nearest neighbour has the same."""
         shares = {}
-        for by, (group, _) in self.rows.groups.items():
+        for by, group in self.rows.shared.items():
             known = group >= 0
             if known.any():
                 shares[by] = float((group == group[self.places[:, 0]])[known].mean())
@@ -247,17 +251,15 @@ def _label_space(store: Store, notes: list[str]) -> LabelSpace | None:
 
 def _points(store: Store, rows: Rows, colour: str | None) -> Points:
     """Rows as points: coloured by a group that some share; with their names where they are few and share none."""
-    shared = [by for by, (group, _) in rows.groups.items() if len(np.unique(group)) < len(group)]
     if colour is not None and colour not in rows.groups:
         held = f"colours by {' or '.join(rows.groups)}" if rows.groups else "knows neither verbs nor objects of them"
         raise UsageError(f"{store.path}: its {store.manifest.of} have no {colour} to colour by; it {held}")
-    by = colour or next((each for each in COLOURS if each in shared), "")
-    told = {"hollow": rows.nothing, "hollow_means": NO_INTERACTION.replace("_", " ")}
-    if by in shared:
-        return Points(*rows.groups[by], by, **told)
+    by = colour or next((each for each in COLOURS if each in rows.shared), "")
+    hollow = (rows.nothing, NO_INTERACTION.replace("_", " "))
+    if by in rows.shared:
+        return Points(*rows.groups[by], by, *hollow)
     few = len(rows.names) <= WRITTEN
-    none = np.full(len(rows.names), -1)
-    return Points(none, (), "", **told, names=rows.names if few else ())
+    return Points(np.full(len(rows.names), -1), (), "", *hollow, rows.names if few else ())
 
 
 def _title(store: Store, part: str, rows: Rows) -> str:

@@ -7,6 +7,7 @@ same bytes for the same rows and seed. Colours: Okabe and Ito's, told apart by c
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +27,12 @@ SUFFIXES = (".png", ".svg")
 FEWEST = 5  # rows that make a map
 PERPLEXITY = 30.0
 DPI = 150
+LINE = 60  # letters of the title above a panel
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "^")
 REST = "#B8B8B8"
+TOGETHER = 0.02  # of a map's width: a group whose points are as near to its middle keeps together
+WRITTEN = 150  # points that have their names beside them, at most
 SHOWN = len(COLOURS) * len(SHAPES)  # groups with a colour and shape of their own
 
 
@@ -116,11 +120,14 @@ def draw(maps: Mapping[str, Array], points: Points, paths: Sequence[Path], title
         panels = figure.subplots(1, len(maps), squeeze=False)[0]
         for axes, (name, plane) in zip(panels, maps.items(), strict=True):
             _panel(axes, name, plane, points)
-        if points.by or points.hollow.any():
-            handles, names = panels[0].get_legend_handles_labels()
-            figure.legend(handles, names, title=points.by, loc="outside right upper", frameon=False, alignment="left")
+        handles, names = panels[0].get_legend_handles_labels()
+        if handles:
+            place = "outside right upper" if points.by else "outside lower center"
+            told: Any = {"loc": place, "title": points.by or None, "frameon": False, "alignment": "left"}
+            figure.legend(handles, names, **told)
         if title:
-            figure.suptitle(title, fontsize=11)
+            lines = textwrap.fill(title, LINE * len(maps))
+            figure.suptitle(lines, x=0.01, horizontalalignment="left", fontsize=11)
         for path in paths:
             _save(figure, path)
 
@@ -135,25 +142,43 @@ def _save(figure: Any, path: Path) -> None:
 def _panel(axes: Any, name: str, plane: Array, points: Points) -> None:
     """One map: the groups that have no colour of their own below, then the most frequent ones; names beside points."""
     shown = frequent(points)
-    rest = ~np.isin(points.group, shown)
-    size = 26 if len(plane) <= 1000 else 9
-    style = {"s": size, "linewidths": 0.8}
-    colour = REST if shown else COLOURS[0]
+    style: dict[str, Any] = {"s": _size(len(plane)), "linewidths": 0.8}
     for i, group in enumerate(shown):
-        colours = {"edgecolors": COLOURS[i % len(COLOURS)], "marker": SHAPES[i // len(COLOURS)], "zorder": 3}
-        _scatter(axes, plane, points.group == group, points.hollow, points.groups[group], style | colours)
-    others = len(np.unique(points.group[rest]))
-    told = f"{others} others" if others > 1 else "other"
-    _scatter(axes, plane, rest, points.hollow, told, style | {"edgecolors": colour, "marker": "o", "zorder": 2})
+        own = {"edgecolors": COLOURS[i % len(COLOURS)], "marker": SHAPES[i // len(COLOURS)], "zorder": 3}
+        _scatter(axes, plane, points.group == group, points.hollow, points.groups[group], style | own)
+    rest = ~np.isin(points.group, shown)
+    others = np.unique(points.group[rest & (points.group >= 0)]).tolist()
+    told = f"{len(others)} others" if others else "none"
+    style |= {"edgecolors": REST if points.by else COLOURS[0], "marker": "o"}
+    _scatter(axes, plane, rest, points.hollow, told if points.by else "_", style)
     if points.hollow.any():
-        axes.scatter([], [], s=size, facecolors="none", edgecolors="0.3", label=f"hollow: {points.hollow_means}")
-    for text, (x, y) in zip(points.names, plane.tolist(), strict=False):
-        axes.annotate(text, (x, y), (3, 2), textcoords="offset points", fontsize=6.5, color="0.25")
+        axes.scatter([], [], facecolors="none", **style | {"edgecolors": "0.3"}, label=f"hollow: {points.hollow_means}")
+    for text, at in zip(points.names, plane, strict=False):
+        _name(axes, text, at)
+    for group in others:
+        _name_of_group(axes, points.groups[group], plane, points.group == group)
     axes.set(title=name, xticks=[], yticks=[])
-    axes.margins(0.06)
+    axes.margins(0.1 if points.names else 0.05)
     axes.set_aspect("equal", adjustable="datalim")
     for spine in axes.spines.values():
         spine.set_color("0.8")
+
+
+def _size(points: int) -> float:
+    """The area of a marker, so that many do not cover each other."""
+    return 26 if points <= WRITTEN else 15 if points <= 1000 else 6
+
+
+def _name_of_group(axes: Any, name: str, plane: Array, mine: Array) -> None:
+    """Write the name of a group beside its middle where it has three points or more that keep together."""
+    middle = np.median(plane[mine], axis=0)
+    spread = np.median(np.linalg.norm(plane[mine] - middle, axis=1))
+    if mine.sum() >= 3 and spread < TOGETHER * np.ptp(plane, axis=0).max():
+        _name(axes, name, middle)
+
+
+def _name(axes: Any, text: str, at: Array) -> None:
+    axes.annotate(text, at, (3, 2), textcoords="offset points", fontsize=6.5, color="0.25", zorder=4)
 
 
 def _scatter(axes: Any, plane: Array, mine: Array, hollow: Array, label: str, style: dict[str, Any]) -> None:
