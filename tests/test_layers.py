@@ -105,6 +105,7 @@ HEAVY = {"torch", "pandas", "scipy", "matplotlib", "h5py"}  # pydantic: some ver
         ["--version"],
         ["inspect", "--help"],
         ["split", "apply", "--help"],
+        ["draw", "embeddings", "--help"],
         ["predict", "--help"],
     ],
 )

@@ -29,11 +29,6 @@ class Method(StrEnum):
     both = "both"
 
 
-@app.callback()
-def group() -> None:
-    """Pictures of what a file holds."""
-
-
 @app.command("embeddings")
 def embeddings(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A feature store: labels, verbs, regions, images, ...")],

@@ -166,7 +166,7 @@ def read_rows(store: Store, part: str, seed: int, notes: Sequence[str] = ()) -> 
     image = store.image_of_rows()
     made = store.status[image[places]] != FAILED
     if not made.all():
-        told.append(f"left out {int((~made).sum()):,} rows that could not be made")
+        told.append(f"left out {int((~made).sum()):,} of {len(made):,} rows, which could not be made")
     places = places[made]
     of = len(places)
     if of < FEWEST:

@@ -115,7 +115,7 @@ def test_verb_features_leave_out_what_could_not_be_made(folder, hoitool):
     said = {"of": "verbs", "label_space": SPACE, "label_kind": "verbs"}
     save("verbs.h5", HICO.verbs, random_rows(117), columns=columns, failed=[4], **said)
     done = hoitool("draw", "embeddings", "verbs.h5", "--method", "pca", "-o", "a.svg", "--json")
-    assert "note: left out 1 rows that could not be made" in done.err
+    assert "note: left out 1 of 117 rows, which could not be made" in done.err
     names = [row["name"] for row in json.loads(done.out)["rows"]]
     assert names == [*HICO.verbs[:4], *HICO.verbs[5:]]
 
