@@ -12,7 +12,7 @@ from tiny_vision import pixels  # noqa: E402
 
 from hoitool.embed.encoder import Settings  # noqa: E402
 from hoitool.embed.encoders import device as own  # noqa: E402
-from hoitool.embed.encoders.device import Eye, awaited, best_batch, place  # noqa: E402
+from hoitool.embed.encoders.device import Eye, awaited, best_batch, computing, place  # noqa: E402
 from hoitool.embed.preprocess import CLIP_MEAN, CLIP_STD, Preprocess  # noqa: E402
 from hoitool.errors import UsageError  # noqa: E402
 
@@ -56,6 +56,15 @@ def test_pictures_agree_with_published_ones(shared):
         for kind, array in sources.items():
             made = Eye(rule, CPU, torch.float32)(rule.pixels(Image.fromarray(array).convert("RGB"))[None])[0]
             np.testing.assert_allclose(made, held[f"eval_{name}/{kind}_out32"], atol=1e-6)
+
+
+def test_a_model_computes_exactly_and_the_process_stays_as_it_was():
+    flags = torch.backends.cudnn
+    before = flags.allow_tf32, flags.deterministic, flags.benchmark
+    with computing():
+        assert (flags.allow_tf32, flags.deterministic, flags.benchmark) == (False, True, False)
+        assert torch.is_inference_mode_enabled()
+    assert (flags.allow_tf32, flags.deterministic, flags.benchmark) == before
 
 
 def test_results_are_float32():
