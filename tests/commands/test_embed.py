@@ -385,3 +385,15 @@ def test_another_process_that_writes_the_same_store_is_told(folder, hoitool):
     with Writer(Path("y.h5"), store.manifest, store.layout, {"batch": 7}):
         done = hoitool("embed", "labels", "lines.txt", "--model", "hashed", "-o", "y.h5")
     assert (done.code, "y.h5.partial: another process is writing it" in done.err) == (1, True), done.err
+
+
+def test_verbs_are_made_of_the_pictures_that_can_be_read(workspace, hoitool, small):
+    first = small.test.key[0]
+    (picture,) = (workspace / "raw" / "demo" / "images").rglob(first)
+    picture.write_bytes(b"broken")
+    for _ in range(2):  # the crops are made, then up to date
+        done = hoitool("embed", "verbs", "--model", "hashed", "--overwrite")
+        assert (done.code, "1 images could not be read" in done.err) == (3, True), done.err
+        assert "wrote features/demo-test-verbs-hashed.h5" in done.out
+    assert "pairs of pictures that could not be read" in done.err
+    assert Store("features/demo-test-verbs-hashed.h5").layout.rows == len(small.test.meta.labels.verbs)
