@@ -108,6 +108,7 @@ HEAVY = {"torch", "pandas", "scipy", "matplotlib", "h5py"}  # pydantic: some ver
         ["embed", "--help"],
         ["embed", "labels", "--help"],
         ["embed", "regions", "--help"],
+        ["draw", "embeddings", "--help"],
         ["predict", "--help"],
     ],
 )

@@ -121,10 +121,8 @@ class Regions:
         """(r, dim) a row for each box and pair."""
         if image not in self._places:
             return np.empty((0, self.manifest.dim), np.float32)
-        views = made["image"][self._places.pop(image)]  # (r, contexts, dim)
-        if len(self.rule.contexts) > 1:
-            views = unit(views.reshape(-1, self.manifest.dim), "crop").reshape(views.shape).sum(axis=1, keepdims=True)
-        return unit(views[:, 0], "box") if self.manifest.normalised else views[:, 0]
+        rows = of_contexts(made["image"][self._places.pop(image)])
+        return unit(rows, "box") if self.manifest.normalised else rows
 
     def _crops(self, image: int, rows: slice, picture: Image.Image) -> Array:
         """(r, contexts, 12): the crop of each row, and what is left of a masked one: two more crops in it, else 0."""
@@ -150,6 +148,14 @@ class Regions:
             red, green, blue = (round(255 * value) for value in self.preprocess.mean)
             made = masked(made, crop[4:].reshape(2, 4), (red, green, blue))
         return self.preprocess.pixels(made)
+
+
+def of_contexts(views: Array) -> Array:
+    """(r, dim) of the embeddings (r, contexts, dim) of each row's crops: the sum of the normalised, or the only one."""
+    if views.shape[1] == 1:
+        return views[:, 0]
+    total: Array = unit(views.reshape(-1, views.shape[-1]), "crop").reshape(views.shape).sum(axis=1)
+    return total
 
 
 def require_size(picture: Image.Image, said: Array, name: str) -> None:

@@ -27,7 +27,7 @@ from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
 from hoitool.embed.encoders import clip_weights, torchscript
 from hoitool.embed.encoders.clip_weights import Found
-from hoitool.embed.encoders.device import Eye, awaited, best_batch, place
+from hoitool.embed.encoders.device import Eye, awaited, best_batch, computing, place
 from hoitool.embed.preprocess import Fit, Preprocess
 from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading
@@ -87,7 +87,7 @@ class Clip:
 
     def images(self, pixels: Array) -> Pending:
         """(N, dim) of N pictures."""
-        with torch.inference_mode():
+        with computing():
             return awaited(self._see(self._eye(pixels), normalize=False))
 
     def maps(self, pixels: Array) -> Pending:
@@ -95,7 +95,7 @@ class Clip:
         visual = self._model.visual
         if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None or visual.final_ln_after_pool:
             raise UsageError(f"{self.name} has no map of patches in the space of its images; a ViT of CLIP has")
-        with torch.inference_mode():
+        with computing():
             made = visual.forward_intermediates(
                 self._eye(pixels), indices=1, normalize_intermediates=True, intermediates_only=True
             )["image_intermediates"][-1].permute(0, 2, 3, 1)

@@ -1,13 +1,15 @@
 """Where an encoder computes: the device and its arithmetic, pictures onto it, results back from it, and a batch size.
 
 On a CUDA device nothing here waits: pictures travel as bytes from pinned memory and are normalised there, results
-come back into pinned memory, and only the call that was returned (Pending) waits for them.
+come back into pinned memory, and only the call that was returned (Pending) waits for them. fp32 is float32 throughout:
+convolutions in TF32, which PyTorch allows by default, are not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -30,10 +32,18 @@ def place(settings: Settings) -> tuple[torch.device, torch.dtype]:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).tolist()
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {name}: not a device that is here; auto, cpu, cuda or cuda:0 ...") from error
     return device, DTYPES[settings.precision]
+
+
+@contextlib.contextmanager
+def computing() -> Iterator[None]:
+    """While a model runs: no gradients, the same bits for the same batch, no TF32."""
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.inference_mode(), exact:
+        yield
 
 
 class Eye:
@@ -49,7 +59,7 @@ class Eye:
         """Raises UsageError for an array of another shape or type."""
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
             raise UsageError(f"pictures are {pixels.dtype}{list(pixels.shape)}, expected uint8[N, H, W, 3]")
-        held = torch.from_numpy(np.require(pixels, requirements="CW"))  # a picture of Pillow's is read-only
+        held = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))  # a picture of Pillow's is read-only
         if self.device.type == "cuda":
             held = held.pin_memory().to(self.device, non_blocking=True)
         made = held.permute(0, 3, 1, 2).float().div(255).sub(self._mean).div(self._std)
@@ -64,8 +74,7 @@ def awaited(rows: torch.Tensor) -> Pending:
         return lambda: made
     host = torch.empty(rows.shape, dtype=torch.float32, pin_memory=True)
     host.copy_(rows, non_blocking=True)
-    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    event.record()
+    event = torch.cuda.current_stream(rows.device).record_event()  # of its device, which need not be the current one
 
     def wait() -> Array:
         event.synchronize()

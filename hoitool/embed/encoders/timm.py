@@ -14,7 +14,7 @@ from timm.models import PretrainedCfg, load_state_dict
 
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
-from hoitool.embed.encoders.device import Eye, awaited, best_batch, place
+from hoitool.embed.encoders.device import Eye, awaited, best_batch, computing, place
 from hoitool.embed.preprocess import RESAMPLING, Fit, Preprocess
 from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading, require, sha256
@@ -77,7 +77,7 @@ class Timm:
 
     def images(self, pixels: Array) -> Pending:
         """(N, dim) of N pictures: what the model's classifier would take."""
-        with torch.inference_mode():
+        with computing():
             return awaited(self._see(self._eye(pixels)))
 
     def maps(self, pixels: Array) -> Pending:
@@ -85,7 +85,7 @@ class Timm:
 
         Raises UsageError for a model whose last map has another width than its pooled features, or is none.
         """
-        with torch.inference_mode():
+        with computing():
             made = self.model.forward_features(self._eye(pixels))
             if made.ndim == 3:
                 made = self._grid(made)
