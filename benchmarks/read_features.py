@@ -3,8 +3,8 @@
     python benchmarks/read_features.py                          # 2 GB of float16, made here
     python benchmarks/read_features.py --images 20000 --runs 3
 
-Each image has 10 rows of 512 numbers. A run reads the rows of 1,000 random images, others in each run, from files that the
-operating system holds in memory (they were just written, and all of them are read once before). The files per image are
+Each image has 10 rows of 512 numbers. A run reads the rows of 1,000 random images, others in each run, from files that
+the operating system holds in memory (just written, and the store is read once before). The files per image are
 of the first 20,000 images only, which favours them. Times are of one process, opening included for the store and h5py.
 """
 

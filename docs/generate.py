@@ -39,19 +39,18 @@ def cli_page() -> str:
         *_parameters(group),
     ]
     for name, command in _commands(group):
-        usage = " ".join(["hoitool", name, *(_argument(p) for p in command.params if _is_argument(p)), "[OPTIONS]"])
-        lines += ["", f"## hoitool {name}", "", command.help.strip(), "", f"    {usage}", "", *_parameters(command)]
+        arguments = [_argument(p) for p in command.params if _is_argument(p)]
+        usage = " ".join(["hoitool", name, *arguments, "[OPTIONS]" if command.params else "COMMAND"])
+        lines += ["", f"## hoitool {name}", "", command.help.strip(), "", f"    {usage}"]
+        lines += ["", *_parameters(command)] if command.params else []
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _commands(group: Any) -> Iterator[tuple[str, Any]]:
-    """Every command by its name, those of a group with the group's name before theirs."""
+    """Every command by its name, those of a group after it and with its name before theirs."""
     for name, command in group.commands.items():
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            yield name, command
-        else:
-            yield from ((f"{name} {each}", held) for each, held in inner.items())
+        yield name, command
+        yield from ((f"{name} {each}", held) for each, held in getattr(command, "commands", {}).items())
 
 
 def _is_argument(parameter: Any) -> bool:
@@ -65,7 +64,7 @@ def _argument(parameter: Any) -> str:
 
 def _parameters(command: Any) -> list[str]:
     rows = []
-    for parameter in command.params:
+    for parameter in sorted(command.params, key=_is_argument, reverse=True):
         if parameter.name in COMPLETION:
             continue
         if _is_argument(parameter):
@@ -75,7 +74,8 @@ def _parameters(command: Any) -> list[str]:
             spelling = ", ".join(sorted(parameter.opts, key=len, reverse=True)) + value
         default = parameter.default if isinstance(parameter.default, str | int | Path) else None
         shown = "" if default is None or isinstance(default, bool) else f" (default: {default})"
-        rows.append(f"| `{spelling}` | {parameter.help}{shown} |")
+        cells = (text.replace("|", "\\|") for text in (f"`{spelling}`", f"{parameter.help}{shown}"))
+        rows.append(f"| {' | '.join(cells)} |")
     return ["| option | meaning |", "|---|---|", *rows] if rows else []
 
 

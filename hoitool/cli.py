@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, embed, eval, explain, inspect, predict, split, stats
+from hoitool.commands import check, convert, demo, draw, embed, eval, explain, inspect, predict, split, stats
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.add_typer(split.app, name="split", no_args_is_help=True)
+app.add_typer(draw.app, name="draw", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:

@@ -105,6 +105,10 @@ HEAVY = {"torch", "pandas", "scipy", "matplotlib", "h5py"}  # pydantic: some ver
         ["--version"],
         ["inspect", "--help"],
         ["split", "apply", "--help"],
+        ["embed", "--help"],
+        ["embed", "labels", "--help"],
+        ["embed", "regions", "--help"],
+        ["draw", "embeddings", "--help"],
         ["predict", "--help"],
     ],
 )

@@ -62,7 +62,9 @@ class Storing:
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Store to write; default: in features/.")
     ] = None
-    dtype: Annotated[str | None, typer.Option(help="Of what is stored: float32 or float16.")] = None
+    dtype: Annotated[
+        str | None, typer.Option(help="Of what is stored: float32 (default for texts) or float16 (for pictures).")
+    ] = None
     raw: Annotated[bool, typer.Option("--raw", help="Store rows as the encoder gives them, not normalised.")] = False
     batch_size: Annotated[str, typer.Option(metavar="N|auto", help="Inputs in a batch.")] = "auto"
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store, finished or not.")] = False

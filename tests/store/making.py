@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,9 @@ def write(path: Path, layout: Layout, rows: Sequence[Any] | None = None, manifes
     with Writer(path, manifest, layout) as writer:
         writer.write(0, list(rows_of(layout, manifest.dim) if rows is None else rows))
         return writer.finish()
+
+
+def environment() -> dict[str, str]:
+    """The environment of a subprocess that imports from the tests too."""
+    tests = Path(__file__).parent.parent
+    return os.environ | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}

@@ -13,7 +13,7 @@ import pytest
 from store.making import WHATEVER, layout_of, rows_of, write
 
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.store import Store, Writer, merge, partial_path, verify
+from hoitool.store import Store, Stream, Writer, merge, partial_path, verify
 
 ROWS = rows_of(layout_of(["a.jpg", "bü.jpg", "c.jpg"], [2, 0, 3]))
 
@@ -89,12 +89,10 @@ def read_in_worker(store, queue):
 @pytest.mark.parametrize("kind", ["fork", "spawn"])
 @pytest.mark.parametrize("name", ["small.h5", "virtual.h5", "stream.h5"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_store_that_was_read_is_read_by_workers(path, tmp_path, kind, name, request):
+def test_a_store_that_was_read_is_read_by_workers(path, tmp_path, kind, name):
     if name == "virtual.h5":
         merge([path], tmp_path / name)
     elif name == "stream.h5":
-        from hoitool.store import Stream
-
         stream = Stream(tmp_path / name, WHATEVER)
         stream.append(layout_of(["a.jpg", "bü.jpg", "c.jpg"], [2, 0, 3]), np.concatenate(ROWS))
         stream.finish()
@@ -108,8 +106,8 @@ def test_a_store_that_was_read_is_read_by_workers(path, tmp_path, kind, name, re
     told = [queue.get(timeout=60) for _ in workers]
     for worker in workers:
         worker.join()
-    assert all(held == mine for _, *held in [(pid, *rest) for pid, *rest in told] for held in [tuple(held)])
-    assert os.getpid() not in [pid for pid, *_ in told]
+    assert [tuple(held) for _, *held in told] == [mine, mine]
+    assert {pid for pid, *_ in told} == {worker.pid for worker in workers}
 
 
 def test_sending_a_store_is_sending_its_name(path, monkeypatch, tmp_path):
@@ -138,17 +136,12 @@ class Features:
         return i, self.store[i]
 
 
-@pytest.mark.parametrize("kind", ["fork", "spawn"])
+@pytest.mark.parametrize(("kind", "workers"), [("fork", 2), ("spawn", 1)])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_in_a_torch_data_loader(path, kind):
+def test_in_a_torch_data_loader(path, kind, workers):
     data = pytest.importorskip("torch.utils.data")
-    loader = (
-        data.DataLoader(
-            Features(path), batch_size=None, num_workers=2, multiprocessing_context=kind, collate_fn=lambda x: x
-        )
-        if kind == "fork"
-        else data.DataLoader(Features(path), batch_size=None, num_workers=1, multiprocessing_context=kind)
-    )
+    loader = data.DataLoader(Features(path), batch_size=None, num_workers=workers, multiprocessing_context=kind)
+    assert len(list(loader)) == 3
     for i, rows in loader:
         np.testing.assert_array_equal(rows, ROWS[i])
 

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.making import WHATEVER, layout_of, rows_of, write
-from store.test_writer import environment
+from store.making import WHATEVER, environment, layout_of, rows_of, write
 
-from hoitool.errors import CheckFailed, DataError, HoitoolError, MissingData, UsageError
+from hoitool.errors import CheckFailed, DataError, MissingData, UsageError
 from hoitool.store import Manifest, Store, Stream, differences, merge, verify
 from hoitool.store.manifest import parse, unlike
 
@@ -161,9 +160,8 @@ def test_datasets_that_are_not_what_they_should_be(path, tmp_path, name, change)
             file[name] = h5py.Empty("f4")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = values
-    with pytest.raises((HoitoolError, CheckFailed)) as caught:
+    with pytest.raises((DataError, CheckFailed)) as caught:
         everything(path)
-    assert isinstance(caught.value, DataError | CheckFailed)
     assert "\n" not in str(caught.value)
 
 
@@ -234,7 +232,7 @@ folder, rng, refused = Path(sys.argv[1]), random.Random(3), 0
 for path in (folder / "small.h5", folder / "virtual.h5", folder / "stream.h5"):
     whole, expected = path.read_bytes(), everything(path)
     end = whole.find(b"GCOL") if path.stem == "virtual" else min(len(whole), 20_000)
-    for i in range(200):
+    for i in range(80):
         held = bytearray(whole)
         for _ in range(rng.choice([1, 1, 2, 8])):
             at = rng.randrange(end)
@@ -264,4 +262,4 @@ def test_random_bytes_change_nothing_or_are_refused(path, tmp_path):
     command = [sys.executable, "-W", "error", "-c", FUZZ, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) > 200
+    assert int(done.stdout) > 80

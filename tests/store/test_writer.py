@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.making import WHATEVER, layout_of, rows_of, write
+from store.making import WHATEVER, environment, layout_of, rows_of, write
 
 from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.store import Layout, Store, Writer, discard, partial_path, verify
@@ -137,7 +137,7 @@ RACE = """
 import sys
 from pathlib import Path
 from hoitool.errors import HoitoolError
-from store.making import WHATEVER, layout_of, rows_of
+from store.making import WHATEVER, environment, layout_of, rows_of
 from hoitool.store import Writer
 layout = layout_of([str(i) for i in range(300)], [2] * 300)
 print("ready", flush=True)
@@ -173,12 +173,6 @@ def test_of_many_that_begin_at_once_one_writes(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
 
 
-def environment():
-    """The environment of a subprocess that imports from the tests too."""
-    tests = Path(__file__).parent.parent
-    return os.environ | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
-
-
 def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
     with pytest.raises(HoitoolError, match=r"no room for .* 0.00 MB are free") as caught:
@@ -192,7 +186,7 @@ import resource, sys
 from pathlib import Path
 from hoitool.errors import HoitoolError
 from hoitool.store import Writer
-from store.making import WHATEVER, layout_of
+from store.making import WHATEVER, environment, layout_of
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
     Writer(Path(sys.argv[1]), WHATEVER, layout_of(["a"], [100_000], columns=False))
