@@ -11,7 +11,9 @@ from hoitool.commands.console import Json, show, show_json
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A dataset, predictions, result or label space.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A dataset, predictions, result, feature store or label space.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Show what a hoitool file holds."""

@@ -33,6 +33,7 @@ class Settings:
     device     auto, cpu, cuda, cuda:1, ...
     precision  of the arithmetic
     compile    torch.compile
+    image_size the side of the pictures in pixels, squashed into squares; None as the model was trained
     """
 
     variant: str | None = None
@@ -42,6 +43,7 @@ class Settings:
     device: str = "auto"
     precision: Precision = "fp32"
     compile: bool = False
+    image_size: int | None = None
 
 
 def settings(

@@ -74,17 +74,17 @@ def run(job: Job, path: Path, pace: Pace, about: dict[str, Any] | None = None) -
     Raises what Writer raises, and DataError for the first image that cannot be read where pace.strict says so.
     """
     failed: dict[str, str] = {}
-    with Writer(path, job.manifest, job.layout, {"batch": pace.batch} | (about or {})) as writer:
+    with quiet(), Writer(path, job.manifest, job.layout, {"batch": pace.batch} | (about or {})) as writer:
         batch = int(writer.run.get("batch", pace.batch))  # a run that goes on keeps the batches of the first
         left = writer.left
         waiting = [(a, b) for a, b in blocks(job.inputs, batch * BATCHES) if left[a:b].any()]
         found = len(left) - sum(b - a for a, b in waiting)
-        with quiet(), _writing() as write, closing(_made(job, waiting, batch, pace, failed)) as blocks_made:
+        with _writing() as write, closing(_made(job, waiting, batch, pace, failed)) as blocks_made:
             for first, rows in blocks_made:
                 write(writer.write, first, rows)
         content = writer.finish()
         unread = {str(job.layout.key[i]): i for i in np.flatnonzero(writer.status == FAILED).tolist()}
-    reasons = {key: failed.get(key) or _why(job, image) for key, image in unread.items()}
+        reasons = {key: failed.get(key) or _why(job, image) for key, image in unread.items()}
     return Done(path, content, len(left) - found, found, reasons)
 
 

@@ -239,7 +239,8 @@ def _pooled(
         raise UsageError("--context, --min-side and --fit are of crops; --pool roi-align takes boxes out of one map")
     from hoitool.embed.encoders.roi import roi_align
 
-    refit(encoder, "squash")
+    assert encoder.preprocess is not None
+    encoder.preprocess = replace(encoder.preprocess, fit="squash", crop=1.0)  # the manifest says what RoiRegions does
     said = about(encoder, "regions", crop=RULE, normalised=stored.normalise, **decided)
     return RoiRegions(boxes, made.album, encoder, said, roi_align)
 

@@ -363,3 +363,37 @@ def test_no_thread_is_left_after_an_error(folder, hoitool):
     (folder / "pictures" / "2.png").write_bytes(b"broken")
     assert hoitool(*REGIONS, "--strict", "--workers", "4").code == 1
     assert set(threading.enumerate()) == before
+
+
+def test_pooling_out_of_maps_says_what_it_does(folder, hoitool):
+    pytest.importorskip("torchvision")
+    (held,) = made(hoitool(*REGIONS, "--pool", "roi-align", "--json"))
+    assert held["rows"] == 3
+    assert held["manifest"]["crop"]["pool"] == "roi-align"
+    assert (held["manifest"]["preprocess"]["fit"], held["manifest"]["preprocess"]["crop"]) == ("squash", 1.0)
+    for more in (("--context", "1.5"), ("--fit", "pad"), ("--min-side", "3")):
+        refused = hoitool(*REGIONS, "--pool", "roi-align", *more)
+        assert (refused.code, "are of crops; --pool roi-align takes boxes out of one map" in refused.err) == (2, True)
+    refused = hoitool(*REGIONS, "--pool", "roi-align", "--masked")
+    assert (refused.code, "a map of features cannot be masked" in refused.err) == (2, True)
+
+
+def test_another_process_that_writes_the_same_store_is_told(folder, hoitool):
+    pytest.importorskip("fcntl")
+    assert hoitool("embed", "labels", "lines.txt", "--model", "hashed", "-o", "x.h5").code == 0
+    store = Store("x.h5")
+    with Writer(Path("y.h5"), store.manifest, store.layout, {"batch": 7}):
+        done = hoitool("embed", "labels", "lines.txt", "--model", "hashed", "-o", "y.h5")
+    assert (done.code, "y.h5.partial: another process is writing it" in done.err) == (1, True), done.err
+
+
+def test_verbs_are_made_of_the_pictures_that_can_be_read(workspace, hoitool, small):
+    first = small.test.key[0]
+    (picture,) = (workspace / "raw" / "demo" / "images").rglob(first)
+    picture.write_bytes(b"broken")
+    for _ in range(2):  # the crops are made, then up to date
+        done = hoitool("embed", "verbs", "--model", "hashed", "--overwrite")
+        assert (done.code, "1 images could not be read" in done.err) == (3, True), done.err
+        assert "wrote features/demo-test-verbs-hashed.h5" in done.out
+    assert "pairs of pictures that could not be read" in done.err
+    assert Store("features/demo-test-verbs-hashed.h5").layout.rows == len(small.test.meta.labels.verbs)

@@ -61,7 +61,7 @@ def rows_of(path):
     return store.rows(0, store.layout.rows)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     counts=st.lists(st.integers(0, 9), max_size=12),
     batch=st.integers(1, 7),
@@ -151,7 +151,7 @@ def test_an_image_that_is_readable_now_stays_left_out_and_is_told(tmp_path, shor
     assert run(Numbers([2] * 9), tmp_path / "x.h5", Pace(1)).failed == {"i0": EARLIER}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     counts=st.lists(st.integers(0, 6), min_size=1, max_size=14),
     batch=st.integers(1, 5),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,6 +42,18 @@ def test_centre_crop_and_squash_are_torchvisions(width, height, size, interpolat
     expected = transforms.Resize((size, size + 3), mode)(picture)
     found = Preprocess(size, size + 3, "squash", interpolation).pixels(picture)
     np.testing.assert_array_equal(found, np.asarray(expected), strict=True)
+
+
+@pytest.mark.parametrize("crop", [0.875, 0.9, 0.95])
+@pytest.mark.parametrize("width, height", SIZES)
+def test_a_share_of_the_picture_is_timms_way(width, height, crop):
+    transforms = pytest.importorskip("torchvision.transforms")
+    picture, mode = noise(width, height), transforms.InterpolationMode.BICUBIC
+    larger = math.floor(32 / crop)
+    for fit, size in (("centre-crop", larger), ("squash", (larger, larger))):
+        expected = transforms.CenterCrop(32)(transforms.Resize(size, mode)(picture))
+        found = Preprocess(32, 32, fit, crop=crop).pixels(picture)
+        np.testing.assert_array_equal(found, np.asarray(expected), strict=True)
 
 
 def test_centre_crop_of_the_right_height_is_the_middle():
@@ -87,4 +101,5 @@ def test_what_the_manifest_says():
         "interpolation": "bilinear",
         "mean": [0, 0.5, 1],
         "std": [1, 1, 1],
+        "crop": 1.0,
     }

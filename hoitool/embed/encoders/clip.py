@@ -28,6 +28,7 @@ from hoitool.embed.encoder import Encoder, Pending, Settings
 from hoitool.embed.encoders import clip_weights, torchscript
 from hoitool.embed.encoders.clip_weights import Found
 from hoitool.embed.encoders.device import Eye, awaited, best_batch, computing, place
+from hoitool.embed.encoders.positions import resized
 from hoitool.embed.preprocess import Fit, Preprocess
 from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading
@@ -52,15 +53,18 @@ def load(settings: Settings) -> Encoder:
     with _quiet():
         model = _model(found, settings, device)
         tokenizer = _tokenizer(found)
-    return Clip(found, model, tokenizer, settings, Eye(_preprocess(model, found), device, dtype))
+    preprocess = _preprocess(model, found, settings.image_size)
+    return Clip(found, model, tokenizer, settings, Eye(preprocess, device, dtype), preprocess)
 
 
 class Clip:
     """See hoitool.embed.encoder.Encoder; `truncated` counts the texts that lost their end."""
 
-    def __init__(self, found: Found, model: Any, tokenizer: Any, settings: Settings, eye: Eye) -> None:
+    def __init__(
+        self, found: Found, model: Any, tokenizer: Any, settings: Settings, eye: Eye, preprocess: Preprocess
+    ) -> None:
         self.name = f"clip:{found.arch}"
-        self.preprocess: Preprocess | None = _preprocess(model, found)
+        self.preprocess: Preprocess | None = preprocess
         self.device, self.truncated = eye.device, 0
         self._eye, self._model, self._tokenizer = eye, model, tokenizer
         self._back = settings.space == "pre-projection"
@@ -68,7 +72,7 @@ class Clip:
         if self._back:
             model.visual.proj = None
         self._see = torch.compile(model.encode_image) if settings.compile else model.encode_image
-        self._read = torch.compile(model.encode_text) if settings.compile else model.encode_text
+        self._read = torch.compile(_read, dynamic=True) if settings.compile else _read
         self.facts: dict[str, Any] = {
             "weights": found.weights,
             "weights_sha256": found.sha256(),
@@ -106,10 +110,10 @@ class Clip:
         assert self.preprocess is not None
         return best_batch(self.images, self.preprocess, self.device)
 
-    @torch.inference_mode()
     def _texts(self, texts: list[str]) -> torch.Tensor:
-        made: torch.Tensor = self._read(self._tokenizer(texts).to(self.device), normalize=False)
-        return made if self._projection is None else before_projection(made.float(), self._projection)
+        with computing():
+            made: torch.Tensor = self._read(self._model, _trimmed(self._model, self._tokenizer(texts)).to(self.device))
+            return made if self._projection is None else before_projection(made.float(), self._projection)
 
     def _count_long(self, texts: list[str]) -> None:
         """Count the texts that are longer than the model takes, and say so once."""
@@ -123,6 +127,29 @@ class Clip:
                 *(len(long), len(texts), most, self.name, long[0][:60]),
             )
         self.truncated += len(long)
+
+
+def _trimmed(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """(N, T) tokens without the columns after the end of the longest text, where the model does not look at them.
+
+    CLIP's own text tower looks back only, and reads its result at the end of the text, the highest token.
+    """
+    if not isinstance(model, open_clip.CLIP) or model.text_pool_type != "argmax" or model.attn_mask is None:
+        return tokens
+    return tokens[:, : int(tokens.argmax(dim=-1).max()) + 1]
+
+
+def _read(model: Any, tokens: torch.Tensor) -> Any:
+    """(N, dim) of tokens (N, T), fewer than the model takes where they were trimmed, which it has no call for."""
+    length = tokens.shape[1]
+    if not isinstance(model, open_clip.CLIP) or length == model.context_length:
+        return model.encode_text(tokens, normalize=False)
+    dtype = model.transformer.get_cast_dtype()
+    states = model.token_embedding(tokens).to(dtype) + model.positional_embedding[:length].to(dtype)
+    states = model.ln_final(model.transformer(states, attn_mask=model.attn_mask[:length, :length]))
+    ends = states[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=-1)]
+    projection = model.text_projection
+    return projection(ends) if isinstance(projection, torch.nn.Linear) else ends @ projection
 
 
 def before_projection(texts: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
@@ -148,10 +175,8 @@ def _model(found: Found, settings: Settings, device: torch.device) -> Any:
             state = factory.convert_to_custom_text_state_dict(state)
     if original and not found.quick_gelu:
         raise clip_weights.mismatch(found.arch, f"{found.path} (OpenAI's own layout)", True)
-    with reading(found.path, f"the weights of {found.arch}"):
-        factory.resize_pos_embed(state, model)
-        factory.resize_text_pos_embed(state, model)
     model.load_state_dict(_fitted(state, model.state_dict(), found))
+    _resize(model, found, settings.image_size)
     return model.eval().to(device)
 
 
@@ -218,6 +243,22 @@ def _fitted(state: dict[str, Any], wanted: dict[str, Any], found: Found) -> dict
     return state
 
 
+def _resize(model: Any, found: Found, side: int | None) -> None:
+    """Have a vision transformer take pictures of another side. Raises UsageError where that is not possible."""
+    if side is None:
+        return
+    visual = model.visual
+    if not isinstance(visual, VisionTransformer):
+        raise UsageError(f"--image-size {side}: {found.arch} takes pictures of its own size; a ViT of CLIP of any")
+    high, wide = visual.patch_size
+    if side < 1 or side % high or side % wide:
+        raise UsageError(f"--image-size {side}: not a multiple of the patches of {found.arch}, {high}x{wide} pixels")
+    grid = (side // high, side // wide)
+    if grid != tuple(visual.grid_size):
+        positions = resized(visual.positional_embedding.data, visual.grid_size, grid)
+        visual.positional_embedding, visual.grid_size = torch.nn.Parameter(positions), grid
+
+
 def _projection(model: Any, arch: str) -> torch.Tensor:
     """(width, dim) float32 the image tower's projection. Raises UsageError for a tower without one."""
     held = getattr(model.visual, "proj", None)
@@ -226,21 +267,17 @@ def _projection(model: Any, arch: str) -> torch.Tensor:
     return held.detach().float()
 
 
-def _preprocess(model: Any, found: Found) -> Preprocess:
-    """The model's own preprocessing. Raises UsageError for a kind that there is not here."""
+def _preprocess(model: Any, found: Found, side: int | None) -> Preprocess:
+    """The model's own preprocessing; pictures of another side are squashed. UsageError for a kind that is not built."""
     held = open_clip.model.get_model_preprocess_cfg(model)
-    size = held["size"] if isinstance(held["size"], list | tuple) else (held["size"], held["size"])
+    rest = held["interpolation"], tuple(held["mean"]), tuple(held["std"])
+    high, wide = (int(own) for own in np.broadcast_to(held["size"], 2))
+    if side is not None and side != high:
+        return Preprocess(side, side, "squash", *rest)
     fit = FITS.get(held.get("resize_mode", "shortest"))
-    if fit is None or (fit == "centre-crop" and size[0] != size[1]):
-        raise UsageError(f"{found.arch} takes pictures by {held['resize_mode']!r} in {size}, which is not built")
-    return Preprocess(
-        int(size[0]),
-        int(size[1]),
-        fit,
-        held["interpolation"],
-        tuple(held["mean"]),
-        tuple(held["std"]),
-    )
+    if fit is None or (fit == "centre-crop" and high != wide):
+        raise UsageError(f"{found.arch} takes pictures by {held['resize_mode']!r} in {high}x{wide}, which is not built")
+    return Preprocess(high, wide, fit, *rest)
 
 
 @contextlib.contextmanager

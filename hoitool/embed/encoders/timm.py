@@ -15,6 +15,7 @@ from timm.models import PretrainedCfg, load_state_dict
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
 from hoitool.embed.encoders.device import Eye, awaited, best_batch, computing, place
+from hoitool.embed.encoders.positions import resized
 from hoitool.embed.preprocess import RESAMPLING, Fit, Preprocess
 from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading, require, sha256
@@ -43,7 +44,9 @@ def load(settings: Settings) -> Encoder:
     path, weights = _weights(name, settings.weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = _model(name, path).eval().to(device, dtype)
+        model = _model(name, path)
+        _resize(model, name, settings.image_size)
+        model = model.eval().to(device, dtype)
     return Timm(name, model, weights, path, settings, device, dtype)
 
 
@@ -61,7 +64,7 @@ class Timm:
         dtype: torch.dtype,
     ) -> None:
         self.name, self.device, self.model = f"timm:{name}", device, model
-        self.preprocess: Preprocess | None = _preprocess(name, model)
+        self.preprocess: Preprocess | None = _preprocess(name, model, settings.image_size)
         self.dim = int(model.head_hidden_size)
         self._eye = Eye(self.preprocess, device, dtype)
         self._see = torch.compile(model) if settings.compile else model
@@ -111,13 +114,15 @@ def _model(name: str, path: Path) -> Any:
     """The model without its classifier. Raises DataError for weights of another one.
 
     timm forgives what a file lacks where the number of classes differs, so it is told that the file has no classifier.
+    The classifier of some models is more than a layer (a norm before it); all of it that is not wanted is left out.
     """
+    with torch.device("meta"):
+        wanted = timm.create_model(name, num_classes=0).state_dict()
     with reading(path, f"the weights of {name}"):
         state = load_state_dict(str(path), weights_only=True)
         stated = (timm.get_pretrained_cfg(name) or PretrainedCfg()).classifier or ()
-        for classifier in (stated,) if isinstance(stated, str) else stated:
-            state.pop(f"{classifier}.weight", None)
-            state.pop(f"{classifier}.bias", None)
+        heads = {head.partition(".")[0] for head in ((stated,) if isinstance(stated, str) else stated)}
+        state = {key: held for key, held in state.items() if key in wanted or key.partition(".")[0] not in heads}
         overlay = {"state_dict": state, "num_classes": 0, "label_offset": 0, "custom_load": False}
         try:
             model: Any = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
@@ -126,6 +131,27 @@ def _model(name: str, path: Path) -> Any:
             raise DataError(f"{path}: not the weights of {name} ({told:.160})") from error
         model.pretrained_cfg.pop("state_dict")
         return model
+
+
+def _resize(model: Any, name: str, side: int | None) -> None:
+    """Have a transformer take pictures of another side; a convolutional network takes any as it is.
+
+    Raises UsageError for a side that its patches do not fill, and for a model that is bound to its own.
+    """
+    if side is None:
+        return
+    if not isinstance(getattr(model, "pos_embed", None), torch.nn.Parameter) or not hasattr(model, "set_input_size"):
+        if model.pretrained_cfg.get("fixed_input_size"):
+            raise UsageError(f"--image-size {side}: {name} takes pictures of its own size; a ViT of timm of any")
+        return
+    high, wide = model.patch_embed.patch_size
+    if side < 1 or side % high or side % wide:
+        raise UsageError(f"--image-size {side}: not a multiple of the patches of {name}, {high}x{wide} pixels")
+    old, positions = tuple(model.patch_embed.grid_size), model.pos_embed.data
+    model.set_input_size(img_size=(side, side))
+    grid = tuple(model.patch_embed.grid_size)
+    if grid != old:
+        model.pos_embed = torch.nn.Parameter(resized(positions, old, grid))
 
 
 def _weights(name: str, weights: str | None) -> tuple[Path, str]:
@@ -159,8 +185,8 @@ def _published(name: str, repository: str) -> Path:
         ) from error
 
 
-def _preprocess(name: str, model: Any) -> Preprocess:
-    """The model's own preprocessing. Raises UsageError for a kind that there is not here."""
+def _preprocess(name: str, model: Any, side: int | None = None) -> Preprocess:
+    """The model's own preprocessing; pictures of another side are squashed. UsageError for a kind that is not built."""
     held = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     channels, high, wide = held["input_size"]
     fit, interpolation = FITS.get(held["crop_mode"]), held["interpolation"]
@@ -169,6 +195,7 @@ def _preprocess(name: str, model: Any) -> Preprocess:
             f"{name} takes {channels} x {high} x {wide} pictures by {held['crop_mode']!r} and {interpolation!r}, "
             "which is not built; squares of three colours are, by center or squash"
         )
-    return Preprocess(
-        high, wide, fit, interpolation, tuple(held["mean"]), tuple(held["std"]), crop=float(held["crop_pct"])
-    )
+    rest = interpolation, tuple(held["mean"]), tuple(held["std"])
+    if side is not None and side != high:
+        return Preprocess(side, side, "squash", *rest)
+    return Preprocess(high, wide, fit, *rest, crop=float(held["crop_pct"]))

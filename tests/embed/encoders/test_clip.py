@@ -115,6 +115,23 @@ def test_no_texts_and_many(folder, monkeypatch):
     np.testing.assert_allclose(rows[599], encoder.texts([many[599]])()[0], atol=1e-5)
 
 
+def test_texts_are_read_to_the_end_of_the_longest_only(folder, model, monkeypatch):
+    encoder = load(folder)
+    lengths, read = [], encoder._read
+    monkeypatch.setattr(encoder, "_read", lambda model, tokens: lengths.append(tokens.shape[1]) or read(model, tokens))
+    for texts, length in ((["a cup", ""], 4), (TEXTS, 10), (["cup", "cup " * 75], 77), (["cup " * 100], 77)):
+        np.testing.assert_allclose(encoder.texts(texts)(), texts_by_hand(model, texts), atol=1e-5)
+        assert lengths.pop() == length
+
+
+@pytest.mark.parametrize("change", [{"text_cfg__proj_bias": True}, {"text_cfg__pool_type": "last"}])
+def test_other_text_towers_are_read_as_they_are(change, tmp_path):
+    config = clip_config(**change)
+    made = clip_model(config)
+    encoder = load(save_clip(tmp_path / "other", config, made.state_dict()))
+    np.testing.assert_allclose(encoder.texts(TEXTS)(), texts_by_hand(made, TEXTS), atol=1e-5)
+
+
 def test_long_texts_are_counted_and_told_once(folder, caplog):
     encoder = load(folder)
     long = ["cup " * 80, "a cup", "🍰 ǆ" * 25]  # the last has few letters, and each is several tokens
@@ -182,7 +199,7 @@ def test_short_numbers_are_near(folder, precision, space):
 
 def test_compiled_is_the_same(folder, monkeypatch):
     real, asked = torch.compile, []
-    monkeypatch.setattr("torch.compile", lambda model: asked.append(model) or real(model, backend="eager"))
+    monkeypatch.setattr("torch.compile", lambda work, **how: asked.append(work) or real(work, backend="eager", **how))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         encoder = load(folder, compile=True)

@@ -67,5 +67,5 @@ def test_an_encoder_says_what_it_is(made):
 
 
 def test_kinds_that_are_asked_for_are_checked_before_anything_is_loaded():
-    with pytest.raises(UsageError, match="encoder 'timm' embeds no texts.*these do: clip, "):
-        load("timm:test_vit", kind="text")
+    with pytest.raises(UsageError, match="encoder 'timm' embeds no texts.*these do what is asked: clip, "):
+        load("timm:test_vit", kinds="text")

@@ -152,6 +152,12 @@ def test_weights_that_are_not_all_there_are_refused(tmp_path):
         load("test_vit", path)
 
 
+@pytest.mark.parametrize("name", ["efficientvit_m0", "repvit_m0_9"])
+def test_a_classifier_with_a_norm_before_it_is_left_out(name, tmp_path):
+    model, _ = saved(name, tmp_path)
+    assert load(name, tmp_path / "model.safetensors").dim == model.head_hidden_size
+
+
 class Harm:
     def __reduce__(self):
         return print, ("code of the file has run",)
