@@ -17,6 +17,7 @@ app = typer.Typer(help="Pictures: maps of embeddings.")
 class Colour(StrEnum):
     """What points are coloured by."""
 
+    supercategory = "supercategory"
     object = "object"
     verb = "verb"
 
@@ -39,7 +40,8 @@ def embeddings(
         ),
     ] = None,
     colour: Annotated[
-        Colour | None, typer.Option(metavar="object|verb", help="Colour points by; default: object, where known.")
+        Colour | None,
+        typer.Option(metavar="supercategory|object|verb", help="Colour points by; default: the first that is known."),
     ] = None,
     method: Annotated[Method, typer.Option(metavar="pca|tsne|both", help="Which maps to draw.")] = Method.both,
     part: Annotated[

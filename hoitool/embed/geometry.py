@@ -2,12 +2,14 @@
 
 Everything is of directions: rows are divided by their lengths first. The mean cosine is the anisotropy of Ethayarajh
 (EMNLP 2019), who estimates it from random pairs; here it is over all distinct pairs, exactly: with unit rows u, the sum
-over i != j of u_i u_j is |sum u|^2 - N. The participation ratio of the eigenvalues l of the covariance,
-(sum l)^2 / sum l^2, says in how many dimensions the rows spread: d for a ball, 1 for a line.
+over i != j of u_i u_j is |sum u|^2 - N. Its standard error is the jackknife's over rows (Efron and Stein, Annals of
+Statistics 1981), since pairs that share a row are not independent. The participation ratio of the eigenvalues l of the
+covariance, (sum l)^2 / sum l^2, says in how many dimensions the rows spread: d for a ball, 1 for a line.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -26,12 +28,14 @@ class Isotropy:
     """What the directions of rows have in common.
 
     rows, dim      of what; mean_cosine: over all pairs of two different rows, -1 .. 1, near 0 where they fill the space
+    standard_error of mean_cosine, for the population that the rows are a sample of; NaN below 3 rows
     dimensions     participation ratio of the covariance of the unit rows, 0 where all are one
     """
 
     rows: int
     dim: int
     mean_cosine: float
+    standard_error: float
     dimensions: float
 
     def to_json(self) -> dict[str, float]:
@@ -71,7 +75,17 @@ def isotropy(vectors: Array) -> Isotropy:
     count, dim = rows.shape
     total = rows.sum(axis=0)
     mean_cosine = float((total @ total - count) / (count * (count - 1)))
-    return Isotropy(count, dim, mean_cosine, participation(rows - total / count))
+    return Isotropy(count, dim, mean_cosine, _jackknife(rows, total), participation(rows - total / count))
+
+
+def _jackknife(rows: Array, total: Array) -> float:
+    """The standard error of the mean cosine of unit rows (N, d) by their sum (d,): each row in turn is left out."""
+    count = len(rows)
+    if count < 3:
+        return math.nan
+    left = total - rows
+    means = (np.einsum("nd,nd->n", left, left) - (count - 1)) / ((count - 1) * (count - 2))
+    return math.sqrt((count - 1) * float(means.var()))
 
 
 def participation(centred: Array) -> float:

@@ -1,11 +1,13 @@
 """A feature store as a map and as facts: what its rows are of, which are nearest to each other, how isotropic they are.
 
-Labels are named by their keys; where they are interactions of a label space that is found (packaged, or beside the
-store), their verbs and objects are known too. Regions are named by image and place, and known by their category.
+Labels are named by their keys; where they are of a label space that is found (packaged, or beside the store), their
+verbs, objects and COCO's supercategories of these are known too. Regions are named by image and place, and known by
+their category.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,18 +20,19 @@ from hoitool.embed.geometry import Isotropy, isotropy, neighbours
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.labels import LabelSpace
 from hoitool.labels.beside import labels_of_file
+from hoitool.labels.supercategories import NAMES, supercategories
 from hoitool.labels.texts import NO_INTERACTION
 from hoitool.store import Store
 from hoitool.store.layout import FAILED
 from hoitool.viz.embeddings import FEWEST, METHODS, WRITTEN, Points, draw, kept, project
 
 MOST = 5000  # rows that are drawn; of more, a sample
-COLOURS = ("object", "verb")
+COLOURS = ("supercategory", "object", "verb")  # the first that rows share is the default
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to draw: colour is object or verb (None: what the store has), methods of METHODS, part None: the first."""
+    """What to draw: colour is one of COLOURS (None: what the store has), methods of METHODS, part None: the first."""
 
     colour: str | None = None
     methods: tuple[str, ...] = tuple(METHODS)
@@ -43,7 +46,7 @@ class Rows:
     """The N rows that are drawn.
 
     vectors (N, d) float32; names: of each; of: how many rows there were before a sample was drawn
-    groups  object or verb -> (index of each row, -1 = none; the names that it indexes)
+    groups  those of COLOURS that are known -> (index of each row, -1 = none; the names that it indexes)
     nothing (N,) bool: which are of no interaction
     """
 
@@ -75,7 +78,7 @@ class Looked:
 
     @property
     def nearest_alike(self) -> dict[str, float]:
-        """Object or verb -> the share of the rows that have one whose nearest neighbour has the same."""
+        """Of each of COLOURS the share of the rows that have one whose nearest neighbour has the same."""
         shares = {}
         for by, group in self.rows.shared.items():
             known = group >= 0
@@ -88,7 +91,8 @@ class Looked:
         held, of = self.isotropy, self.rows.of
         told = {"model": self.store.manifest.model, "part": self.part or "-"}
         told["rows"] = f"{held.rows:,} of {held.dim} numbers" + (f", drawn from {of:,}" if of > held.rows else "")
-        told["mean cosine"] = f"{held.mean_cosine:.3f} (1: all in one direction, 0: in all directions)"
+        error = "" if math.isnan(held.standard_error) else f" ± {held.standard_error:.3f}"
+        told["mean cosine"] = f"{held.mean_cosine:.3f}{error} (1: all in one direction, 0: in all directions)"
         told["dimensions"] = f"{held.dimensions:.1f} of {min(held.dim, held.rows - 1)} (participation ratio)"
         for by, share in self.nearest_alike.items():
             told[f"nearest has the same {by}"] = f"{100 * share:.1f} %"
@@ -209,22 +213,46 @@ def _groups(store: Store, places: Array, notes: list[str]) -> tuple[dict[str, tu
     if space is None:
         return {}, nothing
     if "category" in columns:
-        return {"object": (_within(store, columns["category"][places], len(space.objects)), space.objects)}, nothing
-    if "label" not in columns:
+        return _by_object(space, _within(store, columns["category"][places], len(space.objects))), nothing
+    found = _classes(space, manifest.label_kind)
+    if "label" not in columns or found is None:
         return {}, nothing
-    kinds = {"interactions": len(space), "verbs": len(space.verbs), "objects": len(space.objects)}
-    if manifest.label_kind not in kinds:
-        return {}, nothing
-    label = _within(store, columns["label"][places], kinds[manifest.label_kind])
-    if manifest.label_kind == "objects":
-        return {"object": (label, space.objects)}, nothing
-    verb = label
-    groups: dict[str, tuple[Array, Sequence[str]]] = {}
-    if manifest.label_kind == "interactions":
-        verb = np.where(label >= 0, space.interaction_verbs[label], -1)
-        groups["object"] = (np.where(label >= 0, space.interaction_objects[label], -1), space.objects)
-    nothing = np.array([v >= 0 and space.verbs[v] == NO_INTERACTION for v in verb.tolist()], bool)
-    return groups | {"verb": (verb, space.verbs)}, nothing
+    verbs, verb, obj = found
+    label = _within(store, columns["label"][places], len(verb))
+    verb, obj = (np.where(label >= 0, each[label], -1) for each in (verb, obj))
+    nothing = np.array([v >= 0 and verbs[v] == NO_INTERACTION for v in verb.tolist()], bool)
+    return _by_object(space, obj) | ({"verb": (verb, verbs)} if (verb >= 0).any() else {}), nothing
+
+
+def _classes(space: LabelSpace, kind: str) -> tuple[Sequence[str], Array, Array] | None:
+    """The verbs, and the verb and the object of each label of a kind, -1 = none; None for another kind.
+
+    The verb of an agent or a role is its action.
+    """
+    verbs, objects, actions = (np.arange(len(each)) for each in (space.verbs, space.objects, space.actions))
+    match kind:
+        case "interactions":
+            return space.verbs, space.interaction_verbs, space.interaction_objects
+        case "verbs":
+            return space.verbs, verbs, np.full(len(verbs), -1)
+        case "objects":
+            return (), np.full(len(objects), -1), objects
+        case "objects+nothing":
+            return (), np.full(len(objects) + 1, -1), np.append(objects, -1)
+        case "actions" | "agents+roles":
+            roles = space.verb_actions[space.role_verbs] if kind == "agents+roles" else actions[:0]
+            both = np.concatenate([actions, roles])
+            return space.actions, both, np.full(len(both), -1)
+    return None
+
+
+def _by_object(space: LabelSpace, obj: Array) -> dict[str, tuple[Array, Sequence[str]]]:
+    """The groups of rows by object (N,), -1 = none; by its supercategory too where it is one of COCO's."""
+    if not (obj >= 0).any():
+        return {}
+    above = np.where(obj >= 0, supercategories(space)[obj], -1)
+    groups: dict[str, tuple[Array, Sequence[str]]] = {"supercategory": (above, NAMES)} if (above >= 0).any() else {}
+    return groups | {"object": (obj, space.objects)}
 
 
 def _within(store: Store, index: Array, count: int) -> Array:
@@ -250,16 +278,23 @@ def _label_space(store: Store, notes: list[str]) -> LabelSpace | None:
 
 
 def _points(store: Store, rows: Rows, colour: str | None) -> Points:
-    """Rows as points: coloured by a group that some share; with their names where they are few and share none."""
+    """Rows as points: coloured by a group that some share, with the names of their objects; else with their own."""
     if colour is not None and colour not in rows.groups:
         held = f"colours by {' or '.join(rows.groups)}" if rows.groups else "knows neither verbs nor objects of them"
         raise UsageError(f"{store.path}: its {store.manifest.of} have no {colour} to colour by; it {held}")
     by = colour or next((each for each in COLOURS if each in rows.shared), "")
-    hollow = (rows.nothing, NO_INTERACTION.replace("_", " "))
-    if by in rows.shared:
-        return Points(*rows.groups[by], by, *hollow)
-    few = len(rows.names) <= WRITTEN
-    return Points(np.full(len(rows.names), -1), (), "", *hollow, rows.names if few else ())
+    if by not in rows.shared:
+        by = ""
+    group, groups = rows.groups[by] if by else (np.full(len(rows.names), -1), ())
+    return Points(group, groups, by, rows.nothing, NO_INTERACTION.replace("_", " "), _written(rows))
+
+
+def _written(rows: Rows) -> Sequence[str]:
+    """The names on a map: of the objects that rows share, else of the rows, where there are few."""
+    if "object" in rows.shared:
+        objects, names = rows.groups["object"]
+        return [names[o] if o >= 0 else "" for o in objects.tolist()] if len(set(objects.tolist())) <= WRITTEN else ()
+    return rows.names if len(rows.names) <= WRITTEN else ()
 
 
 def _title(store: Store, part: str, rows: Rows) -> str:

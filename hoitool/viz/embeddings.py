@@ -31,7 +31,9 @@ LINE = 60  # letters of the title above a panel
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "^")
 REST = "#B8B8B8"
-TOGETHER = 0.02  # of a map's width: a group whose points are as near to its middle keeps together
+TOGETHER = 0.05  # of a map's width: points of one name that are as near to their middle keep together
+GAPS = (4, 9)  # printer's points from a point to its name: near, or farther where others are in the way
+SIDES = ((1, 1), (1, 0), (1, -1), (0, 1), (0, -1), (-1, 1), (-1, 0), (-1, -1))  # of a point, the best first
 WRITTEN = 150  # points that have their names beside them, at most
 SHOWN = len(COLOURS) * len(SHAPES)  # groups with a colour and shape of their own
 
@@ -42,7 +44,8 @@ class Points:
 
     group   (N,) index into groups, -1 = none; by: what groups are (object, verb), empty for one colour
     hollow  (N,) bool: which are drawn hollow; hollow_means: what that says
-    names   N names that are written beside the points, or none at all
+    names   N names that are written beside the points, or none at all; one that several points have is written once,
+            in their middle, where they keep together, and '' nowhere
     """
 
     group: Array
@@ -128,6 +131,9 @@ def draw(maps: Mapping[str, Array], points: Points, paths: Sequence[Path], title
         if title:
             lines = textwrap.fill(title, LINE * len(maps))
             figure.suptitle(lines, x=0.01, horizontalalignment="left", fontsize=11)
+        figure.draw_without_rendering()  # places all else, so that names know what they would cover
+        for axes, plane in zip(panels, maps.values(), strict=True):
+            write_names(axes, plane, points.names)
         for path in paths:
             _save(figure, path)
 
@@ -140,7 +146,7 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _panel(axes: Any, name: str, plane: Array, points: Points) -> None:
-    """One map: the groups that have no colour of their own below, then the most frequent ones; names beside points."""
+    """One map: the groups that have no colour of their own below, then the most frequent ones."""
     shown = frequent(points)
     style: dict[str, Any] = {"s": _size(len(plane)), "linewidths": 0.8}
     for i, group in enumerate(shown):
@@ -153,10 +159,6 @@ def _panel(axes: Any, name: str, plane: Array, points: Points) -> None:
     _scatter(axes, plane, rest, points.hollow, told if points.by else "_", style)
     if points.hollow.any():
         axes.scatter([], [], facecolors="none", **style | {"edgecolors": "0.3"}, label=f"hollow: {points.hollow_means}")
-    for text, at in zip(points.names, plane, strict=False):
-        _name(axes, text, at)
-    for group in others:
-        _name_of_group(axes, points.groups[group], plane, points.group == group)
     axes.set(title=name, xticks=[], yticks=[])
     axes.margins(0.1 if points.names else 0.05)
     axes.set_aspect("equal", adjustable="datalim")
@@ -169,16 +171,56 @@ def _size(points: int) -> float:
     return 26 if points <= WRITTEN else 15 if points <= 1000 else 6
 
 
-def _name_of_group(axes: Any, name: str, plane: Array, mine: Array) -> None:
-    """Write the name of a group beside its middle where it has three points or more that keep together."""
-    middle = np.median(plane[mine], axis=0)
-    spread = np.median(np.linalg.norm(plane[mine] - middle, axis=1))
-    if mine.sum() >= 3 and spread < TOGETHER * np.ptp(plane, axis=0).max():
-        _name(axes, name, middle)
+def write_names(axes: Any, plane: Array, names: Sequence[str]) -> None:
+    """Each name beside the middle of its points, where it covers least of other names and of points."""
+    at = axes.transData.transform(plane)
+    edges, pixels = axes.get_window_extent().extents, axes.figure.dpi / 72  # in a printer's point
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6.5, "color": "0.2", "zorder": 4}
+    taken: list[Array] = []
+    for name, place in middles(plane, names):
+        text = axes.annotate(name, plane[place], (0, 0), **style)
+        box = text.get_window_extent().extents
+        sides = [(gap * pixels, x, y) for gap in GAPS for x, y in SIDES]
+        boxes = [_beside(at[place], box[2:] - box[:2], *side) for side in sides]
+        best = boxes[int(np.argmin([_cost(each, taken, edges, at) for each in boxes]))]
+        text.set_position(tuple(((best - box)[:2] / pixels).tolist()))
+        taken.append(best)
 
 
-def _name(axes: Any, text: str, at: Array) -> None:
-    axes.annotate(text, at, (3, 2), textcoords="offset points", fontsize=6.5, color="0.25", zorder=4)
+def _beside(point: Array, size: Array, gap: float, x: int, y: int) -> Array:
+    """(4,) x1 y1 x2 y2 of a box of this size on the side (x, y) of a point."""
+    corner = point + np.array([x, y]) * (size / 2 + gap) - size / 2
+    return np.concatenate([corner, corner + size])
+
+
+def _cost(box: Array, taken: Sequence[Array], edges: Array, points: Array) -> float:
+    """What is wrong with a name's place, in pixels: outside of the map, over names (worse), over points (a little)."""
+    names = sum(_overlap(box, other) for other in taken)
+    outside = float(np.prod(box[2:] - box[:2])) - _overlap(box, edges)
+    inside = ((points > box[:2]) & (points < box[2:])).all(axis=1).sum()
+    return 4.0 * names + outside + 2.0 * float(inside)
+
+
+def _overlap(one: Array, other: Array) -> float:
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    return float(sides[0] * sides[1]) if (sides > 0).all() else 0.0
+
+
+def middles(plane: Array, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Each name that is written and the point (N, 2) where: the nearest to the median of its points, most points first.
+
+    Names of several points that do not keep together are left out: their middle says nothing.
+    """
+    held: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        if name:
+            held.setdefault(name, []).append(i)
+    width, made = np.ptp(plane, axis=0).max(), []
+    for name in sorted(held, key=lambda name: -len(held[name])):
+        away = np.linalg.norm(plane[held[name]] - np.median(plane[held[name]], axis=0), axis=1)
+        if len(away) == 1 or np.median(away) < TOGETHER * width:
+            made.append((name, held[name][int(away.argmin())]))
+    return made
 
 
 def _scatter(axes: Any, plane: Array, mine: Array, hollow: Array, label: str, style: dict[str, Any]) -> None:

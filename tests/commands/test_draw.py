@@ -63,7 +63,7 @@ def test_labels_become_two_maps_a_table_and_facts(labels, hoitool):
         assert image.format == "PNG"
     found = texts("labels.svg")
     assert "hico interactions · hashed · prompts photo · 600 rows" in found
-    assert {"object", "dog", "68 others", "hollow: no interaction"} <= set(found)
+    assert {"supercategory", "animal", "sports", "hollow: no interaction"} <= set(found)
 
 
 def test_json_has_every_row(labels, hoitool):
@@ -75,6 +75,7 @@ def test_json_has_every_row(labels, hoitool):
     assert held["isotropy"]["rows"] == len(held["rows"]) == 600
     row = held["rows"][HICO.interaction_index("ride", "bicycle")]
     assert (row["name"], row["verb"], row["object"]) == ("ride bicycle", "ride", "bicycle")
+    assert row["supercategory"] == "vehicle"
     assert len(row["pca"]) == 2
     assert len(row["neighbours"]) == 3
     cosines = [near["cosine"] for near in row["neighbours"]]
@@ -95,10 +96,30 @@ def test_the_same_command_writes_the_same_bytes(folder, hoitool):
     assert {"PCA", "t-SNE", "image 3"} <= {text.partition(" (")[0] for text in texts("one.svg")}
 
 
-def test_labels_coloured_by_their_verbs(labels, hoitool):
-    done = hoitool("draw", "embeddings", labels, "--colour", "verb", "--method", "pca", "-o", "a.svg")
+@pytest.mark.parametrize(
+    ("colour", "told"), [("verb", ["verb", "hold", "105 others"]), ("object", ["object", "dog", "68 others"])]
+)
+def test_labels_coloured_by_their_verbs_or_objects(labels, hoitool, colour, told):
+    done = hoitool("draw", "embeddings", labels, "--colour", colour, "--method", "pca", "-o", "a.svg")
     assert done.code == 0, done.err
-    assert {"verb", "hold", "105 others"} <= set(texts("a.svg"))
+    assert set(told) <= set(texts("a.svg"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "shared"),
+    [
+        (["hico", "--what", "objects+nothing"], ["supercategory", "food", "none", "nothing", *HICO.objects], True),
+        (["v-coco", "--what", "agents+roles"], ["verb", "hit", "hit_agent", "hit_instr", "stand_agent"], True),
+        (["v-coco", "--what", "actions"], ["hit", "stand"], False),
+    ],
+)
+def test_labels_of_other_kinds(folder, hoitool, arguments, told, shared):
+    done = hoitool("embed", "labels", *arguments, "--model", "hashed", "-o", "labels.h5")
+    assert done.code == 0, done.err
+    done = hoitool("draw", "embeddings", "labels.h5", "--method", "pca", "-o", "a.svg")
+    assert done.code == 0, done.err
+    assert set(told) <= set(texts("a.svg"))
+    assert ("nearest has the same" in done.out) == shared
 
 
 def test_verbs_have_their_names_beside_them(folder, hoitool):
@@ -121,7 +142,8 @@ def test_verb_features_leave_out_what_could_not_be_made(folder, hoitool):
 
 
 def test_regions_are_coloured_by_category(folder, hoitool):
-    category = np.array([0, 0, 4, 4, -1, 7, 7, 7], np.int32)
+    names = ["airplane", "airplane", "bicycle", "bicycle", "", "apple", "apple", "apple"]
+    category = np.array([HICO.object_index(n) if n else -1 for n in names], np.int32)
     columns = {"category": category, "boxes": np.zeros((8, 4), np.float32)}
     save("regions.h5", ["a", "b"], random_rows(8), [5, 3], columns, of="regions", label_space=SPACE)
     done = hoitool("draw", "embeddings", "regions.h5", "--method", "pca", "-o", "a.svg", "--json")
@@ -129,10 +151,12 @@ def test_regions_are_coloured_by_category(folder, hoitool):
     rows = json.loads(done.out)["rows"]
     assert [row["name"] for row in rows] == [*(f"a #{i}" for i in range(5)), *(f"b #{i}" for i in range(3))]
     assert [row["object"] for row in rows] == [None if c < 0 else HICO.objects[c] for c in category]
-    assert {HICO.objects[0], HICO.objects[7], "none"} <= set(texts("a.svg"))
+    kinds = ["vehicle", "vehicle", "vehicle", "vehicle", None, "food", "food", "food"]
+    assert [row["supercategory"] for row in rows] == kinds
+    assert {"vehicle", "food", "none"} <= set(texts("a.svg"))
     refused = hoitool("draw", "embeddings", "regions.h5", "--colour", "verb")
     assert (refused.code, refused.out) == (2, "")
-    assert "its regions have no verb to colour by; it colours by object" in refused.err
+    assert "its regions have no verb to colour by; it colours by supercategory or object" in refused.err
 
 
 def test_many_rows_become_a_seeded_sample(folder, hoitool, monkeypatch):

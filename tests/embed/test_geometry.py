@@ -54,6 +54,18 @@ def test_isotropy_is_that_of_the_slow_way(seed, count):
     assert found.dimensions == pytest.approx(values.sum() ** 2 / (values**2).sum())
 
 
+@given(seed=seeds, count=st.integers(3, 9))
+def test_the_standard_error_is_that_of_leaving_out_each_row(seed, count):
+    rows = np.random.default_rng(seed).normal(size=(count, 3)) + 0.5
+    means = [isotropy(np.delete(rows, i, axis=0)).mean_cosine for i in range(count)]
+    expected = math.sqrt((count - 1) / count * math.fsum((mean - math.fsum(means) / count) ** 2 for mean in means))
+    assert isotropy(rows).standard_error == pytest.approx(expected, abs=1e-9)
+
+
+def test_two_rows_have_no_standard_error():
+    assert math.isnan(isotropy(np.eye(2)).standard_error)
+
+
 @given(seed=seeds)
 def test_the_order_of_rows_only_renames_them(seed):
     rng = np.random.default_rng(seed)

@@ -7,10 +7,15 @@ import re
 import matplotlib as mpl
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from hoitool.errors import UsageError
-from hoitool.viz.embeddings import FEWEST, METHODS, SHOWN, Points, draw, frequent, kept, project
+from hoitool.viz.embeddings import FEWEST, METHODS, SHOWN, Points, draw, frequent, kept, middles, project, write_names
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +115,37 @@ def test_the_legend_names_the_most_frequent_groups(rows, tmp_path):
     assert {"one", "two", "title"} <= set(found)
 
 
-def test_a_group_that_keeps_together_is_named_on_the_map(tmp_path):
-    names = [f"g{i}" for i in range(14)]
-    points = points_of(np.concatenate([np.repeat(np.arange(12), 4), np.full(3, 12), np.full(3, 13)]), names)
-    plane = np.random.default_rng(0).uniform(size=(54, 2))
-    plane[48:51] = 0.5
-    plane[51:] = [[0, 0], [1, 1], [0, 1]]
-    draw({"map": plane}, points, [tmp_path / "a.svg"])
-    assert "g12" in texts(tmp_path / "a.svg")
-    assert "g13" not in texts(tmp_path / "a.svg")
+def test_a_name_of_several_points_stands_in_their_middle_where_they_keep_together():
+    plane = np.array([[0.5, 0.5], [0.5, 0.51], [0.52, 0.5], [0, 0], [1, 1], [0, 1], [0.2, 0.7], [0.3, 0.3]])
+    names = ["near"] * 3 + ["far"] * 3 + ["alone", ""]
+    assert middles(plane, names) == [("near", 0), ("alone", 6)]
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_middles_follow_their_points(seed):
+    rng = np.random.default_rng(seed)
+    plane, names, order = rng.uniform(size=(12, 2)) ** 8, [*"aaaaabbbcccd"], rng.permutation(12)
+    moved = middles(plane[order], [names[i] for i in order])
+    assert {(name, int(order[at])) for name, at in moved} == set(middles(plane, names))
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_names_cover_no_other_and_stay_on_the_map(copies):
+    """Several names at one point find a place each."""
+    figure = Figure(figsize=(8, 8))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    plane = np.repeat(np.random.default_rng(0).permutation(36)[: 24 // copies], copies)
+    plane = np.stack([plane % 6, plane // 6], axis=1).astype(float)
+    axes.scatter(*plane.T)
+    axes.margins(0.1)
+    figure.draw_without_rendering()
+    write_names(axes, plane, [f"name {i}" for i in range(24)])
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 24
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert Bbox.intersection(box, axes.get_window_extent()).extents == pytest.approx(box.extents)
 
 
 def test_names_are_text_and_never_formulas(rows, tmp_path):
