@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hoitool.report.embedding import Made
 
 DEFAULT = "labels"
+SHOWN = 20  # images that were left out, on a terminal
 
 
 class Group(TyperGroup):
@@ -53,6 +54,9 @@ class Choice:
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
     precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.")] = "fp32"
     compile: Annotated[bool, typer.Option("--compile", help="Compile the model first (torch.compile).")] = False
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the pictures in pixels, squashed; default: as it was trained.")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -316,7 +320,7 @@ def _encoder(kinds: str, choice: Choice, pooling: str | None = None, space: str 
     if weights is None and local is not None:
         say(f"took the weights {local} (name others with --weights)")
         weights = str(local)
-    chosen = settings(weights, pooling, space, choice.device, choice.precision, choice.compile)
+    chosen = settings(weights, pooling, space, choice.device, choice.precision, choice.compile, choice.image_size)
     with working(f"loading {choice.model}"):
         return load(choice.model, chosen, kinds)
 
@@ -359,11 +363,18 @@ def _report(made: list[Made], as_json: bool) -> None:
         show_json([each.summary() for each in made])
     for each in made:
         if each.done is not None:
-            for key, reason in each.done.failed.items():
-                say(f"left out {key}: {reason}")
+            _left_out(each.done.failed)
         for note in each.notes:
             say(f"note: {note}")
         if not as_json:
             show(each.told())
     for each in made:
         each.raise_for()
+
+
+def _left_out(failed: dict[str, str]) -> None:
+    """Say which images have no rows, and why."""
+    for key, reason in list(failed.items())[:SHOWN]:
+        say(f"left out {key}: {reason}")
+    if len(failed) > SHOWN:
+        say(f"... and {len(failed) - SHOWN:,} more (all of them with --json)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hoitool.lookup import Lookup
 
-# name -> module, or value in one, with SUMMARY, KINDS and load(settings)
+# name -> module, or value in one, with SUMMARY and load(settings)
 ENCODERS = Lookup(
     "encoder",
     {
@@ -18,3 +18,15 @@ ENCODERS = Lookup(
         "hashed": "hoitool.embed.encoders.hashed",
     },
 )
+
+# what each can embed, known without loading it
+KINDS = {
+    "clip": {"text", "image", "map"},
+    "bert": {"text"},
+    "simcse": {"text"},
+    "roberta": {"text"},
+    "hf": {"text"},
+    "minilm": {"text"},
+    "timm": {"image", "map"},
+    "hashed": {"text", "image", "map"},
+}

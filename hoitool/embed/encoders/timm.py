@@ -22,7 +22,6 @@ from hoitool.files import reading, require, sha256
 from hoitool.lookup import unknown_name
 
 SUMMARY = "any image model of timm: timm:NAME; images and maps"
-KINDS = frozenset({"image", "map"})
 FITS: dict[str, Fit] = {"center": "centre-crop", "squash": "squash"}
 NAMES = ("model.safetensors", "pytorch_model.bin")
 TIMEOUT = 5  # seconds until the hub must have answered at all

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tiny_texts import save_bert
 from tiny_vision import pixels, timm_model
 
-from hoitool.embed import ENCODERS
+from hoitool.embed import KINDS
 from hoitool.embed.encoder import Settings
 from hoitool.embed.encoders.tiny import save_tiny_clip
 from hoitool.embed.load import load
@@ -45,7 +45,7 @@ def test_an_encoder_does_what_its_kinds_say(made):
     calls = {"text": lambda: encoder.texts(TEXTS), "image": lambda: encoder.images(pixels(3, side))}
     calls["map"] = lambda: encoder.maps(pixels(3, side))
     for kind, call in calls.items():
-        if kind not in ENCODERS[name].KINDS:
+        if kind not in KINDS[name]:
             with pytest.raises(UsageError):
                 call()
             continue
@@ -60,7 +60,7 @@ def test_an_encoder_does_what_its_kinds_say(made):
 def test_an_encoder_says_what_it_is(made):
     name, encoder = made
     assert encoder.name.partition(":")[0] == name
-    assert (encoder.preprocess is None) == (not ENCODERS[name].KINDS & {"image", "map"})
+    assert (encoder.preprocess is None) == (not KINDS[name] & {"image", "map"})
     assert len(encoder.facts["weights_sha256"]) == 64
     assert encoder.facts["weights"]
     assert encoder.best_batch() > 0

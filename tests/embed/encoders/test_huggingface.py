@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 
 from tiny_texts import save_bert, save_roberta, state_pooling
 
-from hoitool.embed import ENCODERS
+from hoitool.embed import ENCODERS, KINDS
 from hoitool.embed.encoder import Settings
 from hoitool.embed.encoders import huggingface
 from hoitool.errors import DataError, MissingData, UsageError
@@ -33,7 +33,7 @@ def load(folder, name="hf", **settings):
 @pytest.mark.parametrize("name", [*NAMED, "hf", "minilm"])
 def test_entries_say_what_they_are(name):
     assert ENCODERS[name].SUMMARY
-    assert set(ENCODERS[name].KINDS) == {"text"}
+    assert KINDS[name] == {"text"}
 
 
 @pytest.mark.parametrize(("name", "pooling"), NAMED.items())
