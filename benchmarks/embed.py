@@ -4,14 +4,14 @@
     python benchmarks/embed.py --device cpu --images 40
     python benchmarks/embed.py --arch ViT-L-14 --precision bf16
 
-Images are JPEGs of 640x480 with 8 boxes each, weights are random (they cost the same time). Four rates, in crops a
-second, each the median of three runs after one that is not counted:
+Images are JPEGs of 640x480 with 8 boxes each, weights are random (they cost the same time). Rates in crops a second,
+medians of some rounds after one that is not counted, in which the three are measured one after the other:
 
     loading   decode, crop and resize in threads, no encoder: the bound of the processor
     encoder   the encoder alone on pixels that are in memory, in the same batches: the bound of the device
     together  `hoitool embed regions` as a library call: files in, store out
-    share     together as a share of the lower of the two bounds
 
+and what together is of the lower bound, round by round, so that a machine whose speed drifts does not matter.
 Texts: 600 interactions x 7 templates through one job, against one call for each text.
 """
 
@@ -79,23 +79,22 @@ def random_weights(arch: str, path: Path) -> Path:
     return path
 
 
-def rate(work: Callable[[], None], count: int, runs: int = 3) -> tuple[float, float, float]:
-    """(median, lowest, highest) things a second over some runs, after one that is not counted."""
-    rates = []
-    for run in range(runs + 1):
-        start = time.perf_counter()
-        work()
-        if run:
-            rates.append(count / (time.perf_counter() - start))
-    return statistics.median(rates), min(rates), max(rates)
+def rates(work: dict[str, Callable[[], None]], count: int, unit: str, rounds: int) -> dict[str, list[float]]:
+    """Things a second of several ways, in rounds of all of them after one that is not counted; shown."""
+    made: dict[str, list[float]] = {name: [] for name in work}
+    for turn in range(rounds + 1):
+        for name, way in work.items():
+            start = time.perf_counter()
+            way()
+            if turn:
+                made[name].append(count / (time.perf_counter() - start))
+    for name, held in made.items():
+        middle, low, high = statistics.median(held), min(held), max(held)
+        print(f"{name:<44} {middle:10,.1f} {unit}/s  ({low:,.1f}..{high:,.1f})", flush=True)
+    return made
 
 
-def show(name: str, measured: tuple[float, float, float], unit: str) -> float:
-    print(f"{name:<44} {measured[0]:10,.1f} {unit}  ({measured[1]:,.1f}..{measured[2]:,.1f})", flush=True)
-    return measured[0]
-
-
-def regions(encoder: Encoder, folder: Path, images: int, batch: int, workers: int) -> None:
+def regions(encoder: Encoder, folder: Path, images: int, batch: int, workers: int, rounds: int) -> None:
     data = scenes(folder, images)
     album, boxes = album_of(data, folder), boxes_of(data)
     manifest = about(encoder, "regions", dtype="float16", boxes="truth", box_frame=boxes.frame)
@@ -124,15 +123,16 @@ def regions(encoder: Encoder, folder: Path, images: int, batch: int, workers: in
             engine.run(job, Path(out) / "regions.h5", engine.Pace(batch, workers))
 
     print(f"\nregions: {count:,} crops of {images:,} images, batches of {batch}, {workers} loading threads")
-    bound = min(
-        show("loading (processor)", rate(loading, count), "crops/s"),
-        show("encoder on ready pixels (device)", rate(alone, count), "crops/s"),
+    ways = {"loading (processor)": loading, "encoder on ready pixels (device)": alone, "together": together}
+    held = list(rates(ways, count, "crops", rounds).values())
+    shares = [made / min(loaded, encoded) for loaded, encoded, made in zip(*held, strict=True)]
+    middle = statistics.median(shares)
+    print(
+        f"of the lower bound: {middle:.1%} ({min(shares):.1%}..{max(shares):.1%}); time over it: {1 / middle - 1:.1%}"
     )
-    made = show("together", rate(together, count), "crops/s")
-    print(f"share of the lower bound: {made / bound:.1%}; time over it: {bound / made - 1:.1%}")
 
 
-def labels(encoder: Encoder) -> None:
+def labels(encoder: Encoder, rounds: int) -> None:
     texts = texts_of(load_labels("hico"), "interactions", [load_prompts("clip-7")])
     job = Labels(texts, encoder, about(encoder, "labels", parts=texts.parts))
 
@@ -141,13 +141,13 @@ def labels(encoder: Encoder) -> None:
             engine.run(job, Path(out) / "labels.h5", engine.Pace(4096, 1))
 
     def one_by_one() -> None:
-        for text in texts.text[:100]:
+        for text in texts.text:
             encoder.texts([text])()
 
     print(f"\ntexts: {len(texts):,} prompts of {len(texts.key)} interactions")
-    batched = show("one job", rate(one_pass, len(texts)), "texts/s")
-    single = show("one call each (of 100)", rate(one_by_one, 100), "texts/s")
-    print(f"one job is {batched / single:.1f} times as fast; all {len(texts):,} take {len(texts) / batched:.2f} s")
+    batched, single = rates({"one job": one_pass, "one call each": one_by_one}, len(texts), "texts", rounds).values()
+    faster = statistics.median(a / b for a, b in zip(batched, single, strict=True))
+    print(f"one job is {faster:.1f} times as fast; all of them take {len(texts) / statistics.median(batched):.2f} s")
 
 
 def main() -> None:
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=0, help="default: what --batch-size auto finds")
     parser.add_argument("--workers", type=int, default=0, help="default: one a core, at most 16")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
@@ -170,10 +171,9 @@ def main() -> None:
         print(f"{given.arch} on {device}, {given.precision}{', compiled' if given.compile else ''}")
         pictures = folder / "pictures"
         pictures.mkdir()
-        regions(
-            encoder, pictures, given.images, given.batch or encoder.best_batch(), given.workers or default_workers()
-        )
-        labels(encoder)
+        batch, workers = given.batch or encoder.best_batch(), given.workers or default_workers()
+        regions(encoder, pictures, given.images, batch, workers, given.rounds)
+        labels(encoder, given.rounds)
 
 
 if __name__ == "__main__":
