@@ -54,7 +54,8 @@ def missing_extra(module: str) -> HoitoolError | None:
     if extra is None:
         return None
     return HoitoolError(
-        f"this needs {module.partition('.')[0]}, which is not installed: pip install 'hoitool[{extra}]'"
+        f"this needs {module.partition('.')[0]}, which is not installed: pip install 'hoitool[{extra}]', or in the "
+        f"folder of its sources pip install '.[{extra}]'"
     )
 
 

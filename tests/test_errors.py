@@ -23,7 +23,8 @@ def test_each_kind_is_a_hoitool_error_with_its_exit_code(kind, code):
 def test_a_module_of_an_extra_names_what_to_install(module):
     error = missing_extra(module)
     top = module.partition(".")[0]
-    assert str(error) == f"this needs {top}, which is not installed: pip install 'hoitool[torch]'"
+    told = f"this needs {top}, which is not installed: pip install 'hoitool[torch]', "
+    assert str(error) == told + "or in the folder of its sources pip install '.[torch]'"
 
 
 def test_a_module_of_no_extra_is_not_explained():

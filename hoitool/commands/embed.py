@@ -162,7 +162,7 @@ def regions(
     ] = False,
     context: Annotated[
         list[float] | None,
-        typer.Option(min=0.1, help="Add the embedding of a larger crop to that of the box: 1.5 as in ViLD."),
+        typer.Option(help="Add the embedding of a larger crop to that of the box: 1.5 as in ViLD."),
     ] = None,
     pool: Annotated[str, typer.Option(help="crop (encode each box) or roi-align (pool one map an image).")] = "crop",
     fit: Fit = None,
@@ -176,7 +176,7 @@ def regions(
     boxed, sources = of.boxes_from(boxes, found)
     encoder = _encoder("map" if pool == "roi-align" else "image", choice)
     parts = tuple(name for name, wanted in (("union", pairs), ("union-masked", masked)) if wanted)
-    how = of.Cut(CropRule((1.0, *(context or ())), min_side), pool, parts, fit)
+    how = of.Cut(CropRule(of.contexts(context or ()), min_side), pool, parts, fit)
     job = of.regions(found, boxed, encoder, of.Stored(storing.dtype or "float16", not storing.raw), how, sources)
     what = f"-{'pairs' if parts else 'regions'}{f'-{boxes.stem}' if boxes else ''}"
     _report([_make(job, encoder, choice, storing, loading, found, what)], storing.as_json)
@@ -249,22 +249,21 @@ def verbs(
     from hoitool.splits import resolve
 
     chosen = None if split is None else resolve(split)
-    found, left_out = _scenes(source, loading), None
+    found = _scenes(source, loading)
+    named = "-".join(filter(None, (found.name, "verbs", (split or "").replace("/", "-"))))
+    out = storing.out or workspace.features_path(named, short_name(choice.model))
+    of.check_verbs(found, out, formula, chosen, storing.overwrite)
     if crops is None:
         encoder = _encoder("image", choice)
         job = of.regions(found, None, encoder, of.Stored("float32", False), of.Cut(pairs=("union",), fit=fit), {})
-        inner = replace(storing, out=None, overwrite=False)
-        made = _make(job, encoder, choice, inner, loading, found, "-pairs-raw")
+        made = _make(job, encoder, choice, replace(storing, out=None), loading, found, "-pairs-raw", renew=True)
         if made.state not in ("made", "up to date"):
             _report([made], storing.as_json)
             return
         say(made.told())
-        crops, left_out = made.path, made
-    named = "-".join(filter(None, (found.name, "verbs", (split or "").replace("/", "-"))))
-    out = storing.out or workspace.features_path(named, short_name(choice.model))
-    _report([of.verbs(crops, found, out, formula, chosen, storing.raw, storing.overwrite)], storing.as_json)
-    if left_out is not None:
-        left_out.raise_for()
+        _left_out({} if made.done is None else made.done.failed)
+        crops = made.path
+    _report([of.verbs(crops, found, out, formula, chosen, storing.raw)], storing.as_json)
 
 
 def merge(
@@ -336,7 +335,14 @@ def _scenes(source: Path | None, loading: Loading) -> Any:
 
 
 def _make(
-    job: Job, encoder: Encoder, choice: Choice, storing: Storing, loading: Loading, of: Any, what: str = ""
+    job: Job,
+    encoder: Encoder,
+    choice: Choice,
+    storing: Storing,
+    loading: Loading,
+    of: Any,
+    what: str = "",
+    renew: bool = False,
 ) -> Made:
     """Make a store of words or scenes (`of`), by default under its conventional name; what: what it holds of them."""
     from hoitool import workspace
@@ -353,6 +359,7 @@ def _make(
         loading.workers,
         loading.strict,
         of.space,
+        renew,
     )
     return make(job, target, encoder)
 

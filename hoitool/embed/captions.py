@@ -54,6 +54,10 @@ class Captions:
         self.inputs: Array = np.diff(self.layout.offsets)
         self.lanes: Mapping[str, Lane] = {"image": encoder.images, "text": encoder.texts}
 
+    def picture_size(self, image: int) -> int:
+        """The size of an image's file in bytes, -1 where there is none."""
+        return self.album.size(image)
+
     def load(self, image: int) -> dict[str, Inputs]:
         """The pixels of an image and the texts of its captions."""
         start, stop = self.layout.offsets[image : image + 2].tolist()

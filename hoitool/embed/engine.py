@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Pending
 from hoitool.embed.job import Inputs, Job, joined
 from hoitool.embed.pictures import quiet
-from hoitool.errors import CheckFailed, DataError, HoitoolError
+from hoitool.errors import CheckFailed, DataError, HoitoolError, UsageError
 from hoitool.progress import progress
 from hoitool.store import Store, Writer
-from hoitool.store.layout import FAILED
+from hoitool.store.layout import FAILED, MADE, TO_DO
 
 BATCHES = 32  # batches in a block
 UNDER_WAY = 2  # batches on the device
@@ -74,23 +74,62 @@ def run(job: Job, path: Path, pace: Pace, about: dict[str, Any] | None = None) -
     Raises what Writer raises, and DataError for the first image that cannot be read where pace.strict says so.
     """
     failed: dict[str, str] = {}
-    with quiet(), Writer(path, job.manifest, job.layout, {"batch": pace.batch} | (about or {})) as writer:
+    size = getattr(job, "picture_size", None)
+    with (
+        quiet(),
+        Writer(path, job.manifest, job.layout, {"batch": pace.batch} | (about or {}), size is not None) as writer,
+    ):
+        writer.again(changed(job, writer.status, writer.pictures, writer.partial))
         batch = int(writer.run.get("batch", pace.batch))  # a run that goes on keeps the batches of the first
         left = writer.left
         waiting = [(a, b) for a, b in blocks(job.inputs, batch * BATCHES) if left[a:b].any()]
         found = len(left) - sum(b - a for a, b in waiting)
         with _writing() as write, closing(_made(job, waiting, batch, pace, failed)) as blocks_made:
             for first, rows in blocks_made:
-                write(writer.write, first, rows)
+                write(_put, writer, first, rows, size)
         content = writer.finish()
         unread = {str(job.layout.key[i]): i for i in np.flatnonzero(writer.status == FAILED).tolist()}
         reasons = {key: failed.get(key) or _why(job, image) for key, image in unread.items()}
     return Done(path, content, len(left) - found, found, reasons)
 
 
-def found(path: Path) -> Done:
-    """What an earlier run left. Raises what opening a store raises."""
+def _put(writer: Writer, first: int, rows: list[Array | None], size: Callable[[int], int] | None) -> None:
+    """Write a block, with the sizes of its pictures."""
+    writer.write(first, rows, None if size is None else [size(first + i) for i in range(len(rows))])
+
+
+def changed(job: Job, status: Array, sizes: Array | None, path: Path) -> Array:
+    """The images (places) that could not be read and whose files are others now.
+
+    sizes: of the files that rows were made from. Raises UsageError when rows were made from another file than the one
+    that is there: other pictures, which must not be mixed.
+    """
+    size = getattr(job, "picture_size", None)
+    if size is None or sizes is None:
+        return np.empty(0, np.int64)
+    done = np.flatnonzero(status != TO_DO)
+    with ThreadPoolExecutor(16) as pool:
+        now = np.fromiter(pool.map(size, done.tolist()), np.int64, len(done))
+    other = now != sizes[done]
+    mixed = done[other & (status[done] == MADE) & (sizes[done] >= 0)]
+    if len(mixed):
+        key, was = job.layout.key[mixed[0]], int(sizes[mixed[0]])
+        raise UsageError(
+            f"{path}: was made from other pictures ({len(mixed):,} of {len(done):,} differ in size, the first {key!r}: "
+            f"{was:,} bytes then, {size(int(mixed[0])):,} now); --overwrite makes it anew, -o names another file"
+        )
+    retried: Array = done[other & (status[done] == FAILED)]
+    return retried
+
+
+def found(job: Job, path: Path) -> Done | None:
+    """What an earlier run of the same plan left; None where images that it could not read may be read now.
+
+    Raises what opening a store raises, and UsageError where it was made from other pictures.
+    """
     store = Store(path)
+    if len(changed(job, store.status, store.pictures, path)) and not store.virtual:
+        return None
     return Done(path, store.content, 0, len(store), dict.fromkeys(store.failed, EARLIER))
 
 

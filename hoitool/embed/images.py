@@ -28,6 +28,10 @@ class Images:
         self.layout = Layout(album.keys, offsets_of(self.inputs))
         self.lanes: Mapping[str, Lane] = {"image": encoder.images}
 
+    def picture_size(self, image: int) -> int:
+        """The size of an image's file in bytes, -1 where there is none."""
+        return self.album.size(image)
+
     def load(self, image: int) -> dict[str, Inputs]:
         """The pixels of an image."""
         return {self.lane: self.preprocess.pixels(self.album.open(image))[None]}

@@ -2,7 +2,8 @@
 
 A job says all that is known before work starts (manifest, layout) and has three steps. `load` runs in worker threads
 and gives an image's inputs, by lane: a lane is one call of an encoder, whose inputs are batched across images. `lanes`
-are those calls. `combine` makes an image's rows from what its inputs became.
+are those calls. `combine` makes an image's rows from what its inputs became. A job of pictures also has `picture_size`
+(image) -> bytes of its file, by which a run that goes on knows that they are the same pictures.
 """
 
 from __future__ import annotations

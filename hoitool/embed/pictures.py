@@ -50,6 +50,13 @@ class Pictures:
         """An image as RGB. Raises MissingData, and DataError when it cannot be decoded."""
         return open_rgb(self.path(name))
 
+    def size(self, name: str) -> int:
+        """The size of an image's file in bytes, -1 where there is none."""
+        try:
+            return self.path(name).stat().st_size
+        except (MissingData, DataError, OSError):
+            return -1
+
     def require_any(self, names: list[str]) -> None:
         """Raise MissingData when none of the first images is there: the folder is a wrong one."""
         for name in names[:TRIED]:
@@ -114,6 +121,10 @@ class Album:
         """An image as RGB. Raises MissingData, and DataError when it cannot be decoded."""
         return self.pictures.open(self.names[image])
 
+    def size(self, image: int) -> int:
+        """The size of an image's file in bytes, -1 where there is none."""
+        return self.pictures.size(self.names[image])
+
 
 def album_of(data: Dataset, folder: Path) -> Album:
     """The images of a dataset, by file name where it has them, else by key. MissingData where none is in the folder."""
@@ -130,7 +141,7 @@ def album_in(folder: Path) -> Album:
     found = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     if not found:
         raise MissingData(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")

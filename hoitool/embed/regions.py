@@ -105,6 +105,10 @@ class Regions:
         self.lanes: Mapping[str, Lane] = {"image": encoder.images}
         self._places: dict[int, Array] = {}  # where each row of an image that is under way finds its crops' results
 
+    def picture_size(self, image: int) -> int:
+        """The size of an image's file in bytes, -1 where there is none."""
+        return self.album.size(image)
+
     def load(self, image: int) -> dict[str, Inputs]:
         """The distinct crops of an image, as pixels."""
         start, stop = self.layout.offsets[image : image + 2].tolist()

@@ -40,6 +40,10 @@ class RoiRegions:
         self.lanes: Mapping[str, Lane] = {"map": encoder.maps}
         self._scaled: dict[int, Array] = {}  # boxes in the encoder's pixels, of images under way
 
+    def picture_size(self, image: int) -> int:
+        """The size of an image's file in bytes, -1 where there is none."""
+        return self.album.size(image)
+
     def load(self, image: int) -> dict[str, Inputs]:
         """The picture in the encoder's size."""
         start, stop = self.layout.offsets[image : image + 2].tolist()

@@ -8,7 +8,7 @@ in which one process died is finished by running it again with the same number o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,8 @@ class Slice:
         self._job, self._first = job, first
         self.manifest, self.lanes = job.manifest, job.lanes
         self.layout, self.inputs = job.layout.images(first, last), job.inputs[first:last]
+        whole: Callable[[int], int] | None = getattr(job, "picture_size", None)
+        self.picture_size = None if whole is None else lambda image: whole(first + image)
 
     def load(self, image: int) -> dict[str, Inputs]:
         """The inputs of an image, counted from the slice's first."""

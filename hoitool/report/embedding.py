@@ -15,13 +15,15 @@ from typing import Any, Literal
 from hoitool.embed import engine, shards
 from hoitool.embed.encoder import Encoder
 from hoitool.embed.job import Job
-from hoitool.errors import UsageError
-from hoitool.files import refuse_overwrite
+from hoitool.errors import CheckFailed, UsageError
 from hoitool.labels import LabelSpace
 from hoitool.labels.beside import write_labels
-from hoitool.store import discard, partial_path
-from hoitool.store.hdf5 import gigabytes, plan_of, size
+from hoitool.store import discard, partial_path, reopen
+from hoitool.store.hdf5 import gigabytes, head, is_store, plan_of, size
 from hoitool.store.layout import plan_hash
+from hoitool.store.manifest import unlike
+
+SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Target:
     workers: int | None = None
     strict: bool = False
     labels: LabelSpace | None = None
+    renew: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Made:
     content: str = ""
     done: engine.Done | None = None
     notes: list[str] = field(default_factory=list)
+    incomplete: str = ""
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -68,7 +72,9 @@ class Made:
         return f"{'wrote' if self.state == 'made' else 'up to date:'} {self.path}: {shape}, content {self.content[:16]}"
 
     def raise_for(self) -> None:
-        """Raise CheckFailed when images were left out."""
+        """Raise CheckFailed when images were left out, or something else is incomplete."""
+        if self.incomplete:
+            raise CheckFailed(f"{self.path}: {self.incomplete}")
         if self.done is not None:
             self.done.raise_for()
 
@@ -87,10 +93,13 @@ def make(job: Job, target: Target, encoder: Encoder) -> Made:
         raise UsageError(f"{path} is a folder, expected the name of a file to write")
     if target.dry_run:
         return Made(**whole, state="dry run")
-    if path.exists() and not target.overwrite and plan_of(path) == plan:
-        found = engine.found(path)
-        return Made(**whole, state="up to date", content=found.content, done=found)
-    refuse_overwrite(path, target.overwrite)
+    if path.exists() and (target.renew or not target.overwrite) and plan_of(path) == plan:
+        found = engine.found(job, path)
+        if found is not None:
+            return Made(**whole, state="up to date", content=found.content, done=found)
+        target.tell(f"{path}: pictures that could not be read have changed; they are tried again")
+        reopen(path)
+    _refuse(path, job, target.overwrite)
     if target.labels is not None:
         write_labels(target.labels, path.parent)
     target.tell(f"{path}: {len(job.layout):,} entries, {job.layout.rows:,} rows, {gigabytes(whole['bytes'])}")
@@ -101,15 +110,30 @@ def make(job: Job, target: Target, encoder: Encoder) -> Made:
     return Made(**whole, state="made", content=done.content, done=done)
 
 
+def _refuse(path: Path, job: Job, overwrite: bool) -> None:
+    """Raise UsageError for a name that no store has, or one that is taken and may not be replaced."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: a feature store ends in {' or '.join(SUFFIXES)}")
+    if not path.exists():
+        return
+    if not is_store(path):
+        raise UsageError(f"{path} exists and is no feature store; name another file with -o")
+    if not overwrite:
+        told = unlike(head(path).manifest, job.manifest) or ["it is of other images or boxes"]
+        raise UsageError(f"{path} exists and was made otherwise: {'; '.join(told)}; --overwrite replaces it")
+
+
 def _make_shard(job: Job, target: Target, encoder: Encoder, place: shards.Place, whole: dict[str, Any]) -> Made:
     mine = shards.shard_paths(target.out, place.ranks)[place.rank]
     parts = [shards.Slice(job, *shards.share(job.inputs, rank, place.ranks)) for rank in range(place.ranks)]
     plans = [plan_hash(part.manifest, part.layout) for part in parts]
-    if target.overwrite or plan_of(mine) != plans[place.rank]:
+    same = not target.overwrite and plan_of(mine) == plans[place.rank]
+    done = engine.found(parts[place.rank], mine) if same else None
+    if done is None:
+        if same:
+            reopen(mine)
         mine.unlink(missing_ok=True)  # so that nobody joins it while it is made again
         done = _run(parts[place.rank], mine, target, encoder)
-    else:
-        done = engine.found(mine)
     content = shards.join(target.out, plans)
     if content is None:
         return Made(**whole | {"path": mine}, state="shard made", done=done)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from hoitool import workspace
+from hoitool import splits, workspace
 from hoitool.convert import one_part, read, sniff
 from hoitool.convert.captions import read_captions
 from hoitool.convert.detections import read_detections
@@ -23,7 +23,7 @@ from hoitool.embed.pictures import Album, album_in, album_of
 from hoitool.embed.preprocess import FITS, Fit
 from hoitool.embed.regions import Boxes, Regions, boxes_of
 from hoitool.embed.roi import RULE, RoiRegions
-from hoitool.embed.verbs import verb_features, write_verbs
+from hoitool.embed.verbs import FORMULAS, verb_features, write_verbs
 from hoitool.errors import MissingData, UsageError
 from hoitool.files import refuse_overwrite, require, sha256
 from hoitool.labels import LABEL_SPACES, LabelSpace, load_labels, parse
@@ -209,6 +209,15 @@ def boxes_from(path: Path | None, made: Scenes) -> tuple[Dataset | None, dict[st
     return read_detections(path, made.annotated)[0], {path.name: sha256(path)}
 
 
+def contexts(larger: Sequence[float]) -> tuple[float, ...]:
+    """The scales of crops: the box and larger ones. Raises UsageError for no scale, and for one that comes twice."""
+    made = (1.0, *larger)
+    if not all(0.1 <= context <= 100 for context in made) or len(set(made)) < len(made):
+        told = ", ".join(f"{context:g}" for context in larger)
+        raise UsageError(f"--context {told}: expected scales of the box from 0.1 to 100, each once, without 1")
+    return made
+
+
 def regions(
     made: Scenes, boxed: Dataset | None, encoder: Encoder, stored: Stored, how: Cut, sources: dict[str, str]
 ) -> Job:
@@ -276,12 +285,20 @@ def captions(made: Scenes, encoder: Encoder, stored: Stored, fit: str | None = N
     return Captions(made.annotated, made.album, encoder, said)
 
 
-def verbs(store: Path, made: Scenes, out: Path, formula: str, split: Split | None, raw: bool, overwrite: bool) -> Made:
+def check_verbs(made: Scenes, out: Path, formula: str, split: Split | None, overwrite: bool) -> None:
+    """Raise UsageError, before any picture is read, for what `verbs` could not do in the end."""
+    if formula not in FORMULAS:
+        raise unknown_name("formula of verbs", formula, FORMULAS)
+    refuse_overwrite(out, overwrite)
+    if split is not None:
+        splits.apply(made.annotated, split)
+
+
+def verbs(store: Path, made: Scenes, out: Path, formula: str, split: Split | None, raw: bool) -> Made:
     """Verb features from a store of the pairs of a dataset. split: first takes from it what its filter says.
 
-    Raises what hoitool/embed/verbs.py raises, and UsageError for a store that exists.
+    Raises what hoitool/embed/verbs.py raises. A store of that name is replaced.
     """
-    refuse_overwrite(out, overwrite)
     write_labels(made.annotated.meta.labels, out.parent)
     found = verb_features(Store(store), made.annotated, formula, split)
     discard(out)
@@ -290,9 +307,9 @@ def verbs(store: Path, made: Scenes, out: Path, formula: str, split: Split | Non
     told = [f"{found.excluded:,} pairs of unseen classes excluded"] if split is not None else []
     if found.without_object:
         told.append(f"{found.without_object:,} pairs without an object have no union")
-    if found.unread:
-        told.append(f"{found.unread:,} pairs of pictures that could not be read")
     if found.missing:
-        told.append(f"{len(found.missing)} verbs have no instance, their rows are NaN: {', '.join(found.missing)}")
+        shown = ", ".join(found.missing[:5]) + (", ..." if len(found.missing) > 5 else "")
+        told.append(f"{len(found.missing)} verbs have no instance, their rows are NaN: {shown}")
     manifest, rows = written.manifest.to_json(), written.layout.rows
-    return Made(out, manifest, len(written), rows, out.stat().st_size, "made", content, notes=told)
+    unread = f"without {found.unread:,} pairs of pictures that could not be read" if found.unread else ""
+    return Made(out, manifest, len(written), rows, out.stat().st_size, "made", content, notes=told, incomplete=unread)

@@ -69,8 +69,9 @@ def _short(file: Path) -> dict[str, Any]:
 def _is_store(path: Path) -> bool:
     if not starts_with(path, b"\x89HDF"):
         return False
-    from hoitool.store.hdf5 import is_store
+    from hoitool.store.hdf5 import is_store, open_file
 
+    open_file(path).close()  # says what is wrong with one that does not open
     return is_store(path)
 
 
@@ -91,6 +92,8 @@ def _store(path: Path) -> dict[str, Any]:
     held |= {"state": "finished", "content": store.content, "failed": len(failed)}
     if failed:
         held["first failed"] = ", ".join(failed[:FAILED_SHOWN])
+    if store.virtual and len(store):
+        store.rows(0, 0 if not held["rows"] else 1)  # the shards are there, or their error is
     columns = {name: _type(store.column(name)) for name in store.columns}
     return held | {"manifest": store.manifest.to_json(), "parts": _parts(store), "columns": columns}
 

@@ -12,7 +12,7 @@ from hoitool.store.merge import merge
 from hoitool.store.reader import Store
 from hoitool.store.stream import Stream
 from hoitool.store.verify import Verified, verify
-from hoitool.store.writer import Writer, discard, partial_path
+from hoitool.store.writer import Writer, discard, partial_path, reopen
 
 __all__ = [
     "COLUMNS",
@@ -26,5 +26,6 @@ __all__ = [
     "discard",
     "merge",
     "partial_path",
+    "reopen",
     "verify",
 ]

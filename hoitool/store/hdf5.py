@@ -21,7 +21,7 @@ import numpy as np
 from hoitool.data.dataset import Array
 from hoitool.errors import DataError, HoitoolError, MissingData
 from hoitool.files import reading, require, starts_with
-from hoitool.store.layout import COLUMNS, CONTENT, DIGEST, FAILED, Layout, check_column, check_offsets
+from hoitool.store.layout import COLUMNS, CONTENT, DIGEST, FAILED, PICTURE, Layout, check_column, check_offsets
 from hoitool.store.manifest import KIND, Manifest, parse
 
 ATTRIBUTE, RUN, PLAN = "hoitool", "run", "plan"
@@ -200,6 +200,8 @@ def read_head(file: h5py.File, path: Path) -> Head:
     _expect(file, "digest", "uint8", (images, DIGEST), path)
     _expect(file, "status", "uint8", (images,), path)
     _expect(file, "content", "uint8", (CONTENT,), path)
+    if PICTURE in file:
+        _expect(file, PICTURE, "int64", (images,), path)
     status = read(file, "status", path)
     if (status > FAILED).any():
         raise DataError(f"{path}: status holds {int(status.max())}, expected at most {FAILED}")

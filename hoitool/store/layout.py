@@ -6,6 +6,8 @@
     status    (I,) uint8                      0 not made yet, 1 made, 2 could not be made: its rows are NaN
     digest    (I, 16) uint8                   BLAKE2b of the bytes of each image's rows
     content   (32,) uint8                     SHA-256 over all of it, written last
+    picture   (I,) int64                      where rows are of pictures: the size in bytes of the file that an image's
+                                              rows were made from, -1 = not known; no part of the content hash
 and the columns below, where they say something. Numbers are little-endian.
 """
 
@@ -21,6 +23,7 @@ from hoitool.errors import DataError
 from hoitool.store.manifest import Manifest
 
 TO_DO, MADE, FAILED = 0, 1, 2
+PICTURE = "picture"
 DIGEST, CONTENT = 16, 32  # bytes
 
 

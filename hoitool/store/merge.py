@@ -15,7 +15,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.files import atomic, refuse_overwrite
 from hoitool.progress import progress
 from hoitool.store import hdf5
-from hoitool.store.layout import check, concat, content_hash, kind_of, plan_hash
+from hoitool.store.layout import PICTURE, check, concat, content_hash, kind_of, plan_hash
 from hoitool.store.manifest import Manifest, unlike
 from hoitool.store.pieces import shard_path
 from hoitool.store.reader import BLOCK, Store
@@ -48,6 +48,9 @@ def merge(shards: Sequence[Path], path: Path, copy: bool = False, overwrite: boo
             run = {"copied": [store.content for store in stores]} if copy else {"shards": names}
             hdf5.describe(file, manifest, layout, run, plan_hash(manifest, layout))
             held = {"status": status, "digest": digests, "content": np.frombuffer(content, np.uint8)}
+            sizes = [store.pictures for store in stores if store.pictures is not None]
+            if len(sizes) == len(stores):
+                held[PICTURE] = np.concatenate(sizes)
             for name, values in held.items():
                 file.create_dataset(name, data=values)
             if copy:

@@ -25,7 +25,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.files import reading
 from hoitool.lookup import unknown_name
 from hoitool.store import hdf5
-from hoitool.store.layout import FAILED, Layout, check_keys
+from hoitool.store.layout import FAILED, PICTURE, Layout, check_keys
 from hoitool.store.manifest import Manifest, differences
 from hoitool.store.pieces import Pieces, pieces
 
@@ -41,7 +41,7 @@ class Store:
         self._place = self.path.absolute()
         with reading(self.path, hdf5.WHAT), hdf5.open_file(self.path) as file:
             head = hdf5.read_head(file, self.path)
-            self.virtual = bool(file["features"].is_virtual)
+            self.virtual, self._sized = bool(file["features"].is_virtual), PICTURE in file
         if not head.finished:
             raise DataError(f"{self.path}: was never finished; run the command that makes it again, and it goes on")
         self.manifest: Manifest = head.manifest
@@ -71,6 +71,11 @@ class Store:
     def digests(self) -> Array:
         """(I, 16) the digest of each image's rows."""
         return self._values("digest")
+
+    @property
+    def pictures(self) -> Array | None:
+        """(I,) the size in bytes of the picture that each image's rows were made from, None where it is not known."""
+        return self._values(PICTURE) if self._sized else None
 
     @property
     def columns(self) -> tuple[str, ...]:

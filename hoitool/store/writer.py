@@ -23,7 +23,19 @@ from hoitool.data.dataset import Array
 from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.files import atomic, reading, writing
 from hoitool.store import hdf5
-from hoitool.store.layout import CONTENT, DIGEST, FAILED, MADE, TO_DO, Layout, check, content_hash, digest, plan_hash
+from hoitool.store.layout import (
+    CONTENT,
+    DIGEST,
+    FAILED,
+    MADE,
+    PICTURE,
+    TO_DO,
+    Layout,
+    check,
+    content_hash,
+    digest,
+    plan_hash,
+)
 from hoitool.store.manifest import Manifest, parse, unlike
 
 PARTIAL = ".partial"
@@ -38,8 +50,17 @@ def partial_path(path: Path) -> Path:
 class Writer:
     """One writer of one file. Use it as a context manager; leaving it keeps the unfinished file."""
 
-    def __init__(self, path: Path, manifest: Manifest, layout: Layout, run: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        layout: Layout,
+        run: dict[str, Any] | None = None,
+        pictures: bool = False,
+    ) -> None:
         """Make the file, or open an unfinished one of the same plan; `run` (JSON-ready) is kept beside the manifest.
+
+        pictures: whether `write` is told the sizes of the pictures.
 
         Raises UsageError for an unfinished file of another plan, HoitoolError for too little space or one that
         another process writes to, DataError for columns that do not go together.
@@ -49,6 +70,7 @@ class Writer:
         self.manifest = parse(manifest.dump(), str(path))
         self.partial = partial_path(path)
         self.plan = plan_hash(manifest, layout)
+        self._sized = pictures
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with _alone(path.parent):
@@ -72,7 +94,9 @@ class Writer:
             self.run: dict[str, Any] = json.loads(hdf5.attribute(file, hdf5.RUN))
             self.status = hdf5.read_head(file, self.partial).status
             self.digests = hdf5.read(file, "digest", self.partial)
-            self._at = {name: _offset(file, name, self.partial) for name in PLACES}
+            names = (*PLACES, PICTURE) if PICTURE in file else PLACES
+            self._at = {name: _offset(file, name, self.partial) for name in names}
+            self.pictures = hdf5.read(file, PICTURE, self.partial) if PICTURE in file else None
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +110,21 @@ class Writer:
         waiting: Array = self.status == TO_DO
         return waiting
 
-    def write(self, first: int, rows: list[Array | None]) -> None:
+    def again(self, images: Array) -> None:
+        """Have images (places) made again, whatever became of them."""
+        if not len(images):
+            return
+        status = self.status.copy()
+        status[images] = TO_DO
+        with writing(self.partial):
+            self._put("content", 0, np.zeros(CONTENT, np.uint8))
+            self._put("status", 0, status)
+        self.status = status
+
+    def write(self, first: int, rows: list[Array | None], pictures: list[int] | None = None) -> None:
         """The rows (r, dim) of images first, first + 1, ...; None for one that could not be made.
+
+        pictures: the size in bytes of the file of each, -1 where it is not known.
 
         Raises HoitoolError when the file cannot be written; what was written before stays.
         """
@@ -108,6 +145,9 @@ class Writer:
         try:
             self._put("features", int(offsets[first]) * self.manifest.dim * dtype.itemsize, block)
             self._put("digest", first * DIGEST, digests)
+            if pictures is not None and self.pictures is not None:
+                self.pictures[first:last] = pictures
+                self._put(PICTURE, 8 * first, self.pictures[first:last].astype("<i8"))
             os.fsync(self._stream.fileno())
             self._put("status", first, status)
         except OSError as error:
@@ -158,6 +198,8 @@ class Writer:
                 hdf5.reserve(file, "features", (rows, self.manifest.dim), self.manifest.dtype)
                 for name, shape in (("status", (images,)), ("digest", (images, DIGEST)), ("content", (CONTENT,))):
                     file.create_dataset(name, data=np.zeros(shape, np.uint8))
+                if self._sized:
+                    file.create_dataset(PICTURE, data=np.full(images, -1, "<i8"))
             hdf5.take_space(temporary, temporary.stat().st_size)
 
     def _require_same(self, file: h5py.File) -> None:
@@ -169,6 +211,12 @@ class Writer:
             f"{self.partial} is the unfinished work of another command: {'; '.join(told)}. Finish that one, or start "
             "anew with --overwrite"
         )
+
+
+def reopen(path: Path) -> None:
+    """Make a finished store an unfinished one again, for a Writer to go on with. Not for a virtual one."""
+    with writing(path):
+        path.replace(partial_path(path))
 
 
 def discard(path: Path) -> None:

@@ -168,7 +168,7 @@ ERRORS = [
     ((*REGIONS, "--precision", "bf16"), 2, "hashed has no choice of precision"),
     ((*REGIONS, "--dtype", "int8"), 2, "No dtype of a store named 'int8'"),
     ((*REGIONS, "-o", "pictures"), 2, "pictures is a folder, expected the name of a file"),
-    ((*REGIONS, "-o", "lines.txt"), 2, "lines.txt exists; --overwrite replaces it"),
+    ((*REGIONS, "-o", "lines.txt"), 2, "lines.txt: a feature store ends in .h5 or .hdf5"),
     ((*REGIONS, "-o", "lines.txt/x.h5"), 1, "could not be written"),
     (
         ("embed", "labels", "hicoo", "--model", "hashed"),
@@ -393,7 +393,10 @@ def test_verbs_are_made_of_the_pictures_that_can_be_read(workspace, hoitool, sma
     picture.write_bytes(b"broken")
     for _ in range(2):  # the crops are made, then up to date
         done = hoitool("embed", "verbs", "--model", "hashed", "--overwrite")
-        assert (done.code, "1 images could not be read" in done.err) == (3, True), done.err
+        assert (done.code, "left out" in done.err and "pairs of pictures that could not be read" in done.err) == (
+            3,
+            True,
+        ), done.err
         assert "wrote features/demo-test-verbs-hashed.h5" in done.out
     assert "pairs of pictures that could not be read" in done.err
     assert Store("features/demo-test-verbs-hashed.h5").layout.rows == len(small.test.meta.labels.verbs)

@@ -117,7 +117,7 @@ def test_images_that_cannot_be_read_are_left_out_and_told(tmp_path):
     store = Store(tmp_path / "x.h5")
     assert store.failed == ["i0", "i2"]
     assert np.isnan(store["i0"]).all() and store["i1"].tolist() == [[4, 1]]
-    assert found(tmp_path / "x.h5").failed == dict.fromkeys(["i0", "i2"], EARLIER)
+    assert found(job, tmp_path / "x.h5").failed == dict.fromkeys(["i0", "i2"], EARLIER)
 
 
 def test_strict_stops_at_the_first_and_keeps_what_was_made(tmp_path, short_blocks):
@@ -199,7 +199,7 @@ def test_a_run_that_goes_on_keeps_the_batch_size_and_makes_no_image_twice(tmp_pa
 def test_an_error_of_the_disk_surfaces_while_work_goes_on(tmp_path, short_blocks, monkeypatch):
     written = []
 
-    def full(self, first, rows):
+    def full(self, first, rows, pictures):
         written.append(first)
         raise HoitoolError("no room")
 
@@ -212,7 +212,7 @@ def test_an_error_of_the_disk_surfaces_while_work_goes_on(tmp_path, short_blocks
 
 
 def test_an_error_in_writing_the_last_block_surfaces_too(tmp_path, monkeypatch):
-    def full(self, first, rows):
+    def full(self, first, rows, pictures):
         raise HoitoolError("no room")
 
     monkeypatch.setattr(Writer, "write", full)

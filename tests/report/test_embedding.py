@@ -64,7 +64,9 @@ def test_another_store_is_replaced_only_when_asked(target):
     aim, _ = target
     make(Numbers([2, 1]), aim, Stub())
     before = aim.out.read_bytes()
-    with pytest.raises(UsageError, match=r"x\.h5 exists; --overwrite replaces it"):
+    with pytest.raises(
+        UsageError, match=r"x\.h5 exists and was made otherwise: it is of other images or boxes; --overwrite"
+    ):
         make(Numbers([2, 2]), aim, Stub())
     assert aim.out.read_bytes() == before
     assert make(Numbers([2, 2]), replace(aim, overwrite=True), Stub()).rows == 4

@@ -16,6 +16,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,10 @@ WORD = re.compile(r"\w+")
 
 
 def load(settings: Settings) -> Encoder:
-    """The encoder. Raises UsageError for a setting that it cannot have; it runs on the CPU whatever the device."""
-    defaults = Settings(device=settings.device)
-    for name in ("variant", "weights", "pooling", "space", "precision", "compile", "image_size"):
+    """The encoder. Raises UsageError for a setting that it cannot have, such as a device other than the CPU."""
+    defaults = Settings()
+    settings = replace(settings, device="auto" if settings.device == "cpu" else settings.device)
+    for name in ("variant", "weights", "pooling", "space", "precision", "compile", "image_size", "device"):
         if getattr(settings, name) != getattr(defaults, name):
             raise UsageError(f"hashed has no choice of {name}, came {getattr(settings, name)!r}")
     return Hashed()

@@ -102,7 +102,9 @@ def test_it_has_no_choices():
     for changed in ({"variant": "b"}, {"weights": "w"}, {"pooling": "cls"}, {"precision": "fp16"}, {"compile": True}):
         with pytest.raises(UsageError, match=f"hashed has no choice of {next(iter(changed))}"):
             ENCODERS["hashed"].load(Settings(**changed))
-    assert ENCODERS["hashed"].load(Settings(device="cuda:3")).dim == 64
+    with pytest.raises(UsageError, match="hashed has no choice of device, came 'cuda:3'"):
+        ENCODERS["hashed"].load(Settings(device="cuda:3"))
+    assert ENCODERS["hashed"].load(Settings(device="cpu")).dim == 64
 
 
 def test_it_needs_no_torch():
