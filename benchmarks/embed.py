@@ -79,11 +79,11 @@ def random_weights(arch: str, path: Path) -> Path:
     return path
 
 
-def rates(work: dict[str, Callable[[], None]], count: int, unit: str, rounds: int) -> dict[str, list[float]]:
-    """Things a second of several ways, in rounds of all of them after one that is not counted; shown."""
+def rates(work: dict[str, tuple[Callable[[], None], int]], unit: str, rounds: int) -> dict[str, list[float]]:
+    """Things a second of several ways (how, how many), in rounds after one that is not counted; shown."""
     made: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(rounds + 1):
-        for name, way in work.items():
+        for name, (way, count) in work.items():
             start = time.perf_counter()
             way()
             if turn:
@@ -124,7 +124,7 @@ def regions(encoder: Encoder, folder: Path, images: int, batch: int, workers: in
 
     print(f"\nregions: {count:,} crops of {images:,} images, batches of {batch}, {workers} loading threads")
     ways = {"loading (processor)": loading, "encoder on ready pixels (device)": alone, "together": together}
-    held = list(rates(ways, count, "crops", rounds).values())
+    held = list(rates({name: (way, count) for name, way in ways.items()}, "crops", rounds).values())
     shares = [made / min(loaded, encoded) for loaded, encoded, made in zip(*held, strict=True)]
     middle = statistics.median(shares)
     print(
@@ -141,11 +141,12 @@ def labels(encoder: Encoder, rounds: int) -> None:
             engine.run(job, Path(out) / "labels.h5", engine.Pace(4096, 1))
 
     def one_by_one() -> None:
-        for text in texts.text:
+        for text in texts.text[::10]:
             encoder.texts([text])()
 
     print(f"\ntexts: {len(texts):,} prompts of {len(texts.key)} interactions")
-    batched, single = rates({"one job": one_pass, "one call each": one_by_one}, len(texts), "texts", rounds).values()
+    ways = {"one job": (one_pass, len(texts)), "one call each, of every tenth": (one_by_one, -(-len(texts) // 10))}
+    batched, single = rates(ways, "texts", rounds).values()
     faster = statistics.median(a / b for a, b in zip(batched, single, strict=True))
     print(f"one job is {faster:.1f} times as fast; all of them take {len(texts) / statistics.median(batched):.2f} s")
 
