@@ -298,7 +298,7 @@ def started(folder, out, pause=0.0):
     """The command in a process of its own, its encoder slowed down by `pause` seconds a batch."""
     code = (
         "import signal, sys, time\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, also where tests run behind one\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it is ignored\n"
         "from hoitool.embed import engine; from hoitool.embed.encoders.hashed import Hashed\n"
         f"engine.BATCHES, plain = 4, Hashed.images\n"
         f"Hashed.images = lambda *given: (time.sleep({pause}), plain(*given))[1]\n"
