@@ -3,7 +3,8 @@
 For a logit x with p = sigmoid(x): -alpha (1 - p)^gamma log p where positive, -(1 - alpha) p^gamma log(1 - p)
 elsewhere. The loss is the mean over all B x C entries, as in DEFR's trainer, not the sum per positive of detectors.
 Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, whose alpha 0.25 and gamma 2 are the defaults;
-DEFR (Jin et al.) publishes none.
+DEFR (Jin et al.) publishes none. Its code gives labels other than 0 and 1 no loss; here, as in every loss, they are
+negative.
 """
 
 from __future__ import annotations
@@ -48,4 +49,5 @@ def focal(logits: Tensor, targets: Tensor, alpha: float, gamma: float) -> Tensor
     x, positive = read(logits, targets)
     right = torch.where(positive, x, -x)  # (B, C), the logit of being right
     fading = torch.exp(gamma * logsigmoid(-right))
-    return -torch.where(positive, alpha, 1 - alpha) * fading * logsigmoid(right)
+    cost = -fading * logsigmoid(right)
+    return torch.where(positive, alpha * cost, (1 - alpha) * cost)
