@@ -12,10 +12,12 @@ summary and reference are never taken from a base, since a changed recipe is ano
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -31,6 +33,7 @@ from hoitool.train.settings import Recipe
 __all__ = ["Recipe", "digest", "dump", "names", "paths", "resolve"]
 
 OWN = ("name", "summary", "reference")  # of one recipe: neither inherited nor part of what decides a training
+TABLES = ("optimise.groups.", "reference.figures.")  # settings whose keys are the user's
 DEEPEST = 8  # recipes on the way to the last base
 
 
@@ -43,19 +46,15 @@ def names() -> list[str]:
 def resolve(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """The packaged recipe of that name or that of a YAML file, with its bases, changed by `path.to.setting=value`.
 
-    Values are YAML: 1e-4, true, none of them (null), [0.7, 1.0], text; an override may also name a section that a
-    recipe lacks, by its settings. Raises UsageError for an unknown name or setting and for a value that does not fit,
-    MissingData and DataError (file, key, expected, came) for a file.
+    Values are YAML: 1e-4, true, null, [0.7, 1.0], text. Raises UsageError for an unknown name or setting and for a
+    value that does not fit, MissingData and DataError (file, key, expected, came) for a file.
     """
-    held = _with_base(str(recipe), None, 0)
+    layers = _layers(str(recipe), None, 0)
     name = Path(recipe).stem if _is_file(str(recipe)) else str(recipe)
-    made = _checked({"name": name} | held, str(recipe), DataError)
-    changed = [_setting(text) for text in overrides]
-    if not changed:
-        return made
-    for path, value in changed:
-        held = _merged(held, _nested(path, value))
-    return _checked({"name": name} | held, "override", UsageError)
+    layers.insert(0, Layer(str(recipe), {"name": name}, DataError))
+    made = _checked(layers)
+    changed = [_override(text) for text in overrides]
+    return _checked([*layers, *changed]) if changed else made
 
 
 def paths(section: type[BaseModel] = Recipe, before: str = "") -> Iterator[str]:
@@ -80,7 +79,7 @@ def digest(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """PyYAML's safe loader, with numbers as YAML 1.2 has them: 1e-4 is one."""
 
 
@@ -97,37 +96,49 @@ def _is_file(recipe: str) -> bool:
     return recipe.lower().endswith((".yaml", ".yml")) or Path(recipe).is_file()
 
 
-def _with_base(recipe: str, beside: Path | None, depth: int) -> dict[str, Any]:
-    """The settings that a recipe states, on top of those of its base. `beside`: the folder of a file that names it."""
+@dataclass(frozen=True)
+class Layer:
+    """Settings that one file or override states, where they stand, and the error for one that does not fit."""
+
+    where: str
+    held: dict[str, Any]
+    error: type[HoitoolError]
+
+
+def _layers(recipe: str, beside: Path | None, depth: int) -> list[Layer]:
+    """What a recipe and its bases state, the last base first. beside: the folder of a file that names it."""
     if depth > DEEPEST:
         raise DataError(f"{recipe}, base: more than {DEEPEST} recipes one upon the other; they may name each other")
-    held, folder = _read(recipe, beside)
-    if "base" not in held:
-        return held
-    base = held.pop("base")
+    layer, folder = _read(recipe, beside)
+    base = layer.held.pop("base", None)
+    if base is None:
+        return [layer]
     if not isinstance(base, str):
-        raise DataError(f"{recipe}, base: expected the name or file of a recipe, came {base!r:.60}")
-    under = _with_base(base, folder, depth + 1)
-    return _merged({key: value for key, value in under.items() if key not in OWN}, held)
+        raise DataError(f"{layer.where}, base: expected the name or file of a recipe, came {base!r:.60}")
+    under = _layers(base, folder, depth + 1)
+    for each in under:
+        for key in OWN:
+            each.held.pop(key, None)
+    return [*under, layer]
 
 
-def _read(recipe: str, beside: Path | None) -> tuple[dict[str, Any], Path | None]:
+def _read(recipe: str, beside: Path | None) -> tuple[Layer, Path | None]:
     """What a recipe's own file states, and the folder it lies in, None for a packaged one."""
     if not _is_file(recipe) and not (beside and (beside / recipe).is_file()):
         if recipe not in names():
             raise unknown_name("recipe", recipe, names())
-        return _mapping((_packaged() / f"{recipe}.yaml").read_text(encoding="utf-8"), f"{recipe}.yaml"), None
+        return _stated((_packaged() / f"{recipe}.yaml").read_text(encoding="utf-8"), f"{recipe}.yaml"), None
     path = Path(recipe) if beside is None else beside / recipe
     with reading(require(path, "a recipe"), "a recipe"):
         text = path.read_bytes().decode("utf-8-sig")
-    return _mapping(text, str(path)), path.parent
+    return _stated(text, str(path)), path.parent
 
 
-def _mapping(text: str, where: str) -> dict[str, Any]:
+def _stated(text: str, where: str) -> Layer:
     held = _yaml(text, where, DataError)
     if not isinstance(held, dict):
         raise DataError(f"{where}: expected keys with values ({', '.join(Recipe.model_fields)}), came {_kind(held)}")
-    return held
+    return Layer(where, held, DataError)
 
 
 def _yaml(text: str, where: str, error: type[HoitoolError]) -> Any:
@@ -143,7 +154,7 @@ def _yaml(text: str, where: str, error: type[HoitoolError]) -> Any:
         loader.dispose()
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Two trees of settings as one; where both have a section it is merged, else the upper one is taken."""
     made = dict(under)
     for key, value in over.items():
@@ -152,16 +163,19 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return made
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    """The path and value of an override."""
+def _override(text: str) -> Layer:
+    """The setting that an override states."""
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals:
         raise UsageError(f"{text!r}: expected setting=value, such as optimise.lr=1e-4")
     known = list(paths())
-    if path not in known and not path.startswith(("optimise.groups.", "reference.figures.")):
+    if path not in known and not path.startswith(TABLES):
         raise _unknown_setting(path, known)
-    return path, _yaml(value, path, UsageError)
+    held = _yaml(value, path, UsageError)
+    for name in reversed(_parts(path)):
+        held = {name: held}
+    return Layer("override", held, UsageError)
 
 
 def _unknown_setting(path: str, known: list[str]) -> UsageError:
@@ -180,21 +194,35 @@ def _near_last(path: str, known: list[str]) -> list[str]:
     return [by_last[last] for last in difflib.get_close_matches(path.rpartition(".")[2], by_last, n=3)]
 
 
-def _nested(path: str, value: Any) -> dict[str, Any]:
-    for name in reversed(path.split(".", 2 if path.startswith(("optimise.groups.", "reference.figures.")) else -1)):
-        value = {name: value}
-    return dict(value)
+def _parts(path: str) -> list[str]:
+    """The keys on the way to a setting; what follows a table's name is one key, dots and all."""
+    return path.split(".", 2) if path.startswith(TABLES) else path.split(".")
 
 
-def _checked(held: dict[str, Any], where: str, error: type[HoitoolError]) -> Recipe:
+def _checked(layers: Sequence[Layer]) -> Recipe:
+    """The recipe that layers make. An error names the uppermost layer that states what is wrong."""
+    nothing: dict[str, Any] = {}
+    held = functools.reduce(_merged, (layer.held for layer in layers), nothing)
     try:
         return Recipe.model_validate(held)
     except ValidationError as invalid:
-        first = invalid.errors(include_url=False)[0]
-        raise error(f"{where}, {_told(first, held)}") from invalid
+        problems = sorted(invalid.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
+        stating = [layer for layer in layers if _states(layer.held, problems[0]["loc"])] or layers
+        raise stating[-1].error(f"{stating[-1].where}, {_told(problems[0])}") from invalid
 
 
-def _told(problem: Any, held: dict[str, Any]) -> str:
+def _states(held: Any, place: tuple[int | str, ...]) -> bool:
+    """Whether settings have something at a place; a place inside of a list is the list's."""
+    for key in place:
+        if not isinstance(held, dict):
+            return True
+        if key not in held:
+            return False
+        held = held[key]
+    return True
+
+
+def _told(problem: Any) -> str:
     """One line of what pydantic found: key, expected, came."""
     place = [str(part) for part in problem["loc"]]
     path, kind, came = ".".join(place) or "recipe", problem["type"], problem["input"]
@@ -203,6 +231,9 @@ def _told(problem: Any, held: dict[str, Any]) -> str:
         return f"{'.'.join(place[:-1]) or 'top'}: {unknown_name('key', f'{place[-1]:.40}', section.model_fields)}"
     if kind == "missing":
         return f"{path}: needed, and not there"
+    if kind == "model_type":
+        known = ", ".join(_section_at(place).model_fields)
+        return f"{path}: expected a section ({known}), came {came!r:.60}"
     if kind == "literal_error":
         return f"{path}: expected {problem['ctx']['expected']}, came {came!r:.60}"
     if kind == "value_error":
