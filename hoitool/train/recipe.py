@@ -228,7 +228,7 @@ def _told(problem: Any) -> str:
     path, kind, came = ".".join(place) or "recipe", problem["type"], problem["input"]
     if kind == "extra_forbidden":
         section = _section_at(place[:-1])
-        return f"{'.'.join(place[:-1]) or 'top'}: {unknown_name('key', f'{place[-1]:.40}', section.model_fields)}"
+        return f"{'.'.join(place[:-1]) or 'sections'}: {unknown_name('key', f'{place[-1]:.40}', section.model_fields)}"
     if kind == "missing":
         return f"{path}: needed, and not there"
     if kind == "model_type":

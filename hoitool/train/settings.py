@@ -26,14 +26,14 @@ class Section(BaseModel):
 class Classifier(Section):
     """The rows that features are compared with, one a class."""
 
-    kind: Literal["cosine", "linear", "mapped"] = Field(default=
+    kind: Literal["cosine", "linear", "mapped"] = Field(
         "cosine", description="cosine: rows of length 1; linear: with a bias; mapped: fixed rows under a trained matrix"
     )
-    init: Literal["random", "language"] = Field(default="random", description="where the rows start")
-    encoder: str | None = Field(default=None, description="language: what embedded the labels, as in `embed labels --model`")
-    space: Literal["joint", "pre-projection"] = Field(default="joint", description="language: which of the encoder's spaces")
-    prompts: str = Field(default="defr", description="language: the prompt set")
-    store: str | None = Field(default=None, description="language: the store of label embeddings; none: the workspace's own")
+    init: Literal["random", "language"] = Field("random", description="where the rows start")
+    encoder: str | None = Field(None, description="language: what embedded the labels, as in `embed labels --model`")
+    space: Literal["joint", "pre-projection"] = Field("joint", description="language: which of the encoder's spaces")
+    prompts: str = Field("defr", description="language: the prompt set")
+    store: str | None = Field(None, description="language: the store of label embeddings; none: the workspace's own")
 
     @model_validator(mode="after")
     def _names_its_language(self) -> Classifier:
@@ -45,15 +45,15 @@ class Classifier(Section):
 class Model(Section):
     """The network."""
 
-    name: str = Field(default="defr", description="the model")
+    name: str = Field("defr", description="the model")
     backbone: str = Field(description="the image tower: tiny, clip, clip:ARCH, timm:NAME")
-    weights: str | None = Field(default=None, description="weights of the backbone: a tag, file or folder; none: its own")
+    weights: str | None = Field(None, description="weights of the backbone: a tag, file or folder; none: its own")
     patch: Count = Field(description="side of the backbone's patches")
     image_size: Count = Field(description="side of the square picture; position grids are resized to it")
-    classifier: Classifier = Field(default=Classifier(), description="the classifier")
-    log_scale: float = Field(default=4.61, description="logits are exp(log_scale) times the cosine; 0: features as they are")
-    train_scale: bool = Field(default=False, description="whether the scale is trained, up to 4.61")
-    train: Literal["all", "classifier"] = Field(default="all", description="classifier: a probe on a backbone that stays")
+    classifier: Classifier = Field(Classifier(), description="the classifier")
+    log_scale: float = Field(4.61, description="logits are exp(log_scale) times the cosine; 0: features as they are")
+    train_scale: bool = Field(False, description="whether the scale is trained, up to 4.61")
+    train: Literal["all", "classifier"] = Field("all", description="classifier: a probe on a backbone that stays")
 
     @model_validator(mode="after")
     def _patches_fill_the_picture(self) -> Model:
@@ -66,8 +66,8 @@ class Loss(Section):
     """What is minimised."""
 
     name: Literal["lse-sign", "bce", "weighted-bce", "focal"] = Field(description="the loss")
-    alpha: Share | None = Field(default=None, description="focal: weight of positives")
-    gamma: Annotated[float, Field(ge=0)] | None = Field(default=None, description="focal: exponent")
+    alpha: Share | None = Field(None, description="focal: weight of positives")
+    gamma: Annotated[float, Field(ge=0)] | None = Field(None, description="focal: exponent")
 
     @model_validator(mode="after")
     def _focal_has_its_numbers(self) -> Loss:
@@ -79,27 +79,27 @@ class Loss(Section):
 class Data(Section):
     """Which images, and what their labels mean."""
 
-    dataset: str | None = Field(default=None, description="a dataset of the workspace; none: the only one")
-    subset: str = Field(default="train", description="the images that are trained on")
-    test: str = Field(default="test", description="the images that are scored and predicted for")
-    images: str | None = Field(default=None, description="folder of the pictures; none: the workspace's")
-    beside: Annotated[tuple[str, ...], Field(strict=False)] = Field(default=(), description="further dataset files to train on")
-    labels: Literal["images", "pairs", "auto"] = Field(default=
+    dataset: str | None = Field(None, description="a dataset of the workspace; none: the only one")
+    subset: str = Field("train", description="the images that are trained on")
+    test: str = Field("test", description="the images that are scored and predicted for")
+    images: str | None = Field(None, description="folder of the pictures; none: the workspace's")
+    beside: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="further dataset files to train on")
+    labels: Literal["images", "pairs", "auto"] = Field(
         "auto", description="labels of whole images, or of pairs put together; auto: the former where there are any"
     )
-    split: str | None = Field(default=None, description="the split that the data must have been filtered by; none: any or none")
-    workers: Annotated[int, Field(ge=0)] = Field(default=4, description="processes that read pictures")
+    split: str | None = Field(None, description="the split that the data must have been filtered by; none: any or none")
+    workers: Annotated[int, Field(ge=0)] = Field(4, description="processes that read pictures")
 
 
 class Augment(Section):
     """How training pictures vary, in this order; numbers as torchvision's transforms have them."""
 
-    flip: Share = Field(default=0.5, description="probability of a horizontal flip")
-    resize: Literal["squash"] = Field(default="squash", description="both sides become image_size, bicubic")
-    brightness: Annotated[float, Field(ge=0)] = Field(default=0.4, description="factor from 1 - this to 1 + this; 0: none")
-    contrast: Annotated[float, Field(ge=0)] = Field(default=0.4, description="the same for contrast")
-    crop_scale: Numbers | None = Field(default=(0.7, 1.0), description="share of the area that is cut out; none: no crop")
-    crop_ratio: Numbers = Field(default=(0.7, 1.3), description="width by height of what is cut out")
+    flip: Share = Field(0.5, description="probability of a horizontal flip")
+    resize: Literal["squash"] = Field("squash", description="both sides become image_size, bicubic")
+    brightness: Annotated[float, Field(ge=0)] = Field(0.4, description="factor from 1 - this to 1 + this; 0: none")
+    contrast: Annotated[float, Field(ge=0)] = Field(0.4, description="the same for contrast")
+    crop_scale: Numbers | None = Field((0.7, 1.0), description="share of the area that is cut out; none: no crop")
+    crop_ratio: Numbers = Field((0.7, 1.3), description="width by height of what is cut out")
 
     @model_validator(mode="after")
     def _ranges(self) -> Augment:
@@ -114,15 +114,15 @@ class Augment(Section):
 class Schedule(Section):
     """The learning rate over time, set before every step at its fractional epoch."""
 
-    name: Literal["constant", "cosine", "cosine-restarts", "multi-step"] = Field(default=
+    name: Literal["constant", "cosine", "cosine-restarts", "multi-step"] = Field(
         "cosine-restarts", description="the shape"
     )
-    period: Positive | None = Field(default=None, description="cosine-restarts: epochs to the first restart")
-    factor: Count = Field(default=1, description="cosine-restarts: each period is so many times the one before")
-    minimum: Annotated[float, Field(ge=0)] = Field(default=0.0, description="both cosines: the learning rate at the lowest")
-    milestones: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(default=(), description="multi-step: epochs")
-    gamma: Positive = Field(default=0.1, description="multi-step: factor at each milestone")
-    warmup: Annotated[float, Field(ge=0)] = Field(default=0.0, description="epochs of a linear rise from 0; 0: none")
+    period: Positive | None = Field(None, description="cosine-restarts: epochs to the first restart")
+    factor: Count = Field(1, description="cosine-restarts: each period is so many times the one before")
+    minimum: Annotated[float, Field(ge=0)] = Field(0.0, description="both cosines: the learning rate at the lowest")
+    milestones: Annotated[tuple[Positive, ...], Field(strict=False)] = Field((), description="multi-step: epochs")
+    gamma: Positive = Field(0.1, description="multi-step: factor at each milestone")
+    warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of a linear rise from 0; 0: none")
 
     @model_validator(mode="after")
     def _has_its_numbers(self) -> Schedule:
@@ -136,55 +136,55 @@ class Schedule(Section):
 class Optimise(Section):
     """How the weights move."""
 
-    optimiser: Literal["adamw", "sgd"] = Field(default="adamw", description="the optimiser")
+    optimiser: Literal["adamw", "sgd"] = Field("adamw", description="the optimiser")
     lr: Positive = Field(description="learning rate of the effective batch")
-    groups: dict[str, Annotated[float, Field(ge=0)]] = Field(default=
+    groups: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="factor of lr by the beginning of parameters' names; 0: they stay"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="weight decay")
-    momentum: Share = Field(default=0.9, description="of sgd")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="weight decay")
+    momentum: Share = Field(0.9, description="of sgd")
     epochs: Count = Field(description="times through the repeated images")
     batch: Count = Field(description="effective batch: images behind one step, over all devices")
-    per_device: Count | None = Field(default=None, description="images at once on a device; none: batch over devices")
-    accumulate: Literal["keep-batch", "refuse"] = Field(default=
+    per_device: Count | None = Field(None, description="images at once on a device; none: batch over devices")
+    accumulate: Literal["keep-batch", "refuse"] = Field(
         "keep-batch", description="what does not fit at once is accumulated to the same batch; or refused"
     )
     schedule: Schedule = Field(description="the learning rate over time")
-    clip: Positive | None = Field(default=None, description="largest norm of the gradient; none: no clipping")
-    precision: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the forward pass")
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(default=None, description="decay of averaged weights; none: none")
-    compile: bool = Field(default=False, description="torch.compile")
-    gradient_checkpointing: bool = Field(default=False, description="less memory, more time")
+    clip: Positive | None = Field(None, description="largest norm of the gradient; none: no clipping")
+    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="of the forward pass")
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="decay of averaged weights; none: none")
+    compile: bool = Field(False, description="torch.compile")
+    gradient_checkpointing: bool = Field(False, description="less memory, more time")
 
 
 class Balance(Section):
     """Images of rare classes are repeated (hoitool/train/images.py)."""
 
-    min_samples: Count | None = Field(default=None, description="times that a class should be seen in an epoch; none: no rule")
-    most: Count = Field(default=40, description="largest number of repetitions of an image")
+    min_samples: Count | None = Field(None, description="times that a class should be seen in an epoch; none: no rule")
+    most: Count = Field(40, description="largest number of repetitions of an image")
 
 
 class Evaluate(Section):
     """How the model is scored while it learns and at the end, by hoitool.eval."""
 
-    protocol: str = Field(default="hico", description="the protocol")
-    variant: str | None = Field(default=None, description="its variant; none: the official one")
-    every: Annotated[int, Field(ge=0)] = Field(default=1, description="epochs between two scores; 0: at the end alone")
-    best: str = Field(default="full", description="the split whose mAP decides which checkpoint is best")
+    protocol: str = Field("hico", description="the protocol")
+    variant: str | None = Field(None, description="its variant; none: the official one")
+    every: Annotated[int, Field(ge=0)] = Field(1, description="epochs between two scores; 0: at the end alone")
+    best: str = Field("full", description="the split whose mAP decides which checkpoint is best")
 
 
 class Predict(Section):
     """What is predicted for the test images when training ends; powers and masks are of detection alone."""
 
-    task: Literal["recognition", "detection"] = Field(default="recognition", description="scores of whole images, or of pairs")
-    mask: Literal["as-written", "blocking", "none"] = Field(default=
+    task: Literal["recognition", "detection"] = Field("recognition", description="scores of whole images, or of pairs")
+    mask: Literal["as-written", "blocking", "none"] = Field(
         "as-written",
         description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; or none left",
     )
-    mask_layers: Annotated[int, Field(ge=0)] = Field(default=1, description="last blocks that see the mask")
-    human_power: Annotated[float, Field(ge=0)] = Field(default=2.8, description="exponent of the person's box score")
-    object_power: Annotated[float, Field(ge=0)] = Field(default=2.8, description="exponent of the object's box score")
-    interaction_power: Positive = Field(default=1.0, description="exponent of the interaction's probability")
+    mask_layers: Annotated[int, Field(ge=0)] = Field(1, description="last blocks that see the mask")
+    human_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the person's box score")
+    object_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the object's box score")
+    interaction_power: Positive = Field(1.0, description="exponent of the interaction's probability")
 
 
 class Reference(Section):
@@ -198,14 +198,14 @@ class Recipe(Section):
     """All that decides a training, and what was published for it."""
 
     name: str = Field(description="the recipe's name; none: that of its file")
-    summary: str = Field(default="", description="what it is, in a line")
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of initial weights, order and augmentation")
+    summary: str = Field("", description="what it is, in a line")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of initial weights, order and augmentation")
     model: Model = Field(description="the network")
     loss: Loss = Field(description="what is minimised")
-    data: Data = Field(default=Data(), description="which images")
-    augment: Augment = Field(default=Augment(), description="how training pictures vary")
+    data: Data = Field(Data(), description="which images")
+    augment: Augment = Field(Augment(), description="how training pictures vary")
     optimise: Optimise = Field(description="how the weights move")
-    balance: Balance = Field(default=Balance(), description="how often images are repeated")
-    evaluate: Evaluate = Field(default=Evaluate(), description="how it is scored")
-    predict: Predict = Field(default=Predict(), description="what is predicted at the end")
-    reference: Reference | None = Field(default=None, description="what was published for it")
+    balance: Balance = Field(Balance(), description="how often images are repeated")
+    evaluate: Evaluate = Field(Evaluate(), description="how it is scored")
+    predict: Predict = Field(Predict(), description="what is predicted at the end")
+    reference: Reference | None = Field(None, description="what was published for it")
