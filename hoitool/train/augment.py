@@ -76,7 +76,7 @@ def window(
 def _largest(width: int, height: int, ratio: tuple[float, float]) -> tuple[int, int]:
     """The largest width and height inside a picture whose ratio is allowed."""
     if width / height < ratio[0]:
-        return width, round(width / ratio[0])
+        return width, max(1, round(width / ratio[0]))
     if width / height > ratio[1]:
-        return round(height * ratio[1]), height
+        return max(1, round(height * ratio[1])), height
     return width, height
