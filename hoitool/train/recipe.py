@@ -24,13 +24,14 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.files import reading, require
 from hoitool.lookup import unknown_name
 from hoitool.train.settings import Recipe
 
-__all__ = ["Recipe", "digest", "dump", "names", "paths", "resolve"]
+__all__ = ["Recipe", "digest", "dump", "field_of", "names", "paths", "resolve"]
 
 OWN = ("name", "summary", "reference")  # of one recipe: neither inherited nor part of what decides a training
 TABLES = ("optimise.groups.", "reference.figures.")  # settings whose keys are the user's
@@ -65,6 +66,12 @@ def paths(section: type[BaseModel] = Recipe, before: str = "") -> Iterator[str]:
             yield f"{before}{name}"
         else:
             yield from paths(inner, f"{before}{name}.")
+
+
+def field_of(path: str) -> FieldInfo:
+    """The field of a setting, whose description and default it has."""
+    *sections, name = path.split(".")
+    return _section_at(sections).model_fields[name]
 
 
 def dump(recipe: Recipe) -> str:

@@ -116,9 +116,9 @@ def test_a_broken_picture_is_named(folder):
         made.open(2)
 
 
-def test_a_folder_without_the_pictures_and_data_without_images(tmp_path, folder):
+def test_a_folder_without_the_pictures_and_data_without_images(folder, tmp_path_factory):
     with pytest.raises(MissingData, match="holds none of the images"):
-        of(tmp_path / "empty" if (tmp_path / "empty").mkdir() else tmp_path / "empty")
+        of(tmp_path_factory.mktemp("empty"))
     with pytest.raises(DataError, match="no images to train on"):
         images_of(truth_of([], images=0), folder)
 
