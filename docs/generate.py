@@ -97,22 +97,19 @@ def _recipes() -> list[str]:
     rows = []
     for made in map(resolve, names()):
         held = made.reference.figures if made.reference else {}
-        figures = (f"{held[split]:.2f}".removesuffix("0") if split in held else "" for split in splits)
+        digits = 2 if len(held) > 1 else 1  # as published
+        figures = (f"{held[split]:.{digits}f}" if split in held else "" for split in splits)
         rows.append(f"| `{made.name}` | {made.summary} | {' | '.join(figures)} |")
     return [f"| recipe | what | {' | '.join(splits)} |", "|---|---|---|---|---|---|", *rows]
 
 
 def _settings() -> list[str]:
-    """A table of the settings of each section."""
+    """A table of every setting."""
     from hoitool.train.recipe import field_of, paths
 
-    rows, section = [], ""
+    rows = []
     for path in paths():
         field = field_of(path)
-        inside = path.rpartition(".")[0]
-        if inside != section:
-            section = inside
-            rows += ["", f"### {section}", "", "| setting | default | meaning |", "|---|---|---|"]
         default = "needed" if field.is_required() else f"`{_default(field)}`"
         rows.append(f"| `{path}` | {default} | {field.description} |")
     return ["| setting | default | meaning |", "|---|---|---|", *rows]

@@ -92,10 +92,9 @@ class Data(Section):
 
 
 class Augment(Section):
-    """How training pictures vary, in this order; numbers as torchvision's transforms have them."""
+    """How training pictures vary: flip, squash to image_size, brightness, contrast, crop; as torchvision has them."""
 
     flip: Share = Field(0.5, description="probability of a horizontal flip")
-    resize: Literal["squash"] = Field("squash", description="both sides become image_size, bicubic")
     brightness: Annotated[float, Field(ge=0)] = Field(0.4, description="factor from 1 - this to 1 + this; 0: none")
     contrast: Annotated[float, Field(ge=0)] = Field(0.4, description="the same for contrast")
     crop_scale: Numbers | None = Field((0.7, 1.0), description="share of the area that is cut out; none: no crop")

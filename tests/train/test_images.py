@@ -15,6 +15,7 @@ from hoitool.data import Meta
 from hoitool.data.synthetic import scenes
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.labels import load_labels
+from hoitool.splits import apply, named
 from hoitool.train.images import UNKNOWN, Images, image_labels, images_of, joined, positive, repetitions
 from hoitool.train.settings import Balance
 
@@ -140,3 +141,12 @@ def test_datasets_of_other_labels_are_not_joined(folder):
     other = scenes(seed=1, scale=0.1).train
     with pytest.raises(DataError, match="beside"):
         joined([data, other], [made, made])
+
+
+def test_data_of_a_split_have_no_label_of_its_unseen_classes(folder):
+    unseen = int(np.flatnonzero(named("rf-uc").mask("unseen"))[0])
+    seen = int(np.flatnonzero(named("rf-uc").mask("seen"))[0])
+    data, _ = of(folder, rows=[(0, A, B, unseen), (0, B, A, seen), (1, A, B, seen)])
+    made = images_of(apply(data, named("rf-uc/labels")).data, folder, split="rf-uc/labels")
+    assert made.splits[0]["name"] == "rf-uc/labels"
+    assert set(made.label.tolist()) == {seen}

@@ -34,4 +34,4 @@ def test_the_example_of_a_file_is_a_recipe(page, tmp_path):
     (text,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "own.yaml").write_text(text)
     made = resolve(tmp_path / "own.yaml")
-    assert (made.model.image_size, made.optimise.batch, made.optimise.schedule.warmup) == (336, 64, 1)
+    assert (made.model.image_size, made.optimise.batch, made.optimise.schedule.warmup) == (352, 64, 1)
