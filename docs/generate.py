@@ -1,8 +1,9 @@
-"""Write the generated pages: docs/cli.md from the commands themselves, and docs/report.svg, a picture of a report.
+"""Write the generated pages: docs/cli.md from the commands themselves, the tables of docs/recipes.md from the recipes,
+and docs/report.svg, a picture of a report.
 
     python docs/generate.py
 
-tests/test_docs.py compares docs/cli.md with what this makes.
+tests/test_docs.py and tests/train/test_page.py compare the pages with what this makes.
 """
 
 from __future__ import annotations
@@ -79,6 +80,49 @@ def _parameters(command: Any) -> list[str]:
     return ["| option | meaning |", "|---|---|", *rows] if rows else []
 
 
+def recipes_page(page: str) -> str:
+    """The page on recipes with its two parts after a mark made anew, each up to the next heading of its level."""
+    for mark, rows in (("<!-- recipes -->", _recipes()), ("<!-- settings -->", _settings())):
+        before, rest = page.split(mark)
+        after = rest[rest.index("\n## ") :] if "\n## " in rest else ""
+        page = before + "\n".join([mark, "", *rows, ""]) + after
+    return page
+
+
+def _recipes() -> list[str]:
+    """A table of the packaged recipes with their published figures."""
+    from hoitool.train.recipe import names, resolve
+
+    splits = ("full", "few@1", "few@5", "few@10")
+    rows = []
+    for made in map(resolve, names()):
+        held = made.reference.figures if made.reference else {}
+        digits = 2 if len(held) > 1 else 1  # as published
+        figures = (f"{held[split]:.{digits}f}" if split in held else "" for split in splits)
+        rows.append(f"| `{made.name}` | {made.summary} | {' | '.join(figures)} |")
+    return [f"| recipe | what | {' | '.join(splits)} |", "|---|---|---|---|---|---|", *rows]
+
+
+def _settings() -> list[str]:
+    """A table of every setting."""
+    from hoitool.train.recipe import field_of, paths
+
+    rows = []
+    for path in paths():
+        field = field_of(path)
+        default = "needed" if field.is_required() else f"`{_default(field)}`"
+        rows.append(f"| `{path}` | {default} | {field.description} |")
+    return ["| setting | default | meaning |", "|---|---|---|", *rows]
+
+
+def _default(field: Any) -> str:
+    import yaml
+
+    held = field.get_default(call_default_factory=True)
+    held = list(held) if isinstance(held, tuple) else held
+    return str(yaml.safe_dump(held, default_flow_style=True)).removesuffix("\n...\n").strip()
+
+
 def picture(path: Path) -> None:
     """The demo's report as an SVG."""
     from rich.console import Console
@@ -107,4 +151,6 @@ def picture(path: Path) -> None:
 
 if __name__ == "__main__":
     (HERE / "cli.md").write_text(cli_page(), encoding="utf-8")
+    recipes = HERE / "recipes.md"
+    recipes.write_text(recipes_page(recipes.read_text(encoding="utf-8")), encoding="utf-8")
     picture(HERE / "report.svg")

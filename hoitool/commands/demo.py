@@ -40,7 +40,8 @@ def demo(
 
 def _embed() -> None:
     """Embed the labels, where a CLIP model can be loaded."""
-    from hoitool.commands.embed import Choice, Storing, labels
+    from hoitool.commands.embed import labels
+    from hoitool.commands.embedding import Choice, Storing
     from hoitool.demo import can_embed
 
     if not can_embed():

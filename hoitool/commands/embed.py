@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.embedding import (
+    Choice,
+    Data,
+    Fit,
+    Loading,
+    Storing,
+    encoder_of,
+    left_out,
+    make_store,
+    report,
+    scenes_of,
+)
 from hoitool.commands.options import expanded
 from hoitool.errors import UsageError
 
-if TYPE_CHECKING:
-    from hoitool.embed.encoder import Encoder
-    from hoitool.embed.job import Job
-    from hoitool.report.embedding import Made
-
 DEFAULT = "labels"
-SHOWN = 20  # images that were left out, on a terminal
 
 
 class Group(TyperGroup):
@@ -36,71 +42,6 @@ class Group(TyperGroup):
 app = typer.Typer(
     cls=Group, help="Embed labels (the default job), regions, images, captions and verbs into feature stores (HDF5)."
 )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which encoder, and how it computes."""
-
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME[:VARIANT]", help="Encoder: clip, bert, simcse, roberta, minilm, hf:ID, timm:NAME, hashed."
-        ),
-    ] = "clip"
-    weights: Annotated[
-        str | None, typer.Option(metavar="TAG|PATH", help="Its weights; default: the published ones.")
-    ] = None
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
-    precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.")] = "fp32"
-    compile: Annotated[bool, typer.Option("--compile", help="Compile the model first (torch.compile).")] = False
-    image_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the pictures in pixels, squashed; default: as it was trained.")
-    ] = None
-
-
-@dataclass(frozen=True)
-class Storing:
-    """Where to write and how."""
-
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Store to write; default: in features/.")
-    ] = None
-    dtype: Annotated[
-        str | None, typer.Option(help="Of what is stored: float32 (default for texts) or float16 (for pictures).")
-    ] = None
-    raw: Annotated[bool, typer.Option("--raw", help="Store rows as the encoder gives them, not normalised.")] = False
-    batch_size: Annotated[str, typer.Option(metavar="N|auto", help="Inputs in a batch.")] = "auto"
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store, finished or not.")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be made, how large it is, and stop.")] = (
-        False
-    )
-    as_json: Json = False
-
-
-@dataclass(frozen=True)
-class Loading:
-    """Which pictures, and how they are read."""
-
-    images: Annotated[
-        Path | None,
-        typer.Option("--images", metavar="DIR", help="Folder of the pictures; default: raw/<dataset>/images."),
-    ] = None
-    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None
-    source_format: Annotated[str | None, typer.Option("--from", help="Format of DATASET; default: recognised.")] = None
-    workers: Annotated[int | None, typer.Option(min=1, help="Loading threads; default: one a core, at most 16.")] = None
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at a picture that cannot be read; default: list it, exit code 3.")
-    ] = False
-
-
-Data = Annotated[
-    Path | None, typer.Argument(metavar="[DATASET]", help="Annotations in any format; default: the one in data/.")
-]
-Fit = Annotated[
-    str | None,
-    typer.Option(help="How a picture fills the encoder's input: centre-crop, squash or pad; default: its own."),
-]
 
 
 def labels(
@@ -139,12 +80,12 @@ def labels(
         raise UsageError(
             f"-o names one file for {len(found)} label spaces ({', '.join(w.name for w in found)}): name one"
         )
-    encoder = _encoder("text", choice, pooling=pooling, space=space)
+    encoder = encoder_of("text", choice, pooling=pooling, space=space)
     if source is None and choice.model:
         say(f"took the labels of data/: {', '.join(each.name for each in found)} (name others as the first argument)")
     stored = of.Stored(storing.dtype or "float32", not storing.raw)
-    made = [_make(of.labels(each, encoder, stored), encoder, choice, storing, Loading(), each) for each in found]
-    _report(made, storing.as_json)
+    made = [make_store(of.labels(each, encoder, stored), encoder, choice, storing, Loading(), each) for each in found]
+    report(made, storing.as_json)
 
 
 def regions(
@@ -172,14 +113,14 @@ def regions(
     from hoitool.embed.crops import CropRule
     from hoitool.report import embedding_of as of
 
-    found = _scenes(source, loading)
+    found = scenes_of(source, loading)
     boxed, sources = of.boxes_from(boxes, found)
-    encoder = _encoder("map" if pool == "roi-align" else "image", choice)
+    encoder = encoder_of("map" if pool == "roi-align" else "image", choice)
     parts = tuple(name for name, wanted in (("union", pairs), ("union-masked", masked)) if wanted)
     how = of.Cut(CropRule(of.contexts(context or ()), min_side), pool, parts, fit)
     job = of.regions(found, boxed, encoder, of.Stored(storing.dtype or "float16", not storing.raw), how, sources)
     what = f"-{'pairs' if parts else 'regions'}{f'-{boxes.stem}' if boxes else ''}"
-    _report([_make(job, encoder, choice, storing, loading, found, what)], storing.as_json)
+    report([make_store(job, encoder, choice, storing, loading, found, what)], storing.as_json)
 
 
 def images(
@@ -197,11 +138,11 @@ def images(
     """Embed whole images, or the cells of a grid over them."""
     from hoitool.report import embedding_of as of
 
-    found = _scenes(source, loading)
-    encoder = _encoder("map" if grid else "image", choice)
+    found = scenes_of(source, loading)
+    encoder = encoder_of("map" if grid else "image", choice)
     job = of.images(found, encoder, of.Stored(storing.dtype or "float16", not storing.raw), fit, grid)
     what = "-grid" if grid else "-images"
-    _report([_make(job, encoder, choice, storing, loading, found, what)], storing.as_json)
+    report([make_store(job, encoder, choice, storing, loading, found, what)], storing.as_json)
 
 
 def captions(
@@ -218,9 +159,9 @@ def captions(
     from hoitool.report import embedding_of as of
 
     found = of.captioned(source, loading.images, loading.subset, loading.source_format)
-    encoder = _encoder("image text", choice)
+    encoder = encoder_of("image text", choice)
     job = of.captions(found, encoder, of.Stored(storing.dtype or "float16", not storing.raw), fit)
-    _report([_make(job, encoder, choice, storing, loading, found, "-captions")], storing.as_json)
+    report([make_store(job, encoder, choice, storing, loading, found, "-captions")], storing.as_json)
 
 
 def verbs(
@@ -249,21 +190,21 @@ def verbs(
     from hoitool.splits import resolve
 
     chosen = None if split is None else resolve(split)
-    found = _scenes(source, loading)
+    found = scenes_of(source, loading)
     named = "-".join(filter(None, (found.name, "verbs", (split or "").replace("/", "-"))))
     out = storing.out or workspace.features_path(named, short_name(choice.model))
     of.check_verbs(found, out, formula, chosen, storing.overwrite)
     if crops is None:
-        encoder = _encoder("image", choice)
+        encoder = encoder_of("image", choice)
         job = of.regions(found, None, encoder, of.Stored("float32", False), of.Cut(pairs=("union",), fit=fit), {})
-        made = _make(job, encoder, choice, replace(storing, out=None), loading, found, "-pairs-raw", renew=True)
+        made = make_store(job, encoder, choice, replace(storing, out=None), loading, found, "-pairs-raw", renew=True)
         if made.state not in ("made", "up to date"):
-            _report([made], storing.as_json)
+            report([made], storing.as_json)
             return
         say(made.told())
-        _left_out({} if made.done is None else made.done.failed)
+        left_out({} if made.done is None else made.done.failed)
         crops = made.path
-    _report([of.verbs(crops, found, out, formula, chosen, storing.raw)], storing.as_json)
+    report([of.verbs(crops, found, out, formula, chosen, storing.raw)], storing.as_json)
 
 
 def merge(
@@ -306,82 +247,3 @@ for function in (labels, regions, images, verbs, captions):
     app.command(function.__name__)(expanded(function))
 app.command("merge")(merge)
 app.command("verify")(verify)
-
-
-def _encoder(kinds: str, choice: Choice, pooling: str | None = None, space: str = "joint") -> Encoder:
-    """The encoder that the options name, which must be able to embed these kinds of things."""
-    from hoitool import workspace
-    from hoitool.embed.encoder import settings
-    from hoitool.embed.load import load
-    from hoitool.progress import working
-
-    weights, local = choice.weights, workspace.weights_of(choice.model)
-    if weights is None and local is not None:
-        say(f"took the weights {local} (name others with --weights)")
-        weights = str(local)
-    chosen = settings(weights, pooling, space, choice.device, choice.precision, choice.compile, choice.image_size)
-    with working(f"loading {choice.model}"):
-        return load(choice.model, chosen, kinds)
-
-
-def _scenes(source: Path | None, loading: Loading) -> Any:
-    """The images of a dataset or a folder; says what was taken where none is named."""
-    from hoitool.report.embedding_of import scenes
-
-    found = scenes(source, loading.images, loading.subset, loading.source_format)
-    if source is None:
-        say(f"took {found.name} of data/ (name another as the first argument)")
-    return found
-
-
-def _make(
-    job: Job,
-    encoder: Encoder,
-    choice: Choice,
-    storing: Storing,
-    loading: Loading,
-    of: Any,
-    what: str = "",
-    renew: bool = False,
-) -> Made:
-    """Make a store of words or scenes (`of`), by default under its conventional name; what: what it holds of them."""
-    from hoitool import workspace
-    from hoitool.embed.load import short_name
-    from hoitool.report.embedding import Target, batch_size, make
-
-    out = storing.out or workspace.features_path(of.name + what, short_name(choice.model))
-    target = Target(
-        out,
-        say,
-        storing.overwrite,
-        storing.dry_run,
-        batch_size(storing.batch_size),
-        loading.workers,
-        loading.strict,
-        of.space,
-        renew,
-    )
-    return make(job, target, encoder)
-
-
-def _report(made: list[Made], as_json: bool) -> None:
-    """Show what was made; then raise for images that were left out."""
-    if as_json:
-        show_json([each.summary() for each in made])
-    for each in made:
-        if each.done is not None:
-            _left_out(each.done.failed)
-        for note in each.notes:
-            say(f"note: {note}")
-        if not as_json:
-            show(each.told())
-    for each in made:
-        each.raise_for()
-
-
-def _left_out(failed: dict[str, str]) -> None:
-    """Say which images have no rows, and why."""
-    for key, reason in list(failed.items())[:SHOWN]:
-        say(f"left out {key}: {reason}")
-    if len(failed) > SHOWN:
-        say(f"... and {len(failed) - SHOWN:,} more (all of them with --json)")

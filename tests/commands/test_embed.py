@@ -297,7 +297,9 @@ def many(tmp_path_factory):
 def started(folder, out, pause=0.0):
     """The command in a process of its own, its encoder slowed down by `pause` seconds a batch."""
     code = (
-        "import sys, time; from hoitool.embed import engine; from hoitool.embed.encoders.hashed import Hashed\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it is ignored\n"
+        "from hoitool.embed import engine; from hoitool.embed.encoders.hashed import Hashed\n"
         f"engine.BATCHES, plain = 4, Hashed.images\n"
         f"Hashed.images = lambda *given: (time.sleep({pause}), plain(*given))[1]\n"
         "from hoitool.cli import main; main(sys.argv[1:])"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import shutil
 
@@ -11,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from store.making import WHATEVER, layout_of, rows_of, write
+from store.workers import Features, read_in_worker
 
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.store import Store, Stream, Writer, merge, partial_path, verify
@@ -82,10 +82,6 @@ def test_opening_reads_neither_keys_nor_columns(path):
     assert set(store._read) == {"key"}
 
 
-def read_in_worker(store, queue):
-    queue.put((os.getpid(), store["c.jpg"].tolist(), store.read([0, 2]).tolist(), store.column("text").tolist()))
-
-
 @pytest.mark.parametrize("kind", ["fork", "spawn"])
 @pytest.mark.parametrize("name", ["small.h5", "virtual.h5", "stream.h5"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -121,19 +117,6 @@ def test_sending_a_store_is_sending_its_name(path, monkeypatch, tmp_path):
     again = pickle.loads(sent)
     np.testing.assert_array_equal(again["c.jpg"], ROWS[2])
     assert again.path == store.path
-
-
-class Features:
-    """A dataset for torch.utils.data: the rows of an image and its number."""
-
-    def __init__(self, path):
-        self.store = Store(path)
-
-    def __len__(self):
-        return len(self.store)
-
-    def __getitem__(self, i):
-        return i, self.store[i]
 
 
 @pytest.mark.parametrize(("kind", "workers"), [("fork", 2), ("spawn", 1)])

@@ -1,0 +1,82 @@
+"""How training pictures vary: flip, squash, brightness, contrast, a random crop, all drawn from (seed, epoch, place).
+
+A draw depends on these three numbers alone, whatever worker computes it and however training was interrupted. The order
+of the steps is DEFR's (Jin et al., CVPR 2022), brightness before contrast. Pixels are Pillow's; factors and windows are
+spread as torchvision's ColorJitter and RandomResizedCrop have them, from NumPy's stream of numbers in place of torch's.
+What leaves here is uint8 (hoitool/embed/preprocess.py).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+from hoitool.data.dataset import Array
+from hoitool.train.settings import Augment
+
+Generator = np.random.Generator
+ORDER, PICTURE = 1, 2  # what a generator is for, so that no two draw the same numbers
+TRIES = 10  # windows that are drawn before the middle is taken, as in torchvision
+
+
+def generator(seed: int, epoch: int, place: int) -> Generator:
+    """The numbers of one picture: place is its place in the epoch, so that repetitions of an image differ."""
+    return np.random.default_rng((PICTURE, seed, epoch, place))
+
+
+def epoch_order(repetitions: Array, seed: int, epoch: int) -> Array:
+    """(N,) the images of an epoch, each as often as `repetitions` (I,) says, in the order of its (seed, epoch)."""
+    images = np.repeat(np.arange(len(repetitions)), repetitions)
+    return np.random.default_rng((ORDER, seed, epoch)).permutation(images)
+
+
+def augmented(picture: Image.Image, rule: Augment, size: int, numbers: Generator) -> Array:
+    """(size, size, 3) uint8 of an RGB picture of any size, varied as the rule says."""
+    if numbers.random() < rule.flip:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    picture = picture.resize((size, size), Image.Resampling.BICUBIC)
+    if rule.brightness:
+        picture = ImageEnhance.Brightness(picture).enhance(_factor(rule.brightness, numbers))
+    if rule.contrast:
+        picture = ImageEnhance.Contrast(picture).enhance(_factor(rule.contrast, numbers))
+    if rule.crop_scale is not None:
+        left, top, wide, high = window(size, size, rule.crop_scale, rule.crop_ratio, numbers)
+        cut = picture.crop((left, top, left + wide, top + high))
+        picture = cut.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
+def _factor(strength: float, numbers: Generator) -> float:
+    """Uniform from 1 - strength, at least 0, to 1 + strength."""
+    return float(numbers.uniform(max(0.0, 1 - strength), 1 + strength))
+
+
+def window(
+    width: int, height: int, scale: tuple[float, float], ratio: tuple[float, float], numbers: Generator
+) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a random window, all pixels.
+
+    scale: its share of the area, uniform; ratio: width by height, uniform in its logarithm. A window that does not fit
+    is drawn again, ten times, then the largest one in the middle whose ratio is allowed. Source: torchvision's
+    RandomResizedCrop.
+    """
+    for _ in range(TRIES):
+        area = width * height * numbers.uniform(*scale)
+        form = math.exp(numbers.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        wide, high = round(math.sqrt(area * form)), round(math.sqrt(area / form))
+        if 0 < wide <= width and 0 < high <= height:
+            top, left = int(numbers.integers(height - high + 1)), int(numbers.integers(width - wide + 1))
+            return left, top, wide, high
+    wide, high = _largest(width, height, ratio)
+    return (width - wide) // 2, (height - high) // 2, wide, high
+
+
+def _largest(width: int, height: int, ratio: tuple[float, float]) -> tuple[int, int]:
+    """The largest width and height inside a picture whose ratio is allowed."""
+    if width / height < ratio[0]:
+        return width, max(1, round(width / ratio[0]))
+    if width / height > ratio[1]:
+        return max(1, round(height * ratio[1])), height
+    return width, height

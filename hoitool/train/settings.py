@@ -1,0 +1,210 @@
+"""What a recipe says: its sections and every setting with its type, default and meaning.
+
+Lengths are pixels, learning rates are those of the effective batch, figures of a reference are per cent as published.
+Unknown keys and values of another type are refused; hoitool/train/recipe.py reads, changes and writes recipes.
+Defaults are DEFR's training where it states one (Jin et al., CVPR 2022), else the plainest choice.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Numbers = Annotated[tuple[float, float], Field(strict=False)]  # YAML has lists
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A frozen part of a recipe that takes no unknown key and turns no text into a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Classifier(Section):
+    """The rows that features are compared with, one a class."""
+
+    kind: Literal["cosine", "linear", "mapped"] = Field(
+        "cosine", description="cosine: rows of length 1; linear: with a bias; mapped: fixed rows under a trained matrix"
+    )
+    init: Literal["random", "language"] = Field("random", description="where the rows start")
+    encoder: str | None = Field(None, description="language: what embedded the labels, as in `embed labels --model`")
+    space: Literal["joint", "pre-projection"] = Field("joint", description="language: which of the encoder's spaces")
+    prompts: str = Field("defr", description="language: the prompt set")
+    store: str | None = Field(None, description="language: the store of label embeddings; none: the workspace's own")
+
+    @model_validator(mode="after")
+    def _names_its_language(self) -> Classifier:
+        if self.init == "language" and self.encoder is None and self.store is None:
+            raise ValueError("init: language needs an encoder or a store")
+        return self
+
+
+class Model(Section):
+    """The network."""
+
+    name: str = Field("defr", description="the model")
+    backbone: str = Field(description="the image tower: tiny, clip, clip:ARCH, timm:NAME")
+    weights: str | None = Field(None, description="weights of the backbone: a tag, file or folder; none: its own")
+    patch: Count = Field(description="side of the backbone's patches")
+    image_size: Count = Field(description="side of the square picture; position grids are resized to it")
+    classifier: Classifier = Field(Classifier(), description="the classifier")
+    log_scale: float = Field(4.61, description="logits are exp(log_scale) times the cosine; 0: features as they are")
+    train_scale: bool = Field(False, description="whether the scale is trained, up to 4.61")
+    train: Literal["all", "classifier"] = Field("all", description="classifier: a probe on a backbone that stays")
+
+    @model_validator(mode="after")
+    def _patches_fill_the_picture(self) -> Model:
+        if self.image_size % self.patch:
+            raise ValueError(f"image_size {self.image_size} is no multiple of patch {self.patch}")
+        return self
+
+
+class Loss(Section):
+    """What is minimised."""
+
+    name: Literal["lse-sign", "bce", "weighted-bce", "focal"] = Field(description="the loss")
+    alpha: Share | None = Field(None, description="focal: weight of positives")
+    gamma: Annotated[float, Field(ge=0)] | None = Field(None, description="focal: exponent")
+
+    @model_validator(mode="after")
+    def _focal_has_its_numbers(self) -> Loss:
+        if (self.name == "focal") != (self.alpha is not None) or (self.name == "focal") != (self.gamma is not None):
+            raise ValueError("alpha and gamma are needed with focal, and null with the others")
+        return self
+
+
+class Data(Section):
+    """Which images, and what their labels mean."""
+
+    dataset: str | None = Field(None, description="a dataset of the workspace; none: the only one")
+    subset: str = Field("train", description="the images that are trained on")
+    test: str = Field("test", description="the images that are scored and predicted for")
+    images: str | None = Field(None, description="folder of the pictures; none: the workspace's")
+    beside: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="further dataset files to train on")
+    labels: Literal["images", "pairs", "auto"] = Field(
+        "auto", description="labels of whole images, or of pairs put together; auto: the former where there are any"
+    )
+    split: str | None = Field(None, description="the split that the data must have been filtered by; none: any or none")
+    workers: Annotated[int, Field(ge=0)] = Field(4, description="processes that read pictures")
+
+
+class Augment(Section):
+    """How training pictures vary: flip, squash to image_size, brightness, contrast, crop; as torchvision has them."""
+
+    flip: Share = Field(0.5, description="probability of a horizontal flip")
+    brightness: Annotated[float, Field(ge=0)] = Field(0.4, description="factor from 1 - this to 1 + this; 0: none")
+    contrast: Annotated[float, Field(ge=0)] = Field(0.4, description="the same for contrast")
+    crop_scale: Numbers | None = Field((0.7, 1.0), description="share of the area that is cut out; none: no crop")
+    crop_ratio: Numbers = Field((0.7, 1.3), description="width by height of what is cut out")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Augment:
+        for name, held in (("crop_scale", self.crop_scale), ("crop_ratio", self.crop_ratio)):
+            if held is not None and not 0 < held[0] <= held[1]:
+                raise ValueError(f"{name} {list(held)}: expected a smaller and a larger number above 0")
+        if self.crop_scale is not None and self.crop_scale[1] > 1:
+            raise ValueError(f"crop_scale {list(self.crop_scale)}: a share is at most 1")
+        return self
+
+
+class Schedule(Section):
+    """The learning rate over time, set before every step at its fractional epoch."""
+
+    name: Literal["constant", "cosine", "cosine-restarts", "multi-step"] = Field(
+        "cosine-restarts", description="the shape"
+    )
+    period: Positive | None = Field(None, description="cosine-restarts: epochs to the first restart")
+    factor: Count = Field(1, description="cosine-restarts: each period is so many times the one before")
+    minimum: Annotated[float, Field(ge=0)] = Field(0.0, description="both cosines: the learning rate at the lowest")
+    milestones: Annotated[tuple[Positive, ...], Field(strict=False)] = Field((), description="multi-step: epochs")
+    gamma: Positive = Field(0.1, description="multi-step: factor at each milestone")
+    warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of a linear rise from 0; 0: none")
+
+    @model_validator(mode="after")
+    def _has_its_numbers(self) -> Schedule:
+        if (self.name == "cosine-restarts") != (self.period is not None):
+            raise ValueError("period is needed with cosine-restarts, and null with the others")
+        if (self.name == "multi-step") != bool(self.milestones):
+            raise ValueError("milestones are needed with multi-step, and [] with the others")
+        return self
+
+
+class Optimise(Section):
+    """How the weights move."""
+
+    optimiser: Literal["adamw", "sgd"] = Field("adamw", description="the optimiser")
+    lr: Positive = Field(description="learning rate of the effective batch")
+    groups: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="factor of lr by the beginning of parameters' names; 0: they stay"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="weight decay")
+    momentum: Share = Field(0.9, description="of sgd")
+    epochs: Count = Field(description="times through the repeated images")
+    batch: Count = Field(description="effective batch: images behind one step, over all devices")
+    per_device: Count | None = Field(None, description="images at once on a device; none: batch over devices")
+    accumulate: Literal["keep-batch", "refuse"] = Field(
+        "keep-batch", description="what does not fit at once is accumulated to the same batch; or refused"
+    )
+    schedule: Schedule = Field(description="the learning rate over time")
+    clip: Positive | None = Field(None, description="largest norm of the gradient; none: no clipping")
+    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="of the forward pass")
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="decay of averaged weights; none: none")
+    compile: bool = Field(False, description="torch.compile")
+    gradient_checkpointing: bool = Field(False, description="less memory, more time")
+
+
+class Balance(Section):
+    """Images of rare classes are repeated (hoitool/train/images.py)."""
+
+    min_samples: Count | None = Field(None, description="times that a class should be seen in an epoch; none: no rule")
+    most: Count = Field(40, description="largest number of repetitions of an image")
+
+
+class Evaluate(Section):
+    """How the model is scored while it learns and at the end, by hoitool.eval."""
+
+    protocol: str = Field("hico", description="the protocol")
+    variant: str | None = Field(None, description="its variant; none: the official one")
+    every: Annotated[int, Field(ge=0)] = Field(1, description="epochs between two scores; 0: at the end alone")
+    best: str = Field("full", description="the split whose mAP decides which checkpoint is best")
+
+
+class Predict(Section):
+    """What is predicted for the test images when training ends; powers and masks are of detection alone."""
+
+    task: Literal["recognition", "detection"] = Field("recognition", description="scores of whole images, or of pairs")
+    mask: Literal["as-written", "blocking", "none"] = Field(
+        "as-written",
+        description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; or none left",
+    )
+    mask_layers: Annotated[int, Field(ge=0)] = Field(1, description="last blocks that see the mask")
+    human_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the person's box score")
+    object_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the object's box score")
+    interaction_power: Positive = Field(1.0, description="exponent of the interaction's probability")
+
+
+class Reference(Section):
+    """What was published for this recipe."""
+
+    source: str = Field(description="where the figures stand")
+    figures: dict[str, float] = Field(description="mAP in per cent by split: full, few@1, few@5, few@10")
+
+
+class Recipe(Section):
+    """All that decides a training, and what was published for it."""
+
+    name: str = Field(description="the recipe's name; none: that of its file")
+    summary: str = Field("", description="what it is, in a line")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of initial weights, order and augmentation")
+    model: Model = Field(description="the network")
+    loss: Loss = Field(description="what is minimised")
+    data: Data = Field(Data(), description="which images")
+    augment: Augment = Field(Augment(), description="how training pictures vary")
+    optimise: Optimise = Field(description="how the weights move")
+    balance: Balance = Field(Balance(), description="how often images are repeated")
+    evaluate: Evaluate = Field(Evaluate(), description="how it is scored")
+    predict: Predict = Field(Predict(), description="what is predicted at the end")
+    reference: Reference | None = Field(None, description="what was published for it")
