@@ -27,6 +27,7 @@ from hoitool.labels import LabelSpace
 from hoitool.labels.beside import labels_of_file
 from hoitool.progress import progress
 from hoitool.store import Store, differences
+from hoitool.store.classes import class_rows, require_one_each
 from hoitool.store.layout import FAILED
 
 SAME = ("model", "weights_sha256", "activation", "space", "dim")  # of two stores whose rows may be compared
@@ -184,19 +185,9 @@ def label_rows(labels: Store, meta: Meta, sets: list[str]) -> Array:
 
     Raises DataError where there is not one row for each label and prompt set.
     """
-    if labels.failed:
-        raise DataError(f"{labels.path}: the label {labels.failed[0]!r} could not be embedded; make it again")
     parts = sets if labels.manifest.parts else [""]
-    rows = np.stack([_directions(_rows_of_labels(labels, part), labels) for part in parts])
-    rows = rows[0] if len(rows) == 1 else _mean(rows)
-    wanted = [meta.label_name(label) for label in range(meta.classes)]
-    place = {key: i for i, key in enumerate(labels.key.tolist())}
-    missing = [name for name in wanted if name not in place]
-    if missing or len(place) != len(wanted):
-        what = f"{labels.path}: its {len(place)} labels are not the {len(wanted)} {meta.label_kind}"
-        hint = f": {missing[0]!r} is missing" if missing else ""
-        raise DataError(f"{what} of label space {meta.labels.name!r}{hint}")
-    made: Array = rows[[place[name] for name in wanted]]
+    rows = np.stack([_directions(class_rows(labels, meta, part), labels) for part in parts])
+    made: Array = rows[0] if len(rows) == 1 else _mean(rows)
     return made
 
 
@@ -206,7 +197,7 @@ def image_rows(images: Store, allow_missing: bool = False) -> tuple[Array, Array
     Raises DataError where there is not one row for each image, and unless `allow_missing` for images without any.
     """
     places = np.arange(images.layout.rows) if images.manifest.of == "images" else images.places(IMAGE)
-    _require_one_each(images, places, "image")
+    require_one_each(images, places, "image")
     if images.failed and not allow_missing:
         raise DataError(
             f"{images.path}: {len(images.failed):,} images could not be embedded, the first {images.failed[0]!r}; make "
@@ -214,19 +205,6 @@ def image_rows(images: Store, allow_missing: bool = False) -> tuple[Array, Array
         )
     made = images.status != FAILED
     return places[made], images.key[made]
-
-
-def _rows_of_labels(labels: Store, part: str) -> Array:
-    places = labels.places(part) if part else np.arange(labels.layout.rows)
-    _require_one_each(labels, places, f"label{f' and prompt set {part!r}' if part else ''}")
-    return labels.part(part)[1] if part else labels.rows(0, labels.layout.rows)
-
-
-def _require_one_each(store: Store, places: Array, what: str) -> None:
-    counts = np.bincount(store.image_of_rows()[places], minlength=len(store))
-    if (counts != 1).any():
-        at = int((counts != 1).argmax())
-        raise DataError(f"{store.path}: {store.key[at]!r} has {counts[at]} rows, expected one for each {what}")
 
 
 def _mean(rows: Array) -> Array:

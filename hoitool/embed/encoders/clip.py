@@ -14,7 +14,6 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,17 +21,17 @@ import open_clip
 import torch
 from open_clip import factory
 from open_clip.transformer import VisionTransformer
-from safetensors.torch import load_file
 
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
-from hoitool.embed.encoders import clip_weights, torchscript
+from hoitool.embed.encoders import clip_weights
 from hoitool.embed.encoders.clip_weights import Found
 from hoitool.embed.encoders.device import Eye, awaited, best_batch, computing, place
-from hoitool.embed.encoders.positions import resized
 from hoitool.embed.preprocess import Fit, Preprocess
 from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading
+from hoitool.nn.positions import resized
+from hoitool.nn.tensors import read_tensors
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +167,7 @@ def _model(found: Found, settings: Settings, device: torch.device) -> Any:
     """The architecture with its weights, on the device. Raises DataError for weights of another architecture."""
     model = _architecture(found, settings)
     with reading(found.path, "a CLIP model"):
-        state = _state(found.path)
+        state = read_tensors(found.path, "a CLIP model")
         original = [key for key in clip_weights.ORIGINAL if state.pop(key, None) is not None]
         state = factory.convert_state_dict(model, state)
         if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
@@ -212,26 +211,6 @@ def _unreachable(found: Found, key: str, error: Exception) -> MissingData:
     """The error for what an architecture takes from another repository on the hub."""
     name = found.config().get("text_cfg", {}).get(key, "its tokenizer")
     return MissingData(f"{found.arch} needs {name} of the Hugging Face hub, which is not at hand ({first_line(error)})")
-
-
-def _state(path: Path) -> dict[str, Any]:
-    """The tensors of a file of any layout that open_clip reads, and of OpenAI's TorchScript archives.
-
-    open_clip's own reading turns to a pickle without limits, in older versions always, in newer ones after a TypeError.
-    """
-    if torchscript.is_archive(path):
-        return torchscript.tensors(path)
-    held: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    held = held.get("state_dict", held)
-    state = {str(name).removeprefix("module."): value for name, value in held.items()}
-    other = [name for name, held in state.items() if not isinstance(held, torch.Tensor)]
-    if not state:
-        raise DataError(f"{path}: holds no tensors; expected a state dict, alone or as 'state_dict'")
-    if other:
-        raise DataError(
-            f"{path}: holds {other[0]!r}, which is no tensor; expected a state dict, alone or as 'state_dict'"
-        )
-    return state
 
 
 def _fitted(state: dict[str, Any], wanted: dict[str, Any], found: Found) -> dict[str, Any]:

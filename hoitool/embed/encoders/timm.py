@@ -15,11 +15,11 @@ from timm.models import PretrainedCfg, load_state_dict
 from hoitool.data.dataset import Array
 from hoitool.embed.encoder import Encoder, Pending, Settings
 from hoitool.embed.encoders.device import Eye, awaited, best_batch, computing, place
-from hoitool.embed.encoders.positions import resized
 from hoitool.embed.preprocess import RESAMPLING, Fit, Preprocess
 from hoitool.errors import DataError, MissingData, UsageError, first_line
 from hoitool.files import reading, require, sha256
 from hoitool.lookup import unknown_name
+from hoitool.nn.positions import resized
 
 SUMMARY = "any image model of timm: timm:NAME; images and maps"
 FITS: dict[str, Fit] = {"center": "centre-crop", "squash": "squash"}

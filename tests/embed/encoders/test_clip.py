@@ -315,7 +315,7 @@ def test_spoilt_files_are_one_line(spoilt, tmp_path, registered, model, capsys):
     if spoilt == "code":
         torch.save({"state_dict": model.state_dict(), "extra": Harm()}, path)
     elif spoilt in ("list", "nothing", "nested"):
-        torch.save({"list": [1, 2], "nothing": {}, "nested": {"model": model.state_dict()}}[spoilt], path)
+        torch.save({"list": [1, 2], "nothing": {}, "nested": {"other": model.state_dict()}}[spoilt], path)
     elif spoilt == "text":
         path.write_text("<html>not found</html>")
     elif spoilt == "cut archive":

@@ -1,0 +1,1 @@
+"""Blocks that models share, and tensors from files that others wrote."""

@@ -1,0 +1,74 @@
+"""The tensors of a checkpoint by their names, whatever it was saved as, and nothing else of it.
+
+Read are safetensors, torch's own files and TorchScript archives. A torch file is unpickled with weights_only: tensors
+and plain values, and the few types of ALLOWED, which training scripts save beside the weights and which run nothing.
+The state dict may stand alone or under a name of CONTAINERS; `module.`, which DistributedDataParallel puts before
+every name, is taken off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from hoitool.errors import DataError
+from hoitool.files import reading, require
+from hoitool.nn import torchscript
+
+CONTAINERS = ("model_state_dict", "state_dict", "model")
+EXPECTED = f"expected a state dict, alone or as {', '.join(map(repr, CONTAINERS))}"
+_SCALAR = np.float64(0).__reduce__()[0]
+# the options of a script, and numpy's numbers under the names that older and newer versions give them
+ALLOWED: list[Any] = [
+    Namespace,
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("float64", "float32", "int64")),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+]
+
+
+def read_tensors(path: Path, what: str = "a checkpoint") -> dict[str, torch.Tensor]:
+    """The tensors of a file, on the CPU. Raises MissingData, and DataError for a file that holds anything else."""
+    require(path, what)
+    with reading(path, what):
+        if path.suffix == ".safetensors":
+            return _stripped(load_file(path), path)
+        if torchscript.is_archive(path):
+            return torchscript.tensors(path)
+        with _allowing():
+            held = torch.load(path, "cpu", weights_only=True)
+        return _stripped(_unpacked(held, path), path)
+
+
+def _allowing() -> contextlib.AbstractContextManager[Any]:
+    """The types of ALLOWED, while a file is read; older versions of torch have no such list, and refuse them."""
+    if not hasattr(torch.serialization, "safe_globals"):
+        return contextlib.nullcontext()
+    return torch.serialization.safe_globals(ALLOWED)
+
+
+def _unpacked(held: Any, path: Path) -> Mapping[Any, Any]:
+    """The state dict out of its container."""
+    if isinstance(held, Mapping):
+        held = next((held[name] for name in CONTAINERS if isinstance(held.get(name), Mapping)), held)
+    if not isinstance(held, Mapping):
+        raise DataError(f"{path}: holds a {type(held).__name__}; {EXPECTED}")
+    return held
+
+
+def _stripped(held: Mapping[Any, Any], path: Path) -> dict[str, torch.Tensor]:
+    state = {str(name).removeprefix("module."): value for name, value in held.items()}
+    other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if not state or other:
+        raise DataError(f"{path}: holds {f'{other[0]!r}, which is no tensor' if other else 'no tensors'}; {EXPECTED}")
+    if len(state) < len(held):
+        raise DataError(f"{path}: holds a name twice, with and without 'module.'; {EXPECTED}")
+    return state

@@ -1,0 +1,188 @@
+"""Every model of the table at a tiny size: it builds, learns a batch, and comes back from its file."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from hoitool.models import MODELS
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("open_clip")
+pytest.importorskip("timm")
+
+from safetensors.torch import save_file  # noqa: E402
+from timm.models.vision_transformer import VisionTransformer  # noqa: E402
+
+from hoitool.errors import DataError, UsageError  # noqa: E402
+from hoitool.models import defr  # noqa: E402
+from hoitool.models.defr_detection import DefrDetection  # noqa: E402
+from hoitool.models.weights import load  # noqa: E402
+
+IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+BOXES = torch.tensor([[0.0, 0.0, 20.0, 30.0], [5.0, 5.0, 60.0, 60.0], [40.0, 0.0, 64.0, 64.0], [1.0, 2.0, 3.0, 4.0]])
+TARGETS = (torch.rand(4, 7, generator=torch.Generator().manual_seed(2)) < 0.3).float()
+TINY = {name: {"backbone": "clip-tiny", "image_size": 64, "classes": 7} for name in MODELS}
+INPUTS = {"defr": (IMAGES,), "defr-detection": (IMAGES, BOXES, BOXES.flip(0), torch.tensor([0, 0, 2, 1]))}
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    torch.manual_seed(0)
+    built = MODELS[request.param].build(**TINY[request.param])
+    built.name = request.param
+    return built
+
+
+def test_every_model_says_what_it_is(model):
+    assert MODELS[model.name].SUMMARY
+    assert MODELS[model.name].CHECKPOINTS
+
+
+def test_shapes(model):
+    logits = model(*INPUTS[model.name])
+    assert logits.shape == (len(INPUTS[model.name][-1]), 7)
+    assert torch.isfinite(logits).all()
+
+
+def test_the_loss_falls_on_one_batch(model):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    losses = []
+    for _ in range(20):
+        logits = model(*INPUTS[model.name])
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, TARGETS[: len(logits)])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_every_parameter_learns(model):
+    model(*INPUTS[model.name]).square().sum().backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+def test_saved_and_loaded(model, tmp_path):
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    torch.manual_seed(1)
+    entry = MODELS[model.name]
+    other = entry.build(**TINY[model.name])
+    assert load(other, tmp_path / "model.safetensors", entry.CHECKPOINTS).complete
+    inputs = INPUTS[model.name]
+    torch.testing.assert_close(other(*inputs), model(*inputs), rtol=0, atol=0)
+
+
+def test_a_recogniser_s_checkpoint_becomes_a_detector(tmp_path):
+    torch.save({"model_state_dict": defr.build(**TINY["defr"]).state_dict()}, tmp_path / "last.pt")
+    entry = MODELS["defr-detection"]
+    detector = entry.build(**TINY["defr-detection"])
+    assert load(detector, tmp_path / "last.pt", entry.CHECKPOINTS).complete
+
+
+def test_a_wrong_checkpoint_is_told(tmp_path):
+    torch.save(defr.build(**TINY["defr"] | {"image_size": 32}).state_dict(), tmp_path / "last.pt")
+    with pytest.raises(DataError, match=r"positional_embedding is \[5, 64\], expected \[17, 64\]"):
+        load(defr.build(**TINY["defr"]), tmp_path / "last.pt", defr.CHECKPOINTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"backbone": "clip-b23"}, "No backbone of DEFR named 'clip-b23'. Did you mean 'clip-b32'"),
+        ({"classifier": "cosin"}, "No classifier of DEFR named 'cosin'. Did you mean 'cosine'"),
+        ({"image_size": 65}, "pictures of 65 pixels: not a multiple of the backbone's patches, 16"),
+        ({"image_size": 0}, "pictures of 0 pixels"),
+        ({"backbone": "imagenet-tiny", "projected": True}, "a backbone of ImageNet has no projection"),
+        ({"language": np.zeros((7, 3), np.float32)}, "starts from 7 rows of 3, expected 7 of 64; embed the labels"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_told(changes, told):
+    with pytest.raises(UsageError, match=told):
+        defr.build(**TINY["defr"] | changes)
+
+
+@pytest.mark.parametrize("classifier", defr.CLASSIFIERS)
+def test_a_classifier_starts_from_language(classifier):
+    language = np.random.default_rng(0).normal(size=(7, 64)).astype(np.float32) * 3
+    model = defr.build(**TINY["defr"], classifier=classifier, language=language)
+    features = torch.nn.functional.normalize(model.backbone(IMAGES), dim=1) * np.exp(4.61)
+    rows = torch.nn.functional.normalize(torch.from_numpy(language), dim=1)
+    torch.testing.assert_close(model(IMAGES), features @ rows.T, rtol=1e-4, atol=1e-3)
+
+
+def test_a_trained_scale_is_held():
+    model = defr.build(**TINY["defr"], log_scale=5.0, train_scale=True)
+    held = copy.deepcopy(model)
+    with torch.no_grad():
+        held.log_scale.fill_(defr.SCALE)
+    torch.testing.assert_close(model(IMAGES), held(IMAGES))
+    model = defr.build(**TINY["defr"], log_scale=2.0, train_scale=True)
+    model(IMAGES).square().sum().backward()
+    assert model.log_scale.grad != 0
+
+
+def test_weights_of_timm_fit_pictures_of_another_size(tmp_path):
+    vit = VisionTransformer(64, 16, embed_dim=64, depth=2, num_heads=2, num_classes=5)
+    torch.save(vit.state_dict(), tmp_path / "vit.pth")
+    tower = defr.build_backbone("imagenet-tiny", 96)
+    assert defr.load_backbone(tower, tmp_path / "vit.pth").unwanted == ("head.weight", "head.bias")
+    assert tower.vit.pos_embed.shape == (1, 37, 64)
+    with pytest.raises(DataError, match=r"vit.pth: not the weights of this ClipTower: 0 matched"):
+        defr.load_backbone(defr.build_backbone("clip-tiny", 64), tmp_path / "vit.pth")
+
+
+def recogniser():
+    torch.manual_seed(0)
+    return defr.build(**TINY["defr"]).double().eval()
+
+
+def detected(model, mask, blocks):
+    inputs = [held.double() if held.is_floating_point() else held for held in INPUTS["defr-detection"]]
+    return DefrDetection(model, mask, blocks)(*inputs)
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_without_a_mask_a_pair_is_scored_as_its_picture(blocks):
+    model = recogniser()
+    expected = model(IMAGES.double())[INPUTS["defr-detection"][-1]]
+    torch.testing.assert_close(detected(model, "none", blocks), expected)
+
+
+@pytest.mark.parametrize("mask", ["as-written", "blocking"])
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_pairs_do_not_see_one_another(mask, blocks):
+    model = DefrDetection(recogniser(), mask, blocks)
+    images, humans, objects, image = INPUTS["defr-detection"]
+    images, humans, objects = images.double(), humans.double(), objects.double()
+    together = model(images, humans, objects, image)
+    for i, place in enumerate(image.tolist()):
+        alone = model(images[[place]], humans[[i]], objects[[i]], torch.tensor([0]))
+        torch.testing.assert_close(together[[i]], alone)
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_pair_that_touches_everything_is_scored_as_its_picture(blocks):
+    model = DefrDetection(recogniser(), "blocking", blocks)
+    whole = torch.tensor([[0.0, 0.0, 64.0, 64.0]]).double()
+    torch.testing.assert_close(
+        model(IMAGES[:1].double(), whole, whole, torch.tensor([0])), model.recogniser(IMAGES[:1].double())
+    )
+
+
+def test_boxes_over_the_edge_and_without_pairs():
+    model = DefrDetection(recogniser(), "blocking")
+    outside = torch.tensor([[-20.0, -20.0, -1.0, -1.0], [60.0, 60.0, 500.0, 90.0]]).double()
+    made = model(IMAGES[:1].double(), outside, outside, torch.tensor([0, 0]))
+    assert torch.isfinite(made).all()
+    none = torch.empty(0, 4).double()
+    assert model(IMAGES.double(), none, none, torch.empty(0, dtype=torch.long)).shape == (0, 7)
+
+
+def test_masks_and_blocks_that_there_are_not():
+    with pytest.raises(UsageError, match="No mask of DEFR's detection named 'block'"):
+        DefrDetection(recogniser(), "block")
+    with pytest.raises(UsageError, match="masked_blocks is 3, expected 1 to 2"):
+        DefrDetection(recogniser(), "none", 3)
