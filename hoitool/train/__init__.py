@@ -1,0 +1,1 @@
+"""Training: recipes, the data they name, the loop, checkpoints."""
