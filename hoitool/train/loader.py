@@ -1,0 +1,53 @@
+"""Samples into batches, in this process or in others; an error in one of them arrives as the one line that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from hoitool.errors import HoitoolError
+from hoitool.train.order import Parts, Turn
+from hoitool.train.task import Task
+
+Batch = dict[str, Any]
+
+
+class _Batches(Dataset[Any]):
+    """Whole batches at once: an error is returned, because one raised in a worker comes with its traceback."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def __getitems__(self, turns: list[Turn]) -> Batch | HoitoolError:
+        try:
+            return self._task.collate([self._task.sample(index, epoch) for index, epoch in turns])
+        except HoitoolError as error:
+            return error
+
+
+def _as_it_is(batch: Batch | HoitoolError) -> Batch | HoitoolError:
+    return batch
+
+
+def batches(task: Task, parts: Parts, workers: int, pinned: bool) -> Iterator[Batch]:
+    """The batches of `parts` in their order. Raises what a sample raises, when its turn comes."""
+    loader = DataLoader(
+        _Batches(task),
+        batch_sampler=parts,  # type: ignore[arg-type]  # of turns, not of plain indices
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        pin_memory=pinned,
+    )
+    try:
+        for batch in loader:
+            if isinstance(batch, HoitoolError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise HoitoolError(
+            "a process that loads samples was ended from outside, most likely for lack of memory; use fewer workers"
+        ) from error
