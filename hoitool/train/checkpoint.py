@@ -103,6 +103,16 @@ def read(path: Path, plan: Plan) -> Checkpoint:
     )
 
 
+def fitting(state: State, module: torch.nn.Module) -> State:
+    """The state itself, where a module has its names and shapes. Raises DataError for the first that differs."""
+    held = module.state_dict()
+    for name in [*held, *(name for name in state if name not in held)]:
+        here, there = (list(s[name].shape) if name in s else "absent" for s in (held, state))
+        if here != there:
+            raise DataError(f"checkpoint, {name}: {there} there and {here} in the model; it is of another model")
+    return state
+
+
 def evaluated(path: Path) -> State:
     """The weights of a checkpoint that are evaluated and predicted with: averaged ones where there are any."""
     about = read_about(path)
@@ -156,8 +166,14 @@ def _plain(state: State) -> State:
 def _prune(folder: Path, keep: int) -> None:
     made = steps(folder)
     for path in made[:-keep]:
-        shutil.rmtree(path)
+        _remove(path)
     named = [best["step"] for path in made[-keep:] if (best := read_about(path)["best"])]
     for path in steps(folder, "best"):
         if int(path.name.partition("-")[2]) not in named:
-            shutil.rmtree(path)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, which is never seen in part: it first takes a name that `clean` knows."""
+    hidden = path.replace(path.with_name(f".{path.name}.removed"))
+    shutil.rmtree(hidden)

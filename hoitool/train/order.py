@@ -32,7 +32,9 @@ class Order:
             raise DataError("there are no samples to train on")
         self.per_epoch = self._drawn // plan.batch if plan.drop_last else -(-self._drawn // plan.batch)
         if self.per_epoch == 0:
-            raise UsageError(f"{self._drawn} samples do not fill one batch of {plan.batch}, and drop_last leaves them out")
+            raise UsageError(
+                f"{self._drawn} samples do not fill one batch of {plan.batch}, and drop_last leaves them out"
+            )
         self.steps = plan.total(self.per_epoch)
         self._epoch = lru_cache(maxsize=2)(self._permuted)
 

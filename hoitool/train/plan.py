@@ -79,6 +79,7 @@ class Pace(BaseModel):
     checkpoint_steps        steps between two checkpoints; None: none by steps
     checkpoint_minutes      minutes between two checkpoints, looked at where metrics are written
     keep                    how many checkpoints stay
+    device                  auto: GPUs where there are any
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -95,6 +96,7 @@ class Pace(BaseModel):
     checkpoint_steps: Count | None = None
     checkpoint_minutes: Positive | None = 10.0
     keep: Count = 2
+    device: Literal["auto", "cpu"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,9 @@ class Spread:
 def spread(plan: Plan, pace: Pace, world: int) -> Spread:
     """How the plan's batch lies over `world` devices. Raises UsageError where it cannot be kept exactly."""
     if plan.batch % world:
-        raise UsageError(f"the effective batch of {plan.batch} does not divide by {world} devices; {_near(plan, world)}")
+        raise UsageError(
+            f"the effective batch of {plan.batch} does not divide by {world} devices; {_near(plan, world)}"
+        )
     share = plan.batch // world
     held = share if pace.per_device is None else min(pace.per_device, share)
     if share % held:
