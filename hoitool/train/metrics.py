@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def add(path: Path, line: dict[str, Any]) -> None:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file, but for one at the end that a killed process left unfinished; none where there is no file."""
+    """The lines of a file up to one that a killed process left unfinished; none where there is no file."""
     if not path.exists():
         return []
     found = []
@@ -36,6 +37,27 @@ def cut(path: Path, step: int) -> None:
     kept = [line for line in lines(path) if line["step"] <= step]
     if path.exists():
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+class Clock:
+    """Samples a second since the last time it was asked."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new stretch."""
+        self._samples, self._since = 0, time.perf_counter()
+
+    def add(self, samples: int) -> None:
+        """Count samples."""
+        self._samples += samples
+
+    def rate(self) -> float:
+        """Samples a second of this stretch; the next one begins."""
+        made = self._samples / max(time.perf_counter() - self._since, 1e-9)
+        self.start()
+        return made
 
 
 def _plain(value: Any) -> Any:
