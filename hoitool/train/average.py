@@ -18,31 +18,36 @@ class Average:
     """The averaged state of a module."""
 
     def __init__(self, module: torch.nn.Module, decay: float) -> None:
+        """The module must lie on its device already: its tensors are kept in view."""
         self.decay = decay
-        self.state: State = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+        self._own: State = module.state_dict()
+        self.state = copied(self._own)
 
     @torch.no_grad()
-    def update(self, module: torch.nn.Module) -> None:
+    def update(self) -> None:
         """Take in the weights after a step."""
-        current = module.state_dict()
-        moving = [name for name, tensor in self.state.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([self.state[n] for n in moving], [current[n] for n in moving], 1 - self.decay)
-        for name in self.state.keys() - set(moving):
-            self.state[name].copy_(current[name])
+        moving = [name for name, tensor in self._own.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([self.state[n] for n in moving], [self._own[n] for n in moving], 1 - self.decay)
+        put({n: t for n, t in self._own.items() if not t.is_floating_point()}, self.state)
 
     @contextmanager
-    def within(self, module: torch.nn.Module) -> Iterator[None]:
+    def within(self) -> Iterator[None]:
         """The module has the averaged weights until the block ends, and its own ones again bit for bit."""
-        own = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-        put(module, self.state)
+        kept = copied(self._own)
+        put(self.state, self._own)
         try:
             yield
         finally:
-            put(module, own)
+            put(kept, self._own)
+
+
+def copied(state: State) -> State:
+    """A copy that shares no memory."""
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
 @torch.no_grad()
-def put(module: torch.nn.Module, state: State) -> None:
-    """Copy a state of the same names and shapes into a module, wherever its tensors lie."""
-    for name, tensor in module.state_dict().items():
-        tensor.copy_(state[name])
+def put(state: State, into: State) -> None:
+    """Copy tensors into those of the same names, wherever these lie."""
+    for name, tensor in state.items():
+        into[name].copy_(tensor)

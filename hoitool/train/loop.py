@@ -9,19 +9,15 @@ is set from the step, so that a training that was killed goes on bit for bit.
 from __future__ import annotations
 
 import logging
-import resource
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list, send_to_device
 
 from hoitool.errors import UsageError
 from hoitool.files import writing
@@ -29,7 +25,9 @@ from hoitool.progress import progress
 from hoitool.train import checkpoint, metrics
 from hoitool.train.average import Average, put
 from hoitool.train.checkpoint import Best, Checkpoint
-from hoitool.train.loader import batches
+from hoitool.train.device import accelerator_of, bare, from_main, memory, moved, save_memory
+from hoitool.train.loader import Batch, batches
+from hoitool.train.metrics import Clock
 from hoitool.train.optimisers import optimiser_of, set_rate
 from hoitool.train.order import Order, Parts
 from hoitool.train.plan import Pace, Plan, spread
@@ -38,7 +36,6 @@ from hoitool.train.task import Task
 from hoitool.train.watch import Step, Watch, by_name
 
 log = logging.getLogger(__name__)
-MIXED = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 CHECKPOINTS = "checkpoint"
 
 
@@ -74,10 +71,11 @@ class _Training:
         self.accelerator = accelerator_of(plan, pace)
         self.spread = spread(plan, pace, self.accelerator.num_processes)
         self.module = module.to(self.accelerator.device)
-        _save_memory(module, pace)
+        save_memory(module, pace)
         optimiser = optimiser_of(self.module, plan)
         self.average = None if plan.ema is None else Average(self.module, plan.ema)
-        self.step, self.best = 0, None
+        self.step = 0
+        self.best: Best | None = None
         self.figures: dict[str, float] = {}
         self._begin(optimiser, resume)
         self.model = self.accelerator.prepare_model(torch.compile(module) if pace.compile else module)
@@ -106,10 +104,10 @@ class _Training:
                 state.world,
                 self.spread.world,
             )
-        put(self.module, checkpoint.fitting(state.weights, self.module))
+        put(checkpoint.fitting(state.weights, self.module), self.module.state_dict())
         optimiser.load_state_dict(state.optimiser)
         if self.average is not None and state.average is not None:
-            self.average.state = {n: t.to(self.accelerator.device) for n, t in state.average.items()}
+            put(state.average, self.average.state)
         if self.accelerator.scaler is not None and state.scaler:
             self.accelerator.scaler.load_state_dict(state.scaler)
         self.step, self.best = state.step, state.best
@@ -119,21 +117,22 @@ class _Training:
         log.info("%s", self.spread.told())
         self.model.train()
         parts = Parts(self.order, self.step, self.accelerator.process_index, self.spread.world, self.spread.per_device)
-        loaded = batches(self.task, parts, self.pace.workers, pinned=self.accelerator.device.type == "cuda")
+        pinned = self.accelerator.device.type == "cuda"
         self.written, self.clock = time.monotonic(), Clock()
-        for step in self._counted(range(self.step, self.order.steps)):
-            self.clock.samples += self._advance(step, loaded)
-            self.step = step + 1
-            self._after_step()
+        with closing(batches(self.task, parts, self.pace.workers, pinned)) as loaded:
+            for step in self._counted(range(self.step, self.order.steps)):
+                self.clock.add(self._advance(step, loaded))
+                self.step = step + 1
+                self._after_step()
         if self.average is not None:
-            put(self.module, self.average.state)
+            put(self.average.state, self.module.state_dict())
         self.accelerator.wait_for_everyone()
         return Trained(self.step, self.figures, self.best, checkpoint.steps(self.checkpoints)[-1])
 
     def _counted(self, steps: range) -> Iterator[int]:
         yield from progress(steps, "training") if self.accelerator.is_main_process else steps
 
-    def _advance(self, step: int, loaded: Iterator[dict[str, Any]]) -> int:
+    def _advance(self, step: int, loaded: Iterator[Batch]) -> int:
         """One step of the optimiser; returns how many samples it took, over all processes."""
         rank, world = self.accelerator.process_index, self.spread.world
         torch.manual_seed(seed_of(self.plan.seed, step, rank))
@@ -144,7 +143,7 @@ class _Training:
         parts = self.order.parts(step, rank, world, self.spread.per_device)
         seen = Step(step)
         for i, part in enumerate(parts):
-            batch = send_to_device(next(loaded), self.accelerator.device, non_blocking=True)
+            batch = moved(next(loaded), self.accelerator.device)
             last = i == len(parts) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 losses = by_name(self.task.loss(self.model, batch))
@@ -155,7 +154,7 @@ class _Training:
         self.optimiser.step()
         self.optimiser.zero_grad()
         if self.average is not None:
-            self.average.update(self.module)
+            self.average.update()
         self.watch.add(seen)
         return count
 
@@ -183,7 +182,7 @@ class _Training:
     def _evaluate(self) -> None:
         """Figures of the weights, averaged ones where there are any, and these weights kept where they are the best."""
         self.watch.settle()
-        with self.average.within(self.module) if self.average else nullcontext():
+        with self.average.within() if self.average else nullcontext():
             self.figures = self._figures()
             if not self.figures:
                 return
@@ -197,10 +196,10 @@ class _Training:
         """The task's evaluation; all processes go on with the main one's figures."""
         self.model.eval()
         with torch.no_grad():
-            figures = [self.task.evaluate(bare(self.model))]
+            figures = self.task.evaluate(bare(self.model))
         self.model.train()
         self.clock.start()
-        return dict(broadcast_object_list(figures)[0] if self.spread.world > 1 else figures[0])
+        return from_main(figures)
 
     def _is_best(self, name: str) -> bool:
         if name not in self.figures:
@@ -219,42 +218,11 @@ class _Training:
             world=self.spread.world,
             weights=self.module.state_dict(),
             optimiser=self.optimiser.state_dict(),
-            average=self.average and self.average.state,
+            average=self.average.state if self.average else None,
             scaler=dict(scaler.state_dict()) if scaler is not None else {},
             best=self.best,
         )
         checkpoint.write(self.checkpoints, made, self.plan, self.pace.keep)
-
-
-class Clock:
-    """Samples a second since the last time it was asked, evaluations left out."""
-
-    def __init__(self) -> None:
-        self.samples = 0
-        self.start()
-
-    def start(self) -> None:
-        """Begin a new stretch."""
-        self.samples, self.since = 0, time.perf_counter()
-
-    def rate(self) -> float:
-        """Samples a second of this stretch; the next one begins."""
-        made = self.samples / max(time.perf_counter() - self.since, 1e-9)
-        self.start()
-        return made
-
-
-def accelerator_of(plan: Plan, pace: Pace) -> Accelerator:
-    """The devices that there are; under torchrun all of its processes."""
-    AcceleratorState._reset_state()  # a training before this one may have had another precision
-    return Accelerator(mixed_precision=MIXED[plan.precision], cpu=pace.device == "cpu")
-
-
-def bare(model: torch.nn.Module) -> torch.nn.Module:
-    """A prepared model without what spreads it over processes."""
-    inner = model.module if isinstance(model, torch.nn.parallel.DistributedDataParallel) else model
-    assert isinstance(inner, torch.nn.Module)
-    return inner
 
 
 def seed_of(seed: int, step: int, rank: int) -> int:
@@ -265,23 +233,3 @@ def seed_of(seed: int, step: int, rank: int) -> int:
 def due(step: int, every: int | None) -> bool:
     """Whether something that happens every so many steps happens after this one."""
     return every is not None and step % every == 0
-
-
-def memory(device: torch.device) -> float:
-    """Peak memory in megabytes (1e6 bytes): of the GPU, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
-def _save_memory(module: torch.nn.Module, pace: Pace) -> None:
-    """Turn on gradient checkpointing, by the method that timm and open_clip, or transformers, give their models."""
-    if not pace.gradient_checkpointing:
-        return
-    for name in ("set_grad_checkpointing", "gradient_checkpointing_enable"):
-        if turn_on := getattr(module, name, None):
-            turn_on()
-            return
-    raise UsageError(
-        f"{type(module).__name__} knows no gradient checkpointing; train without it, or with a smaller per_device"
-    )

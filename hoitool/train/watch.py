@@ -1,4 +1,4 @@
-"""The losses of steps, read one step late so that a device never waits for them, and the end at one that is no number."""
+"""The losses of steps, read one step late so that a device never waits for them; the end at one that is no number."""
 
 from __future__ import annotations
 
