@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
@@ -31,7 +31,7 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def batches(task: Task, parts: Parts, workers: int, pinned: bool) -> Iterator[Batch]:
+def batches(task: Task, parts: Parts, workers: int, pinned: bool) -> Generator[Batch, None, None]:
     """The batches of `parts` in their order. Raises what a sample raises, when its turn comes."""
     loader = DataLoader(
         _Batches(task),
