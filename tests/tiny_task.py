@@ -21,6 +21,7 @@ from hoitool.train.plan import Pace, Plan
 from hoitool.train.task import Task, generator
 
 WIDTH = 6
+FACTORS = np.linspace(0.5, 2.0, 22)  # of 22 samples, 27.5 in all
 
 
 class Regression(Task):
@@ -60,7 +61,8 @@ class Regression(Task):
 
     def evaluate(self, module: torch.nn.Module) -> dict[str, float]:
         inputs = torch.tensor(self.inputs, dtype=torch.float32)
-        error = (module(inputs) - torch.tensor(self.targets, dtype=torch.float32)).square().mean()
+        with torch.no_grad():
+            error = (module(inputs) - torch.tensor(self.targets, dtype=torch.float32)).square().mean()
         self.evaluations.append(float(error))
         return {"error": float(error)}
 
@@ -88,7 +90,7 @@ RICH_PACE = pace(per_device=4, checkpoint_steps=4, best="error", best_is="lowest
 def rich(folder: Path, task: Task | None = None, resume: bool = False) -> tuple[Trained, torch.nn.Module]:
     """A training with all that a checkpoint has to bring back."""
     module = mlp(dropout=0.3)
-    task = task or Regression(factors=np.linspace(0.5, 2.0, 22))
+    task = task or Regression(factors=FACTORS)
     return train(task, module, RICH, folder, RICH_PACE, resume=resume), module
 
 
@@ -96,7 +98,7 @@ class Dying(Regression):
     """Is killed when its loss is asked for the n-th time."""
 
     def __init__(self, calls: int) -> None:
-        super().__init__(factors=np.linspace(0.5, 2.0, 22))
+        super().__init__(factors=FACTORS)
         self.calls = calls
 
     def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hoitool.errors import HoitoolError
@@ -39,6 +40,7 @@ def batches(task: Task, parts: Parts, workers: int, pinned: bool) -> Generator[B
         num_workers=workers,
         collate_fn=_as_it_is,
         pin_memory=pinned,
+        generator=torch.Generator(),  # its own, so that the module's randomness does not depend on when loading starts
     )
     try:
         for batch in loader:

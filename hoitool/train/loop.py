@@ -2,8 +2,8 @@
 
 On one GPU, on several under torchrun, or on the CPU, by way of accelerate. A step is one effective batch: its gradient
 is that of the mean over all its samples, however they lie over processes and accumulated parts, the last and smaller
-batch of an epoch included. Before every step the generators are seeded from (seed, step, process) and the learning rate
-is set from the step, so that a training that was killed goes on bit for bit.
+batch of an epoch included. Before every part the generators are seeded from (seed, step, process, part), and the
+learning rate is a function of the step, so that a training that was killed goes on bit for bit.
 """
 
 from __future__ import annotations
@@ -135,7 +135,6 @@ class _Training:
     def _advance(self, step: int, loaded: Iterator[Batch]) -> int:
         """One step of the optimiser; returns how many samples it took, over all processes."""
         rank, world = self.accelerator.process_index, self.spread.world
-        torch.manual_seed(seed_of(self.plan.seed, step, rank))
         set_rate(
             self.optimiser, self.plan.lr * factor(self.plan.schedule, step, self.order.per_epoch, self.order.steps)
         )
@@ -144,6 +143,7 @@ class _Training:
         seen = Step(step)
         for i, part in enumerate(parts):
             batch = moved(next(loaded), self.accelerator.device)
+            torch.manual_seed(seed_of(self.plan.seed, step, rank, i))
             last = i == len(parts) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 losses = by_name(self.task.loss(self.model, batch))
@@ -225,9 +225,9 @@ class _Training:
         checkpoint.write(self.checkpoints, made, self.plan, self.pace.keep)
 
 
-def seed_of(seed: int, step: int, rank: int) -> int:
-    """The seed of all that is random in a step of a process."""
-    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def seed_of(*place: int) -> int:
+    """The seed of what is random in a place: a seed, a step, a process and the part of the step."""
+    return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def due(step: int, every: int | None) -> bool:

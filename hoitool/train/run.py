@@ -1,8 +1,8 @@
 """The folder of a run: what was asked for, with what, on what, from which files.
 
-    config.yaml        the resolved configuration
-    environment.json   a list with one entry for each start: time, command line, versions, device, hashes of the inputs
-    metrics.jsonl, checkpoint/   what the loop writes
+config.yaml        the resolved configuration
+environment.json   a list with one entry for each start: time, command line, versions, device, hashes of the inputs
+metrics.jsonl, checkpoint/   what the loop writes
 """
 
 from __future__ import annotations

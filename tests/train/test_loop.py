@@ -27,11 +27,14 @@ def same(one, other, **tolerance):
         torch.testing.assert_close(tensor, other.state_dict()[name], **(tolerance or {"rtol": 0, "atol": 0}))
 
 
+def losses(folder):
+    return [line["loss"] for line in metrics.lines(folder / metrics.FILE) if "loss" in line]
+
+
 def test_one_batch_is_learned_by_heart(tmp_path):
     task = Regression(samples=8, noise=0.0)
     trained = train(task, mlp(), plan(epochs=300, batch=8), tmp_path, pace(evaluate_every=0, log_every=50))
-    losses = [line["loss"] for line in metrics.lines(tmp_path / metrics.FILE) if "loss" in line]
-    assert trained.figures["error"] < 1e-3 < losses[0]
+    assert trained.figures["error"] < 1e-3 < losses(tmp_path)[0]
     assert trained.steps == 300
 
 
@@ -57,9 +60,7 @@ def test_accumulation_equals_the_big_batch(tmp_path, batch):
     train(task, parts, plan(batch=batch, clip=0.5), tmp_path / "parts", pace(per_device=4))
     assert {len(names) for names in task.seen} == {2, 4}
     same(once, parts, rtol=1e-6, atol=1e-6)
-    lines = [metrics.lines(tmp_path / name / metrics.FILE) for name in ("once", "parts")]
-    for one, other in zip(*lines, strict=True):
-        assert one.get("loss") == pytest.approx(other.get("loss"), rel=1e-5)
+    assert losses(tmp_path / "once") == pytest.approx(losses(tmp_path / "parts"), rel=1e-5)
 
 
 def test_every_sample_is_seen_once_an_epoch(tmp_path):
@@ -157,7 +158,9 @@ def test_a_figure_that_is_not_evaluated_cannot_be_the_best(tmp_path):
 def test_groups_have_rates_of_their_own_or_stay(tmp_path):
     module, start = mlp(), mlp()
     train(Regression(), module, plan(groups={"0.": 0.0, "3.bias": 0.5}, epochs=1, batch=22), tmp_path, pace())
-    moved = {name: (tensor - start.state_dict()[name]).abs().max().item() for name, tensor in module.state_dict().items()}
+    moved = {
+        name: (tensor - start.state_dict()[name]).abs().max().item() for name, tensor in module.state_dict().items()
+    }
     assert moved["0.weight"] == moved["0.bias"] == 0
     assert moved["3.weight"] == pytest.approx(0.02, rel=1e-3), "the first step of Adam is as long as the rate"
     assert moved["3.bias"] == pytest.approx(0.01, rel=1e-3)
@@ -195,8 +198,6 @@ def test_two_processes_equal_one(tmp_path):
     train(Regression(), module, plan(batch=8, clip=1.0), tmp_path / "one", pace(per_device=4))
     for name, tensor in torch.load(tmp_path / "two" / "module.pt", weights_only=True).items():
         torch.testing.assert_close(tensor, module.state_dict()[name], rtol=1e-5, atol=1e-6)
-    one, two = (metrics.lines(tmp_path / name / metrics.FILE) for name in ("one", "two"))
-    assert [line.get("loss") for line in one] == pytest.approx([line.get("loss") for line in two], rel=1e-5)
-    assert json.loads((tmp_path / "two" / "figures.json").read_text())["error"] == pytest.approx(
-        one[-1]["evaluation"]["error"], rel=1e-5
-    )
+    assert losses(tmp_path / "one") == pytest.approx(losses(tmp_path / "two"), rel=1e-5)
+    figures = json.loads((tmp_path / "two" / "figures.json").read_text())
+    assert figures == pytest.approx(metrics.lines(tmp_path / "one" / metrics.FILE)[-1]["evaluation"], rel=1e-5)
