@@ -31,9 +31,11 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
     """Make a run's folder, or enter another start into that of a run that goes on.
 
     config: YAML of the resolved configuration. inputs: files or folders by what they are; their hashes are kept.
-    Called in every process of torchrun; the first one writes. Raises UsageError where there is a run already that is
+    In the other processes of torchrun it does nothing: what the first one raises ends them too. Raises UsageError where there is a run already that is
     not to go on or had another configuration, and DataError for an input that has changed since.
     """
+    if os.environ.get("RANK", "0") != "0":
+        return
     starts: list[dict[str, Any]] = []
     if (folder / CONFIG).exists():
         if not resume:
@@ -45,9 +47,8 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
     for name, made in (starts[0]["inputs"] if starts else {}).items():
         if hashes.get(name) != made:
             raise DataError(f"{inputs.get(name, name)}: not the {name} that the run was started with; train anew")
-    if os.environ.get("RANK", "0") == "0":
-        write_text(folder / CONFIG, config)
-        write_text(folder / ENVIRONMENT, json.dumps([*starts, environment(hashes)], indent=1) + "\n")
+    write_text(folder / CONFIG, config)
+    write_text(folder / ENVIRONMENT, json.dumps([*starts, environment(hashes)], indent=1) + "\n")
 
 
 def environment(hashes: Mapping[str, str]) -> dict[str, Any]:
