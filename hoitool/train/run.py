@@ -1,0 +1,85 @@
+"""The folder of a run: what was asked for, with what, on what, from which files.
+
+config.yaml        the resolved configuration
+environment.json   a list with one entry for each start: time, command line, versions, device, hashes of the inputs
+metrics.jsonl, checkpoint/   what the loop writes
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hoitool.errors import DataError, UsageError
+from hoitool.files import load_json, require, sha256, write_text
+
+CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+PACKAGES = ("hoitool", "torch", "torchvision", "accelerate", "safetensors", "timm", "open_clip_torch", "transformers")
+
+
+def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool = False) -> None:
+    """Make a run's folder, or enter another start into that of a run that goes on.
+
+    config: YAML of the resolved configuration. inputs: files or folders by what they are; their hashes are kept.
+    In the other processes of torchrun it does nothing: what the first one raises ends them too. Raises UsageError where there is a run already that is
+    not to go on or had another configuration, and DataError for an input that has changed since.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return
+    starts: list[dict[str, Any]] = []
+    if (folder / CONFIG).exists():
+        if not resume:
+            raise UsageError(f"{folder}: has a run already; --resume goes on with it, or choose another name")
+        if (first := _difference((folder / CONFIG).read_text(encoding="utf-8"), config)) is not None:
+            raise UsageError(f"{folder / CONFIG}: the run was started with another configuration ({first})")
+        starts = load_json(require(folder / ENVIRONMENT, "a run"), "the starts of a run", list)
+    hashes = {name: sha256(require(path, name)) for name, path in inputs.items()}
+    for name, made in (starts[0]["inputs"] if starts else {}).items():
+        if hashes.get(name) != made:
+            raise DataError(f"{inputs.get(name, name)}: not the {name} that the run was started with; train anew")
+    write_text(folder / CONFIG, config)
+    write_text(folder / ENVIRONMENT, json.dumps([*starts, environment(hashes)], indent=1) + "\n")
+
+
+def environment(hashes: Mapping[str, str]) -> dict[str, Any]:
+    """What a start ran with."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+        "versions": {"python": platform.python_version()} | _versions(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "inputs": dict(hashes),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _difference(there: str, here: str) -> str | None:
+    """The first line in which two texts differ, both ways; None: the same text."""
+    if there == here:
+        return None
+    lines = (text.splitlines() for text in (there, here))
+    for one, other in zip(*lines, strict=False):
+        if one != other:
+            return f"{one.strip()!r} there, {other.strip()!r} here"
+    return "one of them is longer"

@@ -1,0 +1,75 @@
+"""The folder of a run says what it was made from, and is continued with the same only."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+
+from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.files import sha256
+from hoitool.train import run
+
+CONFIG = "seed: 0\nlr: 0.1\n"
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "train.parquet"
+    path.write_text("data")
+    return path
+
+
+def starts(folder):
+    return json.loads((folder / run.ENVIRONMENT).read_text())
+
+
+def test_a_run_says_what_it_was_made_from(tmp_path, data):
+    folder = tmp_path / "runs" / "first"
+    run.begin(folder, CONFIG, {"data": data})
+    (start,) = starts(folder)
+    assert (folder / run.CONFIG).read_text() == CONFIG
+    assert start["inputs"] == {"data": sha256(data)}
+    assert {"python", "torch"} <= start["versions"].keys()
+    assert start["processes"] == 1
+    assert "pytest" in start["command"]
+
+
+def test_going_on_enters_another_start(tmp_path, data):
+    run.begin(tmp_path / "run", CONFIG, {"data": data})
+    with pytest.raises(UsageError, match="--resume goes on"):
+        run.begin(tmp_path / "run", CONFIG, {"data": data})
+    run.begin(tmp_path / "run", CONFIG, {"data": data}, resume=True)
+    assert len(starts(tmp_path / "run")) == 2
+
+
+def test_a_run_that_is_not_there_yet_may_be_resumed(tmp_path, data):
+    run.begin(tmp_path / "run", CONFIG, {"data": data}, resume=True)
+    assert len(starts(tmp_path / "run")) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "told"), [("seed: 0\nlr: 0.2\n", "'lr: 0.1' there, 'lr: 0.2' here"), (CONFIG + "x: 1\n", "longer")]
+)
+def test_another_configuration_is_refused(tmp_path, data, other, told):
+    run.begin(tmp_path / "run", CONFIG, {"data": data})
+    with pytest.raises(UsageError, match=told):
+        run.begin(tmp_path / "run", other, {"data": data}, resume=True)
+
+
+def test_a_changed_input_is_refused(tmp_path, data):
+    run.begin(tmp_path / "run", CONFIG, {"data": data})
+    data.write_text("other data")
+    with pytest.raises(DataError, match="train.parquet: not the data that the run was started with"):
+        run.begin(tmp_path / "run", CONFIG, {"data": data}, resume=True)
+    with pytest.raises(MissingData):
+        run.begin(tmp_path / "new", CONFIG, {"data": tmp_path / "absent.parquet"})
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_other_processes_of_torchrun_write_nothing(tmp_path, data, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    run.begin(tmp_path / "run", CONFIG, {"data": data})
+    assert not (tmp_path / "run").exists()
