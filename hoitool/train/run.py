@@ -31,8 +31,8 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
     """Make a run's folder, or enter another start into that of a run that goes on.
 
     config: YAML of the resolved configuration. inputs: files or folders by what they are; their hashes are kept.
-    In the other processes of torchrun it does nothing: what the first one raises ends them too. Raises UsageError where there is a run already that is
-    not to go on or had another configuration, and DataError for an input that has changed since.
+    In the other processes of torchrun it does nothing: what the first one raises ends them too. Raises UsageError where
+    there is a run already that is not to go on or had another configuration, and DataError for an input that has changed.
     """
     if os.environ.get("RANK", "0") != "0":
         return
