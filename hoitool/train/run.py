@@ -32,7 +32,7 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
 
     config: YAML of the resolved configuration. inputs: files or folders by what they are; their hashes are kept.
     In the other processes of torchrun it does nothing: what the first one raises ends them too. Raises UsageError where
-    there is a run already that is not to go on or had another configuration, and DataError for an input that has changed.
+    there is a run already that is not to go on or had another configuration, and DataError for an input that changed.
     """
     if os.environ.get("RANK", "0") != "0":
         return
