@@ -74,6 +74,16 @@ def test_saved_and_loaded(model, tmp_path):
     torch.testing.assert_close(other(*inputs), model(*inputs), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_comes_near(model, dtype):
+    inputs = INPUTS[model.name]
+    expected = model(*inputs)
+    with torch.autocast("cpu", dtype):
+        made = model(*inputs)
+        made.float().square().sum().backward()
+    torch.testing.assert_close(made.float(), expected, rtol=0.1, atol=0.05 * float(expected.detach().abs().max()))
+
+
 def test_a_recogniser_s_checkpoint_becomes_a_detector(tmp_path):
     torch.save({"model_state_dict": defr.build(**TINY["defr"]).state_dict()}, tmp_path / "last.pt")
     entry = MODELS["defr-detection"]
