@@ -12,25 +12,19 @@ trainable s is held at 4.61 or less. Pictures are squashed to 672 x 672 with bic
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from open_clip.transformer import QuickGELU
-from open_clip.transformer import VisionTransformer as ClipTransformer
-from timm.models.vision_transformer import VisionTransformer as TimmTransformer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from hoitool.data.dataset import Array
 from hoitool.errors import UsageError
 from hoitool.lookup import unknown_name
-from hoitool.models.weights import KeyMap, Match, fill, matched
-from hoitool.nn.classifiers import Cosine, Linear, Mixing, rows
-from hoitool.nn.tensors import read_tensors
-from hoitool.nn.towers import ClipTower, TimmTower, Tower, fitted
+from hoitool.models.backbones import build_backbone, load_backbone
+from hoitool.models.weights import KeyMap
+from hoitool.nn.classifiers import Cosine, Linear, Mapped, rows
+from hoitool.nn.towers import Tower
 
 SUMMARY = "DEFR: interactions of whole pictures, a classifier that starts from language"
 SCALE = 4.61  # s: exp(4.61) = 100.5
@@ -40,21 +34,10 @@ CHECKPOINTS: KeyMap = (
     (r"(backbone\..+|classifier\..+|log_scale)", r"\1"),
     (r"logit_scale", "log_scale"),
     (r"classifier", "classifier.weight"),
-    (r"m_classifier", "classifier.mixing"),
+    (r"m_classifier", "classifier.map"),
     (r"visual_encoder\.(visual\..+)", r"backbone.\1"),
     (r"(vit\..+)", r"backbone.\1"),
 )
-# CLIP in the layout of OpenAI and open_clip, without its texts, and without the projection of its pictures
-CLIP: KeyMap = (
-    (r"visual\.proj", None),
-    (r"(visual\..+)", r"\1"),
-    (r"(transformer|token_embedding|ln_final)\..+", None),
-    (r"positional_embedding|text_projection|logit_scale|logit_bias", None),
-    (r"input_resolution|context_length|vocab_size", None),
-)
-CLIP_PROJECTED: KeyMap = ((r"(visual\.proj)", r"\1"), *CLIP)
-# a ViT of timm, without its head
-TIMM: KeyMap = ((r"(head|pre_logits)\..+", None), (r"(.+)", r"vit.\1"))
 
 
 class Defr(nn.Module):
@@ -91,35 +74,28 @@ class Defr(nn.Module):
 
 
 def build(
-    backbone: str = "clip-b32",
+    backbone: str = "clip",
     classifier: str = "cosine",
     classes: int = 600,
     image_size: int = 672,
+    patch: int | None = None,
     log_scale: float = SCALE,
     train_scale: bool = False,
     projected: bool = False,
     language: Array | None = None,
     weights: Path | None = None,
 ) -> Defr:
-    """A recogniser of `classes` interactions.
+    """A recogniser of `classes` interactions; what it is not told starts at random.
 
-    projected  features go through CLIP's projection, into the space of its texts
-    language   (K, dim) embeddings of the classes that the classifier starts from (hoitool/models/language.py); random
-               without
-    weights    a file of the backbone's own weights, for pictures of any size; random without
-    Raises UsageError for unknown names and sizes that do not fit, DataError for weights that do not.
+    backbone, patch, projected  as `build_backbone` takes them
+    language   (K, dim) embeddings of the classes that the classifier starts from (hoitool/models/language.py)
+    weights    a file of the backbone's own weights, which fit pictures of any size
+    Raises UsageError for unknown names and numbers that do not fit, DataError for weights that do not.
     """
-    tower = build_backbone(backbone, image_size, projected)
+    tower = build_backbone(backbone, image_size, patch, projected)
     if weights is not None:
         load_backbone(tower, weights)
     return Defr(tower, build_classifier(classifier, tower.dim, classes, language), log_scale, train_scale)
-
-
-def build_backbone(name: str, image_size: int = 672, projected: bool = False) -> Tower:
-    """A tower with random weights. Raises UsageError for an unknown name, and for a size that is no whole patches."""
-    if name not in BACKBONES:
-        raise unknown_name("backbone of DEFR", name, BACKBONES)
-    return BACKBONES[name](image_size, projected)
 
 
 def build_classifier(name: str, dim: int, classes: int, language: Array | None = None) -> nn.Module:
@@ -138,66 +114,8 @@ def build_classifier(name: str, dim: int, classes: int, language: Array | None =
     return made
 
 
-def load_backbone(tower: Tower, path: Path) -> Match:
-    """Copy published weights (CLIP's in the layout of OpenAI or open_clip, a ViT's of timm) into a tower.
-
-    The grid of positions is made to fit the tower's pictures. Raises MissingData, and DataError for other weights.
-    """
-    state = read_tensors(path, "the weights of a backbone")
-    keys = TIMM if isinstance(tower, TimmTower) else CLIP if tower.visual.proj is None else CLIP_PROJECTED
-    name, *_ = matched(tower, state, keys).wrong.get(tower.positions, ("",))
-    if name:
-        state[name] = fitted(state[name], tower.grid)
-    return fill(tower, state, keys, str(path))
-
-
-@dataclass(frozen=True)
-class Size:
-    """The numbers of a transformer; joint: of the space behind CLIP's projection."""
-
-    width: int
-    layers: int
-    heads: int
-    joint: int
-
-
-def _clip(size: Size, patch: int, image_size: int, projected: bool) -> ClipTower:
-    _require_whole(image_size, patch)
-    visual: Any = ClipTransformer(
-        image_size, patch, size.width, size.layers, size.heads, 4.0, output_dim=size.joint, act_layer=QuickGELU
-    )
-    if not projected:
-        visual.proj = None
-    return ClipTower(visual)
-
-
-def _imagenet(size: Size, patch: int, image_size: int, projected: bool) -> TimmTower:
-    _require_whole(image_size, patch)
-    if projected:
-        raise UsageError("a backbone of ImageNet has no projection; CLIP's have")
-    vit = TimmTransformer(
-        image_size, patch, num_classes=0, embed_dim=size.width, depth=size.layers, num_heads=size.heads
-    )
-    return TimmTower(vit)
-
-
-def _require_whole(image_size: int, patch: int) -> None:
-    if image_size < 1 or image_size % patch:
-        raise UsageError(f"pictures of {image_size} pixels: not a multiple of the backbone's patches, {patch} pixels")
-
-
-BASE = Size(width=768, layers=12, heads=12, joint=512)
-TINY = Size(width=64, layers=2, heads=2, joint=32)  # for tests and the demo
-BACKBONES: dict[str, Callable[[int, bool], Tower]] = {
-    "clip-b32": partial(_clip, BASE, 32),
-    "clip-b16": partial(_clip, BASE, 16),
-    "imagenet-b32": partial(_imagenet, BASE, 32),
-    "imagenet-b16": partial(_imagenet, BASE, 16),
-    "clip-tiny": partial(_clip, TINY, 16),
-    "imagenet-tiny": partial(_imagenet, TINY, 16),
-}
 CLASSIFIERS: dict[str, Callable[[Tensor], nn.Module]] = {
     "cosine": Cosine,
     "linear": Linear,
-    "mixing": Mixing,  # i-clip and i-bert of the published code
+    "mapped": Mapped,  # i-clip and i-bert of the published code
 }

@@ -43,14 +43,14 @@ MASKS: dict[Mask, float] = {"as-written": 1.0, "blocking": float("-inf"), "none"
 class DefrDetection(nn.Module):
     """A recogniser and how it looks at a pair."""
 
-    def __init__(self, recogniser: Defr, mask: Mask = "as-written", masked_blocks: int = 1) -> None:
-        """masked_blocks: how many of the tower's last blocks have the mask. UsageError where it has not as many."""
+    def __init__(self, recogniser: Defr, mask: Mask = "as-written", mask_layers: int = 1) -> None:
+        """mask_layers: how many of the tower's last blocks have the mask. UsageError where it has not as many."""
         super().__init__()
         if mask not in MASKS:
             raise unknown_name("mask of DEFR's detection", mask, MASKS)
-        if not 1 <= masked_blocks <= len(recogniser.backbone.blocks):
-            raise UsageError(f"masked_blocks is {masked_blocks}, expected 1 to {len(recogniser.backbone.blocks)}")
-        self.recogniser, self.mask, self.masked_blocks = recogniser, mask, masked_blocks
+        if not 1 <= mask_layers <= len(recogniser.backbone.blocks):
+            raise UsageError(f"mask_layers is {mask_layers}, expected 1 to {len(recogniser.backbone.blocks)}")
+        self.recogniser, self.mask, self.mask_layers = recogniser, mask, mask_layers
 
     def forward(self, images: Tensor, humans: Tensor, objects: Tensor, image: Tensor) -> Tensor:
         """(P, K) logits of P pairs.
@@ -59,13 +59,13 @@ class DefrDetection(nn.Module):
         """
         tower = self.recogniser.backbone
         *first, last = tower.blocks
-        alone = len(first) + 1 - self.masked_blocks  # blocks that a picture goes through once
+        alone = len(first) + 1 - self.mask_layers  # blocks that a picture goes through once
         tokens = tower.embed(images)  # (B, T, D)
         for block in first[:alone]:
             tokens = block(tokens, tokens)
         outside = outside_both(humans, objects, tower.image_size, tower.grid)  # (P, T)
         added = torch.zeros_like(outside, dtype=tokens.dtype).masked_fill(outside, MASKS[self.mask])
-        if self.masked_blocks == 1:
+        if self.mask_layers == 1:
             return self.recogniser.classify(tower.pool(_class_rows(last, tokens, added, image)))
         tokens = tokens[image]  # (P, T, D): from the second on the patches have seen a pair's own class token
         for block in first[alone:]:
@@ -73,9 +73,9 @@ class DefrDetection(nn.Module):
         return self.recogniser.classify(tower.pool(last(tokens[:, :1], tokens, added[:, None])[:, 0]))
 
 
-def build(mask: Mask = "as-written", masked_blocks: int = 1, **recogniser: Any) -> DefrDetection:
+def build(mask: Mask = "as-written", mask_layers: int = 1, **recogniser: Any) -> DefrDetection:
     """A recogniser as hoitool.models.defr.build makes it, looking at pairs. Raises UsageError and DataError as it."""
-    return DefrDetection(defr.build(**recogniser), mask, masked_blocks)
+    return DefrDetection(defr.build(**recogniser), mask, mask_layers)
 
 
 def outside_both(humans: Tensor, objects: Tensor, image_size: int, grid: tuple[int, int]) -> Tensor:

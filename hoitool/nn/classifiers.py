@@ -41,7 +41,7 @@ class Linear(nn.Module):
         return linear(features, self.weight, self.bias)
 
 
-class Mixing(nn.Module):
+class Mapped(nn.Module):
     """f (M W)'^T, with rows of length 1: W stays as it is given, M (K, K) starts as the identity and is trained."""
 
     weight: Tensor
@@ -49,8 +49,8 @@ class Mixing(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.register_buffer("weight", normalize(weight, dim=-1))
-        self.mixing = nn.Parameter(torch.eye(len(weight)))
+        self.map = nn.Parameter(torch.eye(len(weight)))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, K) of features (B, D)."""
-        return linear(features, normalize(self.mixing @ self.weight, dim=-1))
+        return linear(features, normalize(self.map @ self.weight, dim=-1))

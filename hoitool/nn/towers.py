@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
@@ -59,7 +60,21 @@ class ClipTower(nn.Module):
         self.visual = visual
         self.image_size: int = visual.image_size[0]
         self.grid: tuple[int, int] = tuple(visual.grid_size)
-        self.dim: int = visual.ln_post.normalized_shape[0] if visual.proj is None else visual.proj.shape[1]
+
+    @property
+    def dim(self) -> int:
+        """Numbers a feature."""
+        pooled: int = self.visual.ln_post.normalized_shape[0]
+        return pooled if self.visual.proj is None else int(self.visual.proj.shape[1])
+
+    @property
+    def quick(self) -> bool:
+        """Whether the blocks compute with QuickGELU."""
+        return isinstance(self.visual.transformer.resblocks[0].mlp.gelu, QuickGELU)
+
+    def drop_projection(self) -> None:
+        """Give features before the projection from now on."""
+        self.visual.proj = None
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, dim) of pictures (B, 3, S, S)."""
@@ -121,8 +136,9 @@ class TimmTower(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """(B, T, D) what goes into the first block."""
+        patches = self.vit.patch_embed.proj(images).flatten(2).transpose(1, 2)  # (B, h w, D)
         first = self.vit.cls_token.expand(len(images), -1, -1)
-        made: Tensor = torch.cat([first, self.vit.patch_embed(images)], dim=1) + self.vit.pos_embed
+        made: Tensor = torch.cat([first, patches], dim=1) + self.vit.pos_embed
         return made
 
     def pool(self, classes: Tensor) -> Tensor:

@@ -10,11 +10,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 pytest.importorskip("timm")
 
+from open_clip.transformer import QuickGELU  # noqa: E402
+from open_clip.transformer import VisionTransformer as ClipTransformer  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
+from timm.models.vision_transformer import VisionTransformer as TimmTransformer  # noqa: E402
 
-from hoitool.models import defr, defr_detection  # noqa: E402
-from hoitool.models.defr import CHECKPOINTS, Defr, Size, build, build_classifier  # noqa: E402
+from hoitool.models import backbones, defr, defr_detection  # noqa: E402
+from hoitool.models.defr import CHECKPOINTS, Defr, build, build_classifier  # noqa: E402
 from hoitool.models.weights import fill, matched  # noqa: E402
+from hoitool.nn.towers import ClipTower, TimmTower  # noqa: E402
 
 # variant -> classifier, projected, log_scale, train_scale
 VARIANTS = {
@@ -23,7 +27,7 @@ VARIANTS = {
         "bert": ("cosine", False, 4.61, False),
         "clip_linear_scale0": ("linear", False, 0.0, False),
         "clip_linear_scale4p61": ("linear", False, 4.61, False),
-        "i_clip": ("mixing", False, 4.61, False),
+        "i_clip": ("mapped", False, 4.61, False),
         "clip_scale_trainable_start5": ("cosine", False, 5.0, True),
         "rand512_proj": ("cosine", True, 4.61, False),
     },
@@ -35,10 +39,18 @@ VARIANTS = {
     },
 }
 CASES = [(file, variant) for file, variants in VARIANTS.items() for variant in variants]
-TOWERS = {
-    "clip_vit": lambda projected: defr._clip(Size(width=128, layers=2, heads=2, joint=64), 16, 96, projected),
-    "imagenet_vit": lambda projected: defr._imagenet(Size(width=128, layers=2, heads=4, joint=0), 16, 96, projected),
-}
+
+
+def tower_of(file, projected):
+    """The recorded towers' architectures, for 96 pixels."""
+    if file == "imagenet_vit":
+        return TimmTower(TimmTransformer(96, 16, embed_dim=128, depth=2, num_heads=4, num_classes=0))
+    tower = ClipTower(ClipTransformer(96, 16, 128, 2, 2, 4.0, output_dim=64, act_layer=QuickGELU))
+    if not projected:
+        tower.drop_projection()
+    return tower
+
+
 SHARED_STATE = {"clip_vit": "clip/state/visual_encoder.", "imagenet_vit": "bert/state/vit."}
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}  # of logits; features 1e-5
 
@@ -61,7 +73,7 @@ def state_of(recorded, file, variant):
 
 def model_of(recorded, file, variant):
     classifier, projected, log_scale, train_scale = VARIANTS[file][variant]
-    tower = TOWERS[file](projected)
+    tower = tower_of(file, projected)
     model = Defr(tower, build_classifier(classifier, tower.dim, 600), log_scale, train_scale)
     match = fill(model, state_of(recorded, file, variant), CHECKPOINTS, "the record")
     assert match.complete
@@ -129,8 +141,8 @@ def test_openai_weights_of_smaller_pictures_become_the_recorded_tower(projected,
     texts = {"positional_embedding": (77, 64), "text_projection": (64, 64), "token_embedding.weight": (96, 64)}
     state |= {name: torch.zeros(shape) for name, shape in texts.items()} | {"context_length": torch.tensor(77)}
     torch.save(state, tmp_path / "clip.pt")
-    tower = TOWERS["clip_vit"](projected)
-    match = defr.load_backbone(tower, tmp_path / "clip.pt")
+    tower = tower_of("clip_vit", projected)
+    match = backbones.load_backbone(tower, tmp_path / "clip.pt")
     assert match.complete
     assert ("visual.proj" in match.unwanted) is not projected
     with torch.no_grad():
@@ -141,9 +153,9 @@ def test_openai_weights_of_smaller_pictures_become_the_recorded_tower(projected,
 @pytest.mark.parametrize(
     ("file", "backbone"),
     [
-        ("clip_vitbp32_672", "clip-b32"),
-        ("clip_vitbp16_672", "clip-b16"),
-        ("imagenet_vitb_p32_672", "imagenet-b32"),
+        ("clip_vitbp32_672", "clip"),
+        ("clip_vitbp16_672", "clip:ViT-B-16-quickgelu"),
+        ("imagenet_vitb_p32_672", "timm:vit_base_patch32_224.augreg_in21k_ft_in1k"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "recogniser."])

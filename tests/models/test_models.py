@@ -14,7 +14,6 @@ pytest.importorskip("open_clip")
 pytest.importorskip("timm")
 
 from safetensors.torch import save_file  # noqa: E402
-from timm.models.vision_transformer import VisionTransformer  # noqa: E402
 
 from hoitool.errors import DataError, UsageError  # noqa: E402
 from hoitool.models import defr  # noqa: E402
@@ -24,7 +23,7 @@ from hoitool.models.weights import load  # noqa: E402
 IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 BOXES = torch.tensor([[0.0, 0.0, 20.0, 30.0], [5.0, 5.0, 60.0, 60.0], [40.0, 0.0, 64.0, 64.0], [1.0, 2.0, 3.0, 4.0]])
 TARGETS = (torch.rand(4, 7, generator=torch.Generator().manual_seed(2)) < 0.3).float()
-TINY = {name: {"backbone": "clip-tiny", "image_size": 64, "classes": 7} for name in MODELS}
+TINY = {name: {"backbone": "tiny", "image_size": 64, "classes": 7} for name in MODELS}
 INPUTS = {"defr": (IMAGES,), "defr-detection": (IMAGES, BOXES, BOXES.flip(0), torch.tensor([0, 0, 2, 1]))}
 
 
@@ -75,6 +74,16 @@ def test_saved_and_loaded(model, tmp_path):
     torch.testing.assert_close(other(*inputs), model(*inputs), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_comes_near(model, dtype):
+    inputs = INPUTS[model.name]
+    expected = model(*inputs)
+    with torch.autocast("cpu", dtype):
+        made = model(*inputs)
+        made.float().square().sum().backward()
+    torch.testing.assert_close(made.float(), expected, rtol=0.1, atol=0.05 * float(expected.detach().abs().max()))
+
+
 def test_a_recogniser_s_checkpoint_becomes_a_detector(tmp_path):
     torch.save({"model_state_dict": defr.build(**TINY["defr"]).state_dict()}, tmp_path / "last.pt")
     entry = MODELS["defr-detection"]
@@ -91,11 +100,7 @@ def test_a_wrong_checkpoint_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"backbone": "clip-b23"}, "No backbone of DEFR named 'clip-b23'. Did you mean 'clip-b32'"),
         ({"classifier": "cosin"}, "No classifier of DEFR named 'cosin'. Did you mean 'cosine'"),
-        ({"image_size": 65}, "pictures of 65 pixels: not a multiple of the backbone's patches, 16"),
-        ({"image_size": 0}, "pictures of 0 pixels"),
-        ({"backbone": "imagenet-tiny", "projected": True}, "a backbone of ImageNet has no projection"),
         ({"language": np.zeros((7, 3), np.float32)}, "starts from 7 rows of 3, expected 7 of 64; embed the labels"),
     ],
 )
@@ -122,16 +127,6 @@ def test_a_trained_scale_is_held():
     model = defr.build(**TINY["defr"], log_scale=2.0, train_scale=True)
     model(IMAGES).square().sum().backward()
     assert model.log_scale.grad != 0
-
-
-def test_weights_of_timm_fit_pictures_of_another_size(tmp_path):
-    vit = VisionTransformer(64, 16, embed_dim=64, depth=2, num_heads=2, num_classes=5)
-    torch.save(vit.state_dict(), tmp_path / "vit.pth")
-    tower = defr.build_backbone("imagenet-tiny", 96)
-    assert defr.load_backbone(tower, tmp_path / "vit.pth").unwanted == ("head.weight", "head.bias")
-    assert tower.vit.pos_embed.shape == (1, 37, 64)
-    with pytest.raises(DataError, match=r"vit.pth: not the weights of this ClipTower: 0 matched"):
-        defr.load_backbone(defr.build_backbone("clip-tiny", 64), tmp_path / "vit.pth")
 
 
 def recogniser():
@@ -184,5 +179,5 @@ def test_boxes_over_the_edge_and_without_pairs():
 def test_masks_and_blocks_that_there_are_not():
     with pytest.raises(UsageError, match="No mask of DEFR's detection named 'block'"):
         DefrDetection(recogniser(), "block")
-    with pytest.raises(UsageError, match="masked_blocks is 3, expected 1 to 2"):
+    with pytest.raises(UsageError, match="mask_layers is 3, expected 1 to 2"):
         DefrDetection(recogniser(), "none", 3)

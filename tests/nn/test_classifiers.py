@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hoitool.nn.classifiers import Cosine, Linear, Mixing, rows  # noqa: E402
+from hoitool.nn.classifiers import Cosine, Linear, Mapped, rows  # noqa: E402
 
 FEATURES = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
 WEIGHT = torch.randn(3, 6, generator=torch.Generator().manual_seed(1)) * 5
@@ -34,12 +34,12 @@ def test_a_linear_classifier_starts_from_rows_of_length_one_and_is_then_free():
     torch.testing.assert_close(model(FEATURES), 2 * by_hand(WEIGHT) + 1)
 
 
-def test_mixing_trains_the_mixture_alone():
-    model = Mixing(WEIGHT)
+def test_a_map_is_trained_and_the_rows_are_not():
+    model = Mapped(WEIGHT)
     torch.testing.assert_close(model(FEATURES), by_hand(WEIGHT))
-    assert [name for name, _ in model.named_parameters()] == ["mixing"]
+    assert [name for name, _ in model.named_parameters()] == ["map"]
     with torch.no_grad():
-        model.mixing[0] = torch.tensor([1.0, 2.0, 0.0])
+        model.map[0] = torch.tensor([1.0, 2.0, 0.0])
     unit = WEIGHT / WEIGHT.norm(dim=1, keepdim=True)
     mixed = torch.stack([unit[0] + 2 * unit[1], unit[1], unit[2]])
     torch.testing.assert_close(model(FEATURES), by_hand(mixed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from argparse import Namespace
 
 import numpy as np
@@ -38,6 +39,16 @@ def test_a_state_dict_is_found_in_its_container(suffix, container, prefix, tmp_p
 def test_safetensors_are_read(tmp_path):
     save_file(STATE, tmp_path / "w.safetensors")
     same(read_tensors(tmp_path / "w.safetensors"))
+
+
+def test_an_archive_of_torchscript_is_read_without_running_it(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(model, torch.zeros(1, 3)), str(tmp_path / "w.pt"))
+    held = read_tensors(tmp_path / "w.pt")
+    assert sorted(held) == ["0.bias", "0.weight"]
+    torch.testing.assert_close(held["0.weight"], model[0].weight.data)
 
 
 def test_options_and_numbers_of_numpy_may_lie_beside(tmp_path):

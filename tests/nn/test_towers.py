@@ -8,10 +8,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 pytest.importorskip("timm")
 
-from hoitool.models.defr import build_backbone  # noqa: E402
+from hoitool.models.backbones import build_backbone  # noqa: E402
 from hoitool.nn.towers import fitted  # noqa: E402
 
-NAMES = ["clip-tiny", "imagenet-tiny"]
+NAMES = ["tiny", "timm:test_vit"]
 
 
 @pytest.fixture(params=NAMES)
@@ -37,7 +37,7 @@ def test_block_by_block_is_the_whole(tower, images):
 
 
 def test_a_projected_tower_too(images):
-    tower = build_backbone("clip-tiny", 64, projected=True).double()
+    tower = build_backbone("tiny", 64, projected=True).double()
     assert tower(images).shape == (2, tower.dim) == (2, 32)
     torch.testing.assert_close(tower.pool(through(tower, images)[:, 0]), tower(images))
 

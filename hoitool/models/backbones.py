@@ -1,0 +1,144 @@
+"""Backbones by name: vision transformers of open_clip and timm, for pictures of any size, and their published weights.
+
+The numbers of an architecture are open_clip's and timm's own; a tower that is not a plain transformer over patches
+(hoitool/nn/towers.py) is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import open_clip
+import timm
+from open_clip.transformer import QuickGELU
+from open_clip.transformer import VisionTransformer as ClipTransformer
+from timm.models.vision_transformer import Block as TimmBlock
+from timm.models.vision_transformer import VisionTransformer as TimmTransformer
+from torch import nn
+
+from hoitool.errors import UsageError
+from hoitool.lookup import unknown_name
+from hoitool.models.weights import KeyMap, Match, fill, matched
+from hoitool.nn.tensors import read_tensors
+from hoitool.nn.towers import ClipTower, TimmTower, Tower, fitted
+
+ORIGINAL = ("input_resolution", "context_length", "vocab_size")  # what only OpenAI's own state dicts hold
+# CLIP in the layout of OpenAI and open_clip, without its texts, and without the projection of its pictures
+CLIP: KeyMap = (
+    (r"visual\.proj", None),
+    (r"(visual\..+)", r"\1"),
+    (r"(transformer|token_embedding|ln_final|text)\..+", None),
+    (r"positional_embedding|text_projection|logit_scale|logit_bias", None),
+    ("|".join(ORIGINAL), None),
+)
+CLIP_PROJECTED: KeyMap = ((r"(visual\.proj)", r"\1"), *CLIP)
+# a ViT of timm, without its head
+TIMM: KeyMap = ((r"(head|pre_logits)\..+", None), (r"(.+)", r"vit.\1"))
+
+
+def build_backbone(name: str, image_size: int = 672, patch: int | None = None, projected: bool = False) -> Tower:
+    """A tower with random weights, for pictures of image_size x image_size pixels.
+
+    name       clip (ViT-B-32-quickgelu), clip:ARCH of open_clip, timm:NAME, tiny: those that are plain transformers
+    patch      side of its patches: for tiny to choose, for the others to be as they have it
+    projected  CLIP's features go through its projection, into the space of its texts
+    Raises UsageError for an unknown name, and numbers that do not fit.
+    """
+    kind, _, arch = name.partition(":")
+    if kind not in BACKBONES:
+        raise unknown_name("backbone", name, BACKBONES)
+    tower = BACKBONES[kind](arch, image_size, patch)
+    if projected and not isinstance(tower, ClipTower):
+        raise UsageError(f"{name} has no projection; backbones of CLIP have")
+    if isinstance(tower, ClipTower) and not projected:
+        tower.drop_projection()
+    return tower
+
+
+def load_backbone(tower: Tower, path: Path) -> Match:
+    """Copy published weights (CLIP's in the layout of OpenAI or open_clip, a ViT's of timm) into a tower.
+
+    The grid of positions is made to fit the tower's pictures. Raises MissingData, DataError for other weights, and
+    UsageError for OpenAI's own in a tower that does not compute with QuickGELU.
+    """
+    state = read_tensors(path, "the weights of a backbone")
+    if set(ORIGINAL) & set(state) and isinstance(tower, ClipTower) and not tower.quick:
+        raise UsageError(f"{path}: OpenAI's own weights were trained with QuickGELU; name the -quickgelu architecture")
+    keys = TIMM if isinstance(tower, TimmTower) else CLIP if tower.visual.proj is None else CLIP_PROJECTED
+    name, *_ = matched(tower, state, keys).wrong.get(tower.positions, ("",))
+    if name:
+        state[name] = fitted(state[name], tower.grid)
+    return fill(tower, state, keys, str(path))
+
+
+def _tiny(arch: str, image_size: int, patch: int | None) -> ClipTower:
+    if arch:
+        raise unknown_name("backbone", f"tiny:{arch}", BACKBONES)
+    side = _patch("tiny", patch or 16, patch, image_size)
+    visual = ClipTransformer(image_size, side, width=64, layers=2, heads=2, mlp_ratio=4.0, output_dim=32)
+    return ClipTower(visual)
+
+
+def _clip(arch: str, image_size: int, patch: int | None) -> ClipTower:
+    """An image tower of open_clip, of the numbers that it has for it."""
+    arch = arch or "ViT-B-32-quickgelu"
+    config = open_clip.get_model_config(arch)
+    if config is None:
+        raise unknown_name("architecture of open_clip", arch, open_clip.list_models())
+    vision = dict(config["vision_cfg"])
+    if not set(vision) <= PLAIN_CLIP or not isinstance(vision["layers"], int):
+        raise UsageError(f"clip:{arch}: its image tower is no plain transformer over patches, which is what is built")
+    side, width = _patch(arch, vision["patch_size"], patch, image_size), vision["width"]
+    visual = ClipTransformer(
+        image_size,
+        side,
+        width=width,
+        layers=vision["layers"],
+        heads=width // vision.get("head_width", 64),
+        mlp_ratio=vision.get("mlp_ratio", 4.0),
+        output_dim=config["embed_dim"],
+        act_layer=QuickGELU if config.get("quick_gelu") else nn.GELU,
+    )
+    return ClipTower(visual)
+
+
+def _timm(name: str, image_size: int, patch: int | None) -> TimmTower:
+    """A ViT of timm, of the numbers that it has for it."""
+    known = [*timm.list_models(), *timm.list_pretrained()]
+    if name not in known:
+        raise unknown_name("model of timm", name, known)
+    model = timm.create_model(name, num_classes=0)
+    if not isinstance(model, TimmTransformer) or not _is_plain(model):
+        raise UsageError(f"timm:{name} is no plain transformer over patches with a class token, which is what is built")
+    _patch(name, model.patch_embed.patch_size[0], patch, image_size)
+    model.set_input_size(img_size=(image_size, image_size))
+    return TimmTower(model)
+
+
+def _patch(name: str, has: int, asked: int | None, image_size: int) -> int:
+    """The side of the patches. Raises UsageError where another is asked for, and where they do not fill pictures."""
+    if asked not in (None, has):
+        raise UsageError(f"patch {asked}: {name} has patches of {has} pixels")
+    if image_size < 1 or image_size % has:
+        raise UsageError(f"pictures of {image_size} pixels: not a multiple of the patches of {name}, {has} pixels")
+    return has
+
+
+def _is_plain(vit: TimmTransformer) -> bool:
+    """Whether a ViT of timm is the one of the paper, a class token and pre-norm blocks: by the names of its weights."""
+    names = {re.sub(r"^blocks\.\d+", "block", name) for name in vit.state_dict()}
+    blocks = all(type(block) is TimmBlock for block in vit.blocks)
+    return blocks and names == PLAIN_TIMM and vit.global_pool == "token" and not vit.no_embed_class
+
+
+# what open_clip's numbers for an image tower are, and the weights that timm's have, where it is a plain transformer
+PLAIN_CLIP = {"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"}
+IN_BLOCK = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
+PLAIN_TIMM = {"cls_token", "pos_embed"} | {
+    f"{layer}.{part}"
+    for layer in ("patch_embed.proj", "norm", *(f"block.{name}" for name in IN_BLOCK))
+    for part in ("weight", "bias")
+}
+BACKBONES: dict[str, Callable[[str, int, int | None], Tower]] = {"tiny": _tiny, "clip": _clip, "timm": _timm}
