@@ -111,24 +111,24 @@ class Augment(Section):
 
 
 class Schedule(Section):
-    """The learning rate over time, set before every step at its fractional epoch."""
+    """The learning rate over time, set before every step at its fractional epoch (hoitool/train/schedules.py)."""
 
     name: Literal["constant", "cosine", "cosine-restarts", "multi-step"] = Field(
-        "cosine-restarts", description="the shape"
+        "constant", description="the shape; cosine: one half wave over the training"
     )
     period: Positive | None = Field(None, description="cosine-restarts: epochs to the first restart")
-    factor: Count = Field(1, description="cosine-restarts: each period is so many times the one before")
-    minimum: Annotated[float, Field(ge=0)] = Field(0.0, description="both cosines: the learning rate at the lowest")
+    growth: Count = Field(1, description="cosine-restarts: each period is so many times the one before")
+    floor: Share = Field(0.0, description="both cosines: the lowest share of the learning rate")
     milestones: Annotated[tuple[Positive, ...], Field(strict=False)] = Field((), description="multi-step: epochs")
     gamma: Positive = Field(0.1, description="multi-step: factor at each milestone")
-    warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of a linear rise from 0; 0: none")
+    warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of a linear rise to the rest; 0: none")
 
     @model_validator(mode="after")
     def _has_its_numbers(self) -> Schedule:
         if (self.name == "cosine-restarts") != (self.period is not None):
             raise ValueError("period is needed with cosine-restarts, and null with the others")
-        if (self.name == "multi-step") != bool(self.milestones):
-            raise ValueError("milestones are needed with multi-step, and [] with the others")
+        if (self.name == "multi-step") != bool(self.milestones) or list(self.milestones) != sorted(self.milestones):
+            raise ValueError("milestones are needed with multi-step, in rising order, and [] with the others")
         return self
 
 
@@ -180,7 +180,7 @@ class Predict(Section):
         "as-written",
         description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; or none left",
     )
-    mask_layers: Annotated[int, Field(ge=0)] = Field(1, description="last blocks that see the mask")
+    mask_layers: Count = Field(1, description="last blocks that see the mask")
     human_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the person's box score")
     object_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the object's box score")
     interaction_power: Positive = Field(1.0, description="exponent of the interaction's probability")
