@@ -11,8 +11,9 @@ trainable s is held at 4.61 or less. Pictures are squashed to 672 x 672 with bic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,17 +83,18 @@ def build(
     log_scale: float = SCALE,
     train_scale: bool = False,
     projected: bool = False,
+    config: Mapping[str, Any] | None = None,
     language: Array | None = None,
     weights: Path | None = None,
 ) -> Defr:
     """A recogniser of `classes` interactions; what it is not told starts at random.
 
-    backbone, patch, projected  as `build_backbone` takes them
+    backbone, patch, projected, config  as `build_backbone` takes them
     language   (K, dim) embeddings of the classes that the classifier starts from (hoitool/models/language.py)
     weights    a file of the backbone's own weights, which fit pictures of any size
     Raises UsageError for unknown names and numbers that do not fit, DataError for weights that do not.
     """
-    tower = build_backbone(backbone, image_size, patch, projected)
+    tower = build_backbone(backbone, image_size, patch, projected, config)
     if weights is not None:
         load_backbone(tower, weights)
     return Defr(tower, build_classifier(classifier, tower.dim, classes, language), log_scale, train_scale)
