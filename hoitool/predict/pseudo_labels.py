@@ -31,8 +31,9 @@ def as_dataset(images: Dataset, logits: Array, threshold: float, provenance: dic
     label reaches the threshold.
     """
     _require_numbers(images, logits)
-    sure: Array = logits >= np.float64(cut(threshold))  # a scalar with a type: float32 logits are compared in float64
-    chosen: Array = sure.any(axis=1)
+    least = np.full(1, cut(threshold))  # float64, and so is the comparison
+    sure: Array = logits >= least
+    chosen: Array = np.asarray(sure.any(axis=1))
     if not chosen.any():
         best = 1 / (1 + math.exp(-float(logits.max(initial=-700.0))))
         raise DataError(f"no label of {len(images):,} images reaches {threshold:g}, the best has {best:.3g}; lower it")
