@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,7 +29,8 @@ class Model:
         str | None, typer.Option(metavar="NAME|YAML", help="What MODEL is, where it is a file of published weights.")
     ] = None
     labels: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="With --recipe: the labels of its outputs; a label space or a dataset.")
+        str,
+        typer.Option(metavar="NAME|FILE", help="With --recipe: the labels of its outputs; a label space or a dataset."),
     ] = "hico"
     best: Annotated[bool, typer.Option("--best", help="Of a run the best weights, not the last.")] = False
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
@@ -46,7 +47,9 @@ class Pictures:
     ] = None
     subset: Annotated[str | None, typer.Option(help="Of a dataset that holds several: train, test, ...")] = None
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 32
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read; default: the cores, at most 8.")] = None
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read; default: the cores, at most 8.")] = (
+        None
+    )
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read (exit code 3); default: stop.")
     ] = False
@@ -85,10 +88,15 @@ class Writing:
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", metavar="FILE", help="Where to write (.parquet); default: runs/<model>/predictions-<subset>.parquet."
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Where to write (.parquet); default: runs/<model>/predictions-<subset>.parquet.",
         ),
     ] = None
-    draw: Annotated[bool, typer.Option("--draw", help="Also draw each picture with what was found, beside FILE.")] = False
+    draw: Annotated[bool, typer.Option("--draw", help="Also draw each picture with what was found, beside FILE.")] = (
+        False
+    )
     as_dataset: Annotated[
         Path | None,
         typer.Option("--as-dataset", metavar="FILE", help="Also write labels that are sure as a dataset to train on."),
@@ -197,9 +205,7 @@ def _zero_shot(images: Path, labels: list[Path], stores: ZeroShot, writing: Writ
     if len(labels) != 1:
         raise UsageError("--zero-shot takes two stores: IMAGES LABELS")
     with working("predicting"):
-        made = way.zero_shot(
-            images, labels[0], writing.out, stores.prompts, stores.allow_missing, writing.overwrite
-        )
+        made = way.zero_shot(images, labels[0], writing.out, stores.prompts, stores.allow_missing, writing.overwrite)
     if made.left_out:
         say(f"left out {len(made.left_out):,} images that could not be embedded, the first {made.left_out[0]!r}")
     if as_json:

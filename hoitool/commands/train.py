@@ -41,7 +41,8 @@ def train(
         bool, typer.Option("--resume", help="Go on with a run that was interrupted; without RECIPE the newest.")
     ] = False,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Start from these weights of the whole model, ours or published.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Start from these weights of the whole model, ours or published."),
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu", help="auto: the GPUs that there are.")] = "auto",
     track: Annotated[
@@ -80,9 +81,7 @@ def train(
         _report(made, as_json)
 
 
-def _wanted(
-    arguments: list[str], config: Path | None, run: str | None, resume: bool, tell: Any
-) -> tuple[Recipe, Path]:
+def _wanted(arguments: list[str], config: Path | None, run: str | None, resume: bool, tell: Any) -> tuple[Recipe, Path]:
     """The recipe and the run's folder."""
     from hoitool import workspace
     from hoitool.train.recipe import resolve

@@ -40,7 +40,9 @@ def images_for(
     data, notes = load_truth(annotated[0], subset)
     album = album_of(data, pictures or workspace.images_folder(data.meta.dataset))
     if differs := difference(card.labels, data.meta.labels.summary()):
-        told = f"{annotated[0]}: not of the model's labels ({differs}): its pictures are taken, its boxes and labels not"
+        told = (
+            f"{annotated[0]}: not of the model's labels ({differs}): its pictures are taken, its boxes and labels not"
+        )
         return _bare(data, card), album, [*notes, told]
     return data, album, notes
 

@@ -9,13 +9,11 @@ from typing import Any
 
 from hoitool import workspace
 from hoitool.data import Dataset, Predictions, write
-from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite
 from hoitool.lookup import unknown_name
 from hoitool.models.card import Card
 from hoitool.predict.detectors import detect_boxes
-from hoitool.predict.draw import draw_all
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import Opened, card_folder
 from hoitool.predict.pseudo_labels import as_dataset, cut
@@ -125,7 +123,9 @@ def task_of(task: str, images: Dataset, asked: Asked, say: Say) -> str:
     if task == "recognition" or asked.boxes is not None or asked.detector is not None or len(images.boxes):
         return task
     if asked.how.get("task") == "detection":
-        raise UsageError(f"{images!r} has no boxes to pair; give them with --boxes FILE, or find them with --detector NAME")
+        raise UsageError(
+            f"{images!r} has no boxes to pair; give them with --boxes FILE, or find them with --detector NAME"
+        )
     say("no boxes come with these pictures: they are recognised as a whole (pairs need --boxes or --detector)")
     return "recognition"
 

@@ -86,7 +86,8 @@ def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> Estimate:
     def sample(count: int) -> torch.Tensor:
         return torch.rand(count, 3, size, size)
 
-    return estimate(job.module, sample, job.plan, job.pace, int(job.task.repeated.sum()), world)
+    place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu"
+    return estimate(job.module, sample, job.plan, job.pace, int(job.task.repeated.sum()), world, place)
 
 
 def _predicted(job: Job, recipe: Recipe, folder: Path, device: Device) -> Done | None:

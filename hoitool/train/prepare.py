@@ -29,8 +29,9 @@ from hoitool.train.plan import Pace, Plan
 from hoitool.train.planned import pace_of, plan_of
 from hoitool.train.recognition import Examination, Recognition
 from hoitool.train.settings import Recipe
-from hoitool.train.start import load_checkpoint
 from hoitool.train.sources import Say, test_images, training_images
+from hoitool.train.start import load_checkpoint
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -50,9 +51,7 @@ class Job:
     loading: Loading
 
 
-def prepare(
-    recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Literal["auto", "cpu"] = "auto"
-) -> Job:
+def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Literal["auto", "cpu"] = "auto") -> Job:
     """Resolve a recipe. say: called with a line for each thing that was chosen.
 
     checkpoint  weights of the whole model to start from, in place of the backbone's own and the language's

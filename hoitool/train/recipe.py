@@ -47,8 +47,9 @@ def names() -> list[str]:
 def resolve(recipe: str | Path, overrides: Iterable[str] = (), over: Path | None = None) -> Recipe:
     """The packaged recipe of that name or that of a YAML file, with its bases, changed by `path.to.setting=value`.
 
-    over: a YAML file whose settings go over the recipe's; it names no base of its own. Values are YAML: 1e-4, true, null, [0.7, 1.0], text. Raises UsageError for an unknown name or setting and for a
-    value that does not fit, MissingData and DataError (file, key, expected, came) for a file.
+    over: a YAML file whose settings go over the recipe's; it names no base of its own. Values are YAML: 1e-4, true,
+    null, [0.7, 1.0], text. Raises UsageError for an unknown name or setting and for a value that does not fit,
+    MissingData and DataError (file, key, expected, came) for a file.
     """
     layers = _layers(str(recipe), None, 0)
     if over is not None:

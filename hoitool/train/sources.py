@@ -1,4 +1,4 @@
-"""Where the images of a training lie: a dataset of the workspace or a folder of files, its pictures, what lies beside."""
+"""Where the images of a training lie: a dataset of the workspace or a folder of files, its pictures, those beside."""
 
 from __future__ import annotations
 

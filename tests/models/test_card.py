@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from strategies import HICO  # noqa: E402
+from strategies import HICO
 
-from hoitool.data.synthetic import scenes  # noqa: E402
-from hoitool.errors import DataError, MissingData, UsageError  # noqa: E402
-from hoitool.models.card import FILE, Card, read_card  # noqa: E402
+from hoitool.data.synthetic import scenes
+from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.models.card import FILE, Card, read_card
 
 NUMBERS = {"backbone": "tiny", "classifier": "cosine", "classes": 600, "image_size": 32, "patch": 8, "log_scale": 3.0}
 COLOUR = (0.5, 0.4, 0.3)
@@ -81,4 +81,3 @@ def test_numbers_and_names_that_no_model_has():
         card(model="defrr").build()
     with pytest.raises(MissingData, match=FILE):
         read_card(Path(__file__).parent)
-
