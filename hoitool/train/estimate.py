@@ -1,0 +1,254 @@
+"""What a training will take, before it begins: parameters, memory, steps, time.
+
+Memory is that of tensors (1 MB = 1e6 bytes) in one whole step on one device, followed tensor by tensor over shapes without
+numbers, so that nothing of it is allocated: two accumulated parts where there are several, gradient checkpointing and half
+precision as planned. What a GPU's driver, its libraries' work space and fragmentation take comes on top.
+Time is that of one forward and backward pass of a few samples, measured on the device that there is, without
+compilation, and scaled: of computing alone, without loading samples, evaluation and what devices tell each other.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from hoitool.train.device import save_memory
+from hoitool.train.optimisers import optimiser_of
+from hoitool.train.order import Order
+from hoitool.train.plan import Pace, Plan, spread
+
+TIMED = {"cpu": 2, "cuda": 16}  # samples at most in the pass that is timed
+PASSES = 3  # of which the fastest counts
+
+Sample = Callable[[int], Tensor]  # n -> n samples, made by torch from their shape
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on one device. working: gradients, states of the forward pass and all else, at its highest."""
+
+    weights: int
+    optimiser: int
+    average: int
+    gradients: int
+    activations: int
+    working: int
+
+    @property
+    def total(self) -> int:
+        """The highest that a step comes to."""
+        return self.weights + self.optimiser + self.average + self.working
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds that one sample takes forward and backward, how many at once were timed, and on what."""
+
+    sample: float
+    timed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training will take.
+
+    parameters   by the first part of their names: all of them, and those trained
+    memory       bytes on each device; activations are those of one sample
+    flops        floating-point operations of one sample, forward and backward, as they are made
+    spread       how the batch lies over devices
+    seconds      of computing, in all
+    """
+
+    parameters: dict[str, tuple[int, int]]
+    memory: Memory
+    flops: int
+    spread: str
+    per_epoch: int
+    steps: int
+    time: Time
+    seconds: float
+
+    def told(self) -> list[tuple[str, str]]:
+        """Rows of a name and a value."""
+        held, time = self.memory, self.time
+        total, trained = (sum(counts) for counts in zip(*self.parameters.values(), strict=True))
+        return [
+            ("parameters", _share(total, trained)),
+            *((f"  {name}", _share(*counts)) for name, counts in self.parameters.items() if len(self.parameters) > 1),
+            ("memory a device", f"{_mb(held.total)} of tensors"),
+            ("  weights", _mb(held.weights)),
+            ("  optimiser", _mb(held.optimiser)),
+            *([("  average", _mb(held.average))] if held.average else []),
+            ("  one step", f"{_mb(held.working)}, gradients of {_mb(held.gradients)} among it"),
+            ("  one sample", f"{_mb(held.activations)} kept for the way back"),
+            ("arithmetic", f"{self.flops / 1e9:,.1f} GFLOP a sample, forward and backward"),
+            ("batch", self.spread),
+            ("steps", f"{self.steps:,}, {self.per_epoch:,} an epoch"),
+            ("time", f"about {_duration(self.seconds)} of computing ({self._measured()})"),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same numbers, ready for JSON."""
+        return asdict(self) | {"memory": asdict(self.memory) | {"total": self.memory.total}}
+
+    def _measured(self) -> str:
+        rate = 1 / self.time.sample
+        return f"{rate:,.3g} samples a second, measured forward and backward with {self.time.timed} on {self.time.device}"
+
+
+def estimate(
+    module: nn.Module, sample: Sample, plan: Plan, pace: Pace, samples: int, world: int, device: torch.device | str
+) -> Estimate:
+    """What training `module` on `samples` samples an epoch (repeated ones included) will take on `world` devices.
+
+    sample: n samples, which `module` takes; it is called to make shapes alone too, so torch must make them
+    (torch.rand). The module is afterwards on `device` and has frozen what the plan freezes. Raises UsageError as a
+    training of this plan does.
+    """
+    order, lies = Order(plan, samples), spread(plan, pace, world)
+    save_memory(module, pace)
+    optimiser_of(module, plan)
+    memory, flops = _step(module, sample, plan, lies.per_device, min(2, lies.accumulation), world)
+    time = _timed(module.to(device), sample, plan, lies.per_device)
+    seconds = time.sample * samples * order.steps / order.per_epoch / world
+    return Estimate(_counted(module), memory, flops, lies.told(), order.per_epoch, order.steps, time, seconds)
+
+
+def _counted(module: nn.Module) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for name, parameter in module.named_parameters():
+        total, trained = found.get(first := name.partition(".")[0], (0, 0))
+        found[first] = total + parameter.numel(), trained + parameter.requires_grad * parameter.numel()
+    return found
+
+
+def _step(module: nn.Module, sample: Sample, plan: Plan, held: int, parts: int, world: int) -> tuple[Memory, int]:
+    """Memory of one step with `held` samples at once, and the operations of one of them, over tensors without numbers."""
+    with FakeTensorMode():
+        hollow = _hollow(module)
+        optimiser = optimiser_of(hollow, plan)
+        live, kept = Live([*hollow.parameters(), *hollow.buffers()]), 0
+        for part in range(parts):
+            with live, FlopCounterMode(display=False) as counter:
+                before = live.now
+                loss = _passed(hollow, sample(held), plan, "cpu")
+                kept = live.now - before if part == 0 else kept
+                loss.backward()  # type: ignore[no-untyped-call]
+                del loss
+        gradients = sum(_bytes(p.grad) for p in hollow.parameters() if p.grad is not None)
+        optimiser.step()
+        state = sum(_bytes(t) for t in tree_leaves(dict(optimiser.state)) if isinstance(t, Tensor))
+    weights = sum(map(_bytes, hollow.state_dict().values()))
+    buckets = gradients if world > 1 else 0  # what DistributedDataParallel sends them in
+    memory = Memory(
+        weights, state, weights if plan.ema else 0, gradients + buckets, kept // held, live.highest + buckets
+    )
+    return memory, counter.get_total_flops() // held
+
+
+def _timed(module: nn.Module, sample: Sample, plan: Plan, held: int) -> Time:
+    """The time of a sample on the module's device."""
+    device = next(module.parameters()).device
+    count = min(held, TIMED[device.type])
+    images = sample(count).to(device)
+    module.train()
+    seconds = [_seconds(module, images, plan) for _ in range(PASSES)]
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
+    return Time(min(seconds) / count, count, name)
+
+
+def _seconds(module: nn.Module, images: Tensor, plan: Plan) -> float:
+    _wait(images.device)
+    start = time.perf_counter()
+    _passed(module, images, plan, images.device.type).backward()  # type: ignore[no-untyped-call]
+    _wait(images.device)
+    module.zero_grad()
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _passed(module: nn.Module, images: Tensor, plan: Plan, device: str) -> Tensor:
+    """The sum of what a module gives, in the plan's precision; shapes on the CPU stand for float16 in bfloat16."""
+    with _precision(plan, device):
+        made = [leaf for leaf in tree_leaves(module(images)) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    return torch.stack([leaf.float().sum() for leaf in made]).sum()
+
+
+def _precision(plan: Plan, device: str) -> AbstractContextManager[Any]:
+    half = torch.float16 if plan.precision == "float16" and device == "cuda" else torch.bfloat16
+    made: AbstractContextManager[Any] = torch.autocast(device, half, enabled=plan.precision != "float32")
+    return made
+
+
+def _hollow(module: nn.Module) -> nn.Module:
+    """A copy whose tensors have shapes and no numbers; within FakeTensorMode."""
+    twins: dict[int, Any] = {}
+    for tensor in [*module.parameters(), *module.buffers()]:
+        twin = torch.empty(tensor.shape, dtype=tensor.dtype)
+        twins[id(tensor)] = nn.Parameter(twin, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else twin
+    return copy.deepcopy(module, twins)
+
+
+class Live(TorchDispatchMode):
+    """Bytes of the tensors that operations make, while these live: now, and at the highest."""
+
+    def __init__(self, without: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.now = self.highest = 0
+        self._seen: dict[int, Any] = {}
+        self._without = [tensor.untyped_storage() for tensor in without]  # kept, so that no other has its id
+        self._seen.update((id(storage), None) for storage in self._without)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, Tensor):
+                self._add(leaf.untyped_storage())
+        return made
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        place, size = id(storage), storage.nbytes()
+        if place not in self._seen:
+            self._seen[place] = weakref.ref(storage, lambda _: self._gone(place, size))
+            self.now += size
+            self.highest = max(self.highest, self.now)
+
+    def _gone(self, place: int, size: int) -> None:
+        del self._seen[place]
+        self.now -= size
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _share(total: int, trained: int) -> str:
+    return f"{total:,}" if total == trained else f"{total:,}, {trained:,} of them trained"
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
