@@ -8,7 +8,6 @@ every name, is taken off.
 
 from __future__ import annotations
 
-import contextlib
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,16 +42,9 @@ def read_tensors(path: Path, what: str = "a checkpoint") -> dict[str, torch.Tens
             return _stripped(load_file(path), path)
         if torchscript.is_archive(path):
             return torchscript.tensors(path)
-        with _allowing():
+        with torch.serialization.safe_globals(ALLOWED):
             held = torch.load(path, "cpu", weights_only=True)
         return _stripped(_unpacked(held, path), path)
-
-
-def _allowing() -> contextlib.AbstractContextManager[Any]:
-    """The types of ALLOWED, while a file is read; older versions of torch have no such list, and refuse them."""
-    if not hasattr(torch.serialization, "safe_globals"):
-        return contextlib.nullcontext()
-    return torch.serialization.safe_globals(ALLOWED)
 
 
 def _unpacked(held: Any, path: Path) -> Mapping[Any, Any]:

@@ -1,7 +1,7 @@
-"""How training pictures vary: flip, squash, brightness, contrast, a random crop, all drawn from (seed, epoch, place).
+"""How training pictures vary: flip, squash, brightness, contrast, a random crop, drawn from a generator of numbers.
 
-A draw depends on these three numbers alone, whatever worker computes it and however training was interrupted. The order
-of the steps is DEFR's (Jin et al., CVPR 2022), brightness before contrast. Pixels are Pillow's; factors and windows are
+A task makes one for each sample (hoitool/train/task.py), so that a draw depends on its place alone. The order of the
+steps is DEFR's (Jin et al., CVPR 2022), brightness before contrast. Pixels are Pillow's; factors and windows are
 spread as torchvision's ColorJitter and RandomResizedCrop have them, from NumPy's stream of numbers in place of torch's.
 What leaves here is uint8 (hoitool/embed/preprocess.py).
 """
@@ -17,19 +17,7 @@ from hoitool.data.dataset import Array
 from hoitool.train.settings import Augment
 
 Generator = np.random.Generator
-ORDER, PICTURE = 1, 2  # what a generator is for, so that no two draw the same numbers
 TRIES = 10  # windows that are drawn before the middle is taken, as in torchvision
-
-
-def generator(seed: int, epoch: int, place: int) -> Generator:
-    """The numbers of one picture: place is its place in the epoch, so that repetitions of an image differ."""
-    return np.random.default_rng((PICTURE, seed, epoch, place))
-
-
-def epoch_order(repetitions: Array, seed: int, epoch: int) -> Array:
-    """(N,) the images of an epoch, each as often as `repetitions` (I,) says, in the order of its (seed, epoch)."""
-    images = np.repeat(np.arange(len(repetitions)), repetitions)
-    return np.random.default_rng((ORDER, seed, epoch)).permutation(images)
 
 
 def augmented(picture: Image.Image, rule: Augment, size: int, numbers: Generator) -> Array:

@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from hoitool.errors import DataError, UsageError
-from hoitool.files import atomic_folder, load_json, reading, require, sha256
+from hoitool.files import atomic_folder, reading, sha256
+from hoitool.models.checkpoints import ABOUT, AVERAGE, VERSION, WEIGHTS, check, read_about, steps, tensors
 from hoitool.train.average import State
 from hoitool.train.plan import Plan, difference
 
-VERSION = 1
-ABOUT, WEIGHTS, AVERAGE, OPTIMISER = "about.json", "weights.safetensors", "average.safetensors", "optimiser.pt"
-KIND = "a checkpoint of hoitool"
+OPTIMISER = "optimiser.pt"
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,6 @@ def write_best(folder: Path, weights: State, best: Best, figures: dict[str, floa
     return path
 
 
-def steps(folder: Path, kind: str = "step") -> list[Path]:
-    """The checkpoints ("step") or best weights ("best") in a folder, the last one last."""
-    return sorted(p for p in folder.glob(f"{kind}-*") if p.is_dir() and p.name[len(kind) + 1 :].isdigit())
-
-
 def read(path: Path, plan: Plan) -> Checkpoint:
     """A checkpoint of the same plan.
 
@@ -88,16 +82,16 @@ def read(path: Path, plan: Plan) -> Checkpoint:
     about = read_about(path)
     if other := difference(about["plan"], plan):
         raise UsageError(f"{path}: made with another plan ({other}); give the same one, or train into another folder")
-    _check(path, about)
+    check(path, about)
     best = about["best"]
     with reading(path / OPTIMISER, "the state of an optimiser"):
         optimiser = torch.load(path / OPTIMISER, map_location="cpu", weights_only=True)
     return Checkpoint(
         step=about["step"],
         world=about["world"],
-        weights=_tensors(path / WEIGHTS),
+        weights=tensors(path / WEIGHTS),
         optimiser=optimiser,
-        average=_tensors(path / AVERAGE) if plan.ema is not None else None,
+        average=tensors(path / AVERAGE) if plan.ema is not None else None,
         scaler=about["scaler"],
         best=Best(best["step"], best["value"]) if best else None,
     )
@@ -113,24 +107,6 @@ def fitting(state: State, module: torch.nn.Module) -> State:
     return state
 
 
-def evaluated(path: Path) -> State:
-    """The weights of a checkpoint that are evaluated and predicted with: averaged ones where there are any."""
-    about = read_about(path)
-    _check(path, about)
-    return _tensors(path / (AVERAGE if AVERAGE in about["sha256"] else WEIGHTS))
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """What a checkpoint's folder says of itself. Raises MissingData or DataError for any other folder."""
-    about: dict[str, Any] = load_json(path / ABOUT, KIND, dict)
-    if about.get("version") != VERSION:
-        raise DataError(f"{path / ABOUT}: version {about.get('version')!r}, expected {VERSION} ({KIND})")
-    names = {"step", "sha256"} | ({"world", "best", "scaler", "plan"} if path.name.startswith("step-") else set())
-    if missing := sorted(names - about.keys()):
-        raise DataError(f"{path / ABOUT}: no {missing[0]!r} ({KIND} expected)")
-    return about
-
-
 def clean(folder: Path) -> None:
     """Remove what a killed process left unfinished."""
     for left in [*folder.glob(".step-*"), *folder.glob(".best-*")]:
@@ -140,22 +116,6 @@ def clean(folder: Path) -> None:
 def _write_about(inside: Path, about: dict[str, Any]) -> None:
     hashes = {path.name: sha256(path) for path in sorted(inside.iterdir())}
     (inside / ABOUT).write_text(json.dumps({"version": VERSION} | about | {"sha256": hashes}, indent=1) + "\n")
-
-
-def _check(path: Path, about: dict[str, Any]) -> None:
-    """Raise DataError for the first file that is not as it was written."""
-    for name, made in about["sha256"].items():
-        if sha256(require(path / Path(name).name, KIND)) != made:
-            raise DataError(
-                f"{path / name}: damaged, its content is not what was written; remove {path} to go on from the "
-                "checkpoint before it"
-            )
-
-
-def _tensors(path: Path) -> State:
-    with reading(require(path, KIND), "a safetensors file"):
-        found: State = load_file(path)
-    return found
 
 
 def _plain(state: State) -> State:

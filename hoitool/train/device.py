@@ -59,3 +59,20 @@ def save_memory(module: torch.nn.Module, pace: Pace) -> None:
             turn_on()
             return
     raise UsageError(f"{type(module).__name__} knows no gradient checkpointing; train without it")
+
+
+def processes() -> tuple[int, int]:
+    """This process's number, and how many train together."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def gathered(value: Any) -> list[Any]:
+    """The values of all processes, in their order."""
+    _, world = processes()
+    if world == 1:
+        return [value]
+    made: list[Any] = [None] * world
+    torch.distributed.all_gather_object(made, value)
+    return made

@@ -9,22 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from hoitool.data import Dataset, Meta, Predictions, no_pairs
+from hoitool.data import Dataset
 from hoitool.data.dataset import Array
 from hoitool.errors import DataError
 from hoitool.eval import Result, score
+from hoitool.predict.recognition import image_predictions
 from hoitool.train.images import image_labels
-
-
-def image_predictions(truth: Dataset, scores: Array) -> Predictions:
-    """Predictions of whole images: scores (I, K), higher is surer, in the order of the truth's images and labels."""
-    if scores.shape != (len(truth), truth.meta.classes):
-        expected = (len(truth), truth.meta.classes)
-        raise DataError(f"scores of images are {scores.shape}, expected {expected} for {truth!r}")
-    held = truth.meta
-    meta = Meta(held.labels, dataset=held.dataset, subset=held.subset, label_kind=held.label_kind)
-    columns = no_pairs(len(truth)) | {"score": np.empty(0)}
-    return Predictions(meta=meta, key=truth.key, image_scores=scores, **columns)
 
 
 def evaluated(truth: Dataset, scores: Array, protocol: str = "hico", variant: str | None = None) -> Result:
@@ -36,7 +26,7 @@ def evaluated(truth: Dataset, scores: Array, protocol: str = "hico", variant: st
     if truth.image_label is None:
         offsets, label, value = image_labels(truth, "pairs")
         noted = truth.with_columns(image_label=label, image_value=value, image_label_offsets=offsets)
-    result = score(noted, image_predictions(noted, scores), protocol, variant)
+    result = score(noted, image_predictions(noted, scores, noted.meta), protocol, variant)
     if noted is truth:
         return result
     return replace(

@@ -1,7 +1,7 @@
 """What recognition learns from: pictures, the labels of whole images, and how often an image is shown.
 
-Targets are 1 present, -1 absent, 0 uncertain, UNKNOWN where the data say nothing: as the dataset has them. DEFR's
-losses take 1 for a positive and all else for a negative (`positive`). Data filtered by a split are taken as they are,
+Targets are 1 present, -1 absent, 0 uncertain, UNKNOWN where the data say nothing: as the dataset has them. Losses take
+1 for a positive and all else for a negative, as DEFR's do. Data filtered by a split are taken as they are,
 and their split is recorded.
 Repetition (DEFR, Jin et al., CVPR 2022): a class with n positive images asks for ceil(min_samples / n) - 1 repetitions
 of each; an image is shown once, and again as often as the class of its labels that asks for most, at most `most` times,
@@ -67,12 +67,6 @@ class Images:
     @cached_property
     def _starts(self) -> Array:
         return offsets_of([len(album.names) for album in self.albums])[:-1]
-
-
-def positive(targets: Array) -> Array:
-    """float32 of the same shape: 1 where the target is 1, else 0; uncertain and unknown ones are negatives."""
-    made: Array = (targets == 1).astype(np.float32)
-    return made
 
 
 def images_of(data: Dataset, folder: Path, labels: From = "auto", split: str | None = None) -> Images:

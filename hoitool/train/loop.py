@@ -21,6 +21,7 @@ import torch
 
 from hoitool.errors import UsageError
 from hoitool.files import writing
+from hoitool.models import checkpoints
 from hoitool.progress import progress
 from hoitool.train import checkpoint, metrics
 from hoitool.train.average import Average, put
@@ -36,7 +37,6 @@ from hoitool.train.task import Task
 from hoitool.train.watch import Step, Watch, by_name
 
 log = logging.getLogger(__name__)
-CHECKPOINTS = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Training:
 
     def __init__(self, task: Task, module: torch.nn.Module, plan: Plan, folder: Path, pace: Pace, resume: bool) -> None:
         self.task, self.plan, self.pace = task, plan, pace
-        self.checkpoints, self.metrics = folder / CHECKPOINTS, folder / metrics.FILE
+        self.checkpoints, self.metrics = folder / checkpoints.FOLDER, folder / metrics.FILE
         self.order = Order(plan, len(task), task.factors())
         self.accelerator = accelerator_of(plan, pace)
         self.spread = spread(plan, pace, self.accelerator.num_processes)
@@ -84,7 +84,7 @@ class _Training:
 
     def _begin(self, optimiser: torch.optim.Optimizer, resume: bool) -> None:
         """Look for checkpoints, and take over the last one's state."""
-        made = checkpoint.steps(self.checkpoints)
+        made = checkpoints.steps(self.checkpoints)
         if made and not resume:
             raise UsageError(f"{self.checkpoints}: has checkpoints; --resume goes on, or train into another folder")
         state = checkpoint.read(made[-1], self.plan) if made else None
@@ -127,7 +127,7 @@ class _Training:
         if self.average is not None:
             put(self.average.state, self.module.state_dict())
         self.accelerator.wait_for_everyone()
-        return Trained(self.step, self.figures, self.best, checkpoint.steps(self.checkpoints)[-1])
+        return Trained(self.step, self.figures, self.best, checkpoints.steps(self.checkpoints)[-1])
 
     def _counted(self, steps: range) -> Iterator[int]:
         yield from progress(steps, "training") if self.accelerator.is_main_process else steps

@@ -16,6 +16,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.train.plan import Plan
 
 Turn = tuple[int, int]  # the sample, and the number of the epoch that it is asked for with
+ORDER, SAMPLE = 1, 2  # what a generator is for, so that no two draw the same numbers
 
 
 class Order:
@@ -57,7 +58,7 @@ class Order:
 
     def _permuted(self, epoch: int) -> tuple[Array, Array]:
         """The samples of an epoch, and the epoch's number for each: higher by the number of epochs when repeated."""
-        rng = np.random.default_rng([self._plan.seed, epoch])
+        rng = np.random.default_rng([ORDER, self._plan.seed, epoch])
         order = rng.permutation(self._samples)
         if self._factors is None:
             return order, np.full(len(order), epoch)

@@ -9,42 +9,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Schedule(BaseModel):
-    """A shape and its numbers, in epochs.
-
-    name        constant, cosine (one half wave over the training), cosine-restarts, multi-step
-    period      cosine-restarts: epochs to the first restart
-    growth      cosine-restarts: each period is so many times the one before
-    floor       both cosines: the lowest factor
-    milestones  multi-step: epochs at which the factor is multiplied by gamma
-    warmup      epochs of a linear rise that multiplies the rest
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Literal["constant", "cosine", "cosine-restarts", "multi-step"] = "constant"
-    period: Positive | None = None
-    growth: Annotated[int, Field(ge=1)] = 1
-    floor: Share = 0.0
-    milestones: tuple[Positive, ...] = ()
-    gamma: Positive = 0.1
-    warmup: Annotated[float, Field(ge=0)] = 0.0
-
-    @model_validator(mode="after")
-    def _has_its_numbers(self) -> Schedule:
-        if (self.name == "cosine-restarts") != (self.period is not None):
-            raise ValueError("period is needed with cosine-restarts, and none with the others")
-        if (self.name == "multi-step") != bool(self.milestones) or list(self.milestones) != sorted(self.milestones):
-            raise ValueError("milestones, in rising order, are needed with multi-step, and none with the others")
-        return self
+from hoitool.train.settings import Schedule
 
 
 def factor(schedule: Schedule, step: int, per_epoch: int, steps: int) -> float:

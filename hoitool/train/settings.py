@@ -54,6 +54,7 @@ class Model(Section):
     log_scale: float = Field(4.61, description="logits are exp(log_scale) times the cosine; 0: features as they are")
     train_scale: bool = Field(False, description="whether the scale is trained, up to 4.61")
     train: Literal["all", "classifier"] = Field("all", description="classifier: a probe on a backbone that stays")
+    projected: bool = Field(False, description="CLIP's features go through its projection, into the space of texts")
 
     @model_validator(mode="after")
     def _patches_fill_the_picture(self) -> Model:
@@ -81,7 +82,7 @@ class Data(Section):
 
     dataset: str | None = Field(None, description="a dataset of the workspace; none: the only one")
     subset: str = Field("train", description="the images that are trained on")
-    test: str = Field("test", description="the images that are scored and predicted for")
+    test: str | None = Field("test", description="the images that are scored and predicted for; none: none")
     images: str | None = Field(None, description="folder of the pictures; none: the workspace's")
     beside: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="further dataset files to train on")
     labels: Literal["images", "pairs", "auto"] = Field(
@@ -111,24 +112,24 @@ class Augment(Section):
 
 
 class Schedule(Section):
-    """The learning rate over time, set before every step at its fractional epoch."""
+    """The learning rate over time, set before every step at its fractional epoch (hoitool/train/schedules.py)."""
 
     name: Literal["constant", "cosine", "cosine-restarts", "multi-step"] = Field(
-        "cosine-restarts", description="the shape"
+        "constant", description="the shape; cosine: one half wave over the training"
     )
     period: Positive | None = Field(None, description="cosine-restarts: epochs to the first restart")
-    factor: Count = Field(1, description="cosine-restarts: each period is so many times the one before")
-    minimum: Annotated[float, Field(ge=0)] = Field(0.0, description="both cosines: the learning rate at the lowest")
+    growth: Count = Field(1, description="cosine-restarts: each period is so many times the one before")
+    floor: Share = Field(0.0, description="both cosines: the lowest share of the learning rate")
     milestones: Annotated[tuple[Positive, ...], Field(strict=False)] = Field((), description="multi-step: epochs")
     gamma: Positive = Field(0.1, description="multi-step: factor at each milestone")
-    warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of a linear rise from 0; 0: none")
+    warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="epochs of a linear rise to the rest; 0: none")
 
     @model_validator(mode="after")
     def _has_its_numbers(self) -> Schedule:
         if (self.name == "cosine-restarts") != (self.period is not None):
             raise ValueError("period is needed with cosine-restarts, and null with the others")
-        if (self.name == "multi-step") != bool(self.milestones):
-            raise ValueError("milestones are needed with multi-step, and [] with the others")
+        if (self.name == "multi-step") != bool(self.milestones) or list(self.milestones) != sorted(self.milestones):
+            raise ValueError("milestones are needed with multi-step, in rising order, and [] with the others")
         return self
 
 
@@ -176,11 +177,14 @@ class Predict(Section):
     """What is predicted for the test images when training ends; powers and masks are of detection alone."""
 
     task: Literal["recognition", "detection"] = Field("recognition", description="scores of whole images, or of pairs")
-    mask: Literal["as-written", "blocking", "none"] = Field(
+    weights: Literal["last", "best"] = Field("last", description="the last weights, or those of the best evaluation")
+    boxes: str | None = Field(None, description="file of boxes whose pairs are scored; none: the dataset's own")
+    mask: Literal["as-written", "blocking", "none", "crops"] = Field(
         "as-written",
-        description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; or none left",
+        description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; none left; as they "
+        "are; or the pair is cut out",
     )
-    mask_layers: Annotated[int, Field(ge=0)] = Field(1, description="last blocks that see the mask")
+    mask_layers: Count = Field(1, description="last blocks that see the mask")
     human_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the person's box score")
     object_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the object's box score")
     interaction_power: Positive = Field(1.0, description="exponent of the interaction's probability")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from hoitool.data.dataset import Array
+from hoitool.train.order import SAMPLE
 
 Losses = torch.Tensor | Mapping[str, torch.Tensor]
 
@@ -58,5 +59,5 @@ class Task(Protocol):
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The source of all randomness in a sample."""
-    return np.random.default_rng([seed, epoch, index])
+    """The source of all randomness in a sample, for augmentation as well (hoitool/train/augment.py)."""
+    return np.random.default_rng([SAMPLE, seed, epoch, index])

@@ -16,7 +16,7 @@ from hoitool.data.synthetic import scenes
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.labels import load_labels
 from hoitool.splits import apply, named
-from hoitool.train.images import UNKNOWN, Images, image_labels, images_of, joined, positive, repetitions
+from hoitool.train.images import UNKNOWN, Images, image_labels, images_of, joined, repetitions
 from hoitool.train.settings import Balance
 
 HICO = load_labels("hico")
@@ -68,8 +68,6 @@ def test_targets_are_as_the_dataset_has_them_and_only_ones_are_positive():
     made = table_of([[1, 0, -1, None]])
     assert made.target(0)[:5].tolist() == [1, 0, -1, UNKNOWN, UNKNOWN]
     assert made.target(0).dtype == np.int8
-    assert positive(made.target(0))[:5].tolist() == [1, 0, 0, 0, 0]
-    assert positive(made.target(0)).dtype == np.float32
 
 
 def test_labels_of_pairs_are_each_once():

@@ -18,6 +18,7 @@ import tiny_task  # noqa: E402
 from tiny_task import Regression, mlp, pace, plan  # noqa: E402
 
 from hoitool.errors import DataError, UsageError  # noqa: E402
+from hoitool.models import checkpoints  # noqa: E402
 from hoitool.train import checkpoint, metrics  # noqa: E402
 from hoitool.train.loop import train  # noqa: E402
 
@@ -92,7 +93,7 @@ def test_a_loss_that_is_no_number_stops_with_the_samples(tmp_path):
     step = int(str(stopped.value).split()[1].rstrip(":"))
     assert "13.jpg" in task.seen[step - 1]
     assert len(str(stopped.value).splitlines()) == 1
-    assert not checkpoint.steps(tmp_path / "checkpoint"), "nothing of broken weights is kept"
+    assert not checkpoints.steps(tmp_path / "checkpoint"), "nothing of broken weights is kept"
 
 
 def test_only_the_part_that_is_no_number_is_named(tmp_path):
@@ -121,7 +122,7 @@ def test_the_average_is_evaluated_and_returned(tmp_path):
     decay = 0.8
     train(task, module, plan(ema=decay), tmp_path, pace(checkpoint_steps=1, keep=100))
     expected = {name: tensor.double() for name, tensor in mlp().state_dict().items()}
-    for path in checkpoint.steps(tmp_path / "checkpoint"):
+    for path in checkpoints.steps(tmp_path / "checkpoint"):
         weights = checkpoint.read(path, plan(ema=decay)).weights
         expected = {name: decay * held + (1 - decay) * weights[name] for name, held in expected.items()}
     for name, tensor in module.state_dict().items():
@@ -134,16 +135,16 @@ def test_the_best_weights_are_kept(tmp_path):
     errors = iter([0.5, 0.2, 0.9, 0.3])
     task.evaluate = lambda module: {"error": next(errors), "bias": float(module[0].bias.sum())}
     trained = train(task, mlp(), plan(epochs=4), tmp_path, pace(best="error", best_is="lowest"))
-    (best,) = checkpoint.steps(tmp_path / "checkpoint", "best")
+    (best,) = checkpoints.steps(tmp_path / "checkpoint", "best")
     assert (trained.best.step, trained.best.value, best.name) == (6, 0.2, "best-00000006")
     bias = metrics.lines(tmp_path / metrics.FILE)
-    kept = checkpoint.evaluated(best)["0.bias"].sum().item()
+    kept = checkpoints.evaluated(best)["0.bias"].sum().item()
     assert kept == next(line["evaluation"]["bias"] for line in bias if line["step"] == 6 and "evaluation" in line)
 
 
 def test_the_last_checkpoints_are_kept(tmp_path):
     train(Regression(), mlp(), plan(), tmp_path, pace(checkpoint_steps=2, keep=3))
-    assert [path.name for path in checkpoint.steps(tmp_path / "checkpoint")] == [
+    assert [path.name for path in checkpoints.steps(tmp_path / "checkpoint")] == [
         "step-00000006",
         "step-00000008",
         "step-00000009",

@@ -67,8 +67,8 @@ def test_what_all_of_them_share(name):
         "float32",
         None,
     )
-    assert (held.schedule.name, held.schedule.period, held.schedule.factor) == ("cosine-restarts", 5, 1)
-    assert (held.schedule.warmup, held.schedule.minimum, held.groups) == (0, 0, {})
+    assert (held.schedule.name, held.schedule.period, held.schedule.growth) == ("cosine-restarts", 5, 1)
+    assert (held.schedule.warmup, held.schedule.floor, held.groups) == (0, 0, {})
     assert held.batch == 8 * held.per_device
     assert (made.model.image_size, made.model.log_scale, made.model.train_scale) == (672, 4.61, False)
     assert (made.model.classifier.kind, made.model.train) == ("cosine", "all")

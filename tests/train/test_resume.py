@@ -17,6 +17,7 @@ import tiny_task  # noqa: E402
 from tiny_task import FACTORS, RICH, RICH_PACE, Regression, mlp, pace, plan, rich  # noqa: E402
 
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError  # noqa: E402
+from hoitool.models import checkpoints  # noqa: E402
 from hoitool.train import checkpoint, metrics  # noqa: E402
 from hoitool.train.loop import train  # noqa: E402
 
@@ -36,7 +37,7 @@ def killed(how: str, folder: Path, number: int) -> None:
 
 def states(folder: Path):
     """What the last checkpoint holds, and the metrics but for the times."""
-    made = checkpoint.read(checkpoint.steps(folder / "checkpoint")[-1], RICH)
+    made = checkpoint.read(checkpoints.steps(folder / "checkpoint")[-1], RICH)
     kept = [{k: v for k, v in line.items() if k not in ("samples_per_second", "memory_mb")} for line in lines(folder)]
     return made, kept
 
@@ -118,7 +119,7 @@ def test_another_model_is_refused_by_its_tensor(tmp_path):
 @pytest.fixture
 def made(tmp_path):
     train(Regression(), mlp(), plan(epochs=1, ema=0.9), tmp_path, pace())
-    return checkpoint.steps(tmp_path / "checkpoint")[-1]
+    return checkpoints.steps(tmp_path / "checkpoint")[-1]
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "average.safetensors", "optimiser.pt"])
@@ -146,7 +147,7 @@ def test_a_damaged_description_is_one_line(made, content):
 def test_a_folder_without_description_is_no_checkpoint(made):
     (made / "about.json").unlink()
     with pytest.raises(MissingData, match="a checkpoint of hoitool expected"):
-        checkpoint.evaluated(made)
+        checkpoints.evaluated(made)
 
 
 def test_an_optimiser_that_wants_to_run_code_is_refused(made, tmp_path):
@@ -165,7 +166,7 @@ def test_an_optimiser_that_wants_to_run_code_is_refused(made, tmp_path):
 
 def test_evaluated_weights_are_the_averaged_ones(made):
     state = checkpoint.read(made, plan(epochs=1, ema=0.9))
-    assert torch.equal(checkpoint.evaluated(made)["0.weight"], state.average["0.weight"])
+    assert torch.equal(checkpoints.evaluated(made)["0.weight"], state.average["0.weight"])
     assert not torch.equal(state.weights["0.weight"], state.average["0.weight"])
 
 

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 torch = pytest.importorskip("torch")
 
-from hoitool.train.schedules import Schedule, factor  # noqa: E402
+from hoitool.train.schedules import factor  # noqa: E402
+from hoitool.train.settings import Schedule  # noqa: E402
 
 PER_EPOCH, EPOCHS = 7, 12
 STEPS = PER_EPOCH * EPOCHS

@@ -1,0 +1,118 @@
+"""What a model is besides its weights: model.json, from which it is built again and its outputs are understood.
+
+It lies in the folder of a run, or beside weights that are given away; a label space that is not packaged lies beside
+it. Nothing that decides the module is looked for elsewhere: not the recipe, not the files that it was trained from.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from torch import nn
+
+from hoitool.data import Meta
+from hoitool.data.meta import LabelKind
+from hoitool.errors import DataError
+from hoitool.files import load_json, write_text
+from hoitool.labels import LabelSpace
+from hoitool.labels.beside import labels_of_file, write_labels
+from hoitool.models import MODELS
+
+FILE, VERSION = "model.json", 1
+WHAT = "what a model of hoitool is"
+ELSEWHERE = ("weights", "language")  # of build: what numbers may not name
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model without its weights.
+
+    model, numbers      a name of MODELS, and what its `build` takes
+    labels, label_kind  what the K outputs are: one for each label of that kind
+    mean, std           that pictures (0 to 1, RGB) are normalised with, after they are squashed to the model's size
+    predict             how predictions are made unless something else is asked for: settings of a recipe's `predict`
+    """
+
+    model: str
+    numbers: dict[str, Any]
+    labels: LabelSpace
+    label_kind: LabelKind
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    predict: dict[str, Any]
+
+    @property
+    def image_size(self) -> int:
+        """The side of the squares that pictures are squashed to, in pixels."""
+        return int(self.numbers["image_size"])
+
+    @property
+    def meta(self) -> Meta:
+        """Its labels, as a file of data says what they are."""
+        return Meta(self.labels, label_kind=self.label_kind)
+
+    def build(self) -> nn.Module:
+        """The module with random weights. Raises DataError for numbers that the model does not take."""
+        if wrong := [name for name in ELSEWHERE if name in self.numbers]:
+            raise DataError(f"{FILE}: numbers.{wrong[0]} is not for a card to say")
+        try:
+            made: nn.Module = MODELS[self.model].build(**self.numbers)
+        except TypeError as error:
+            raise DataError(f"{FILE}: the numbers of {self.model} do not fit: {error}") from error
+        return made
+
+    def write(self, folder: Path) -> None:
+        """Write model.json into a folder, and its label space where that is not packaged."""
+        write_labels(self.labels, folder)
+        held = {
+            "version": VERSION,
+            "model": self.model,
+            "numbers": self.numbers,
+            "labels": {"name": self.labels.name, "hash": self.labels.hash},
+            "label_kind": self.label_kind,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "predict": self.predict,
+        }
+        write_text(folder / FILE, json.dumps(held, indent=1) + "\n")
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a folder. Raises MissingData where there is none, DataError naming what is wrong in it."""
+    path = folder / FILE
+    held: dict[str, Any] = load_json(path, WHAT, dict)
+    if held.get("version") != VERSION:
+        raise DataError(f"{path}: version {held.get('version')!r}, expected {VERSION} ({WHAT})")
+    for name, kind in KINDS.items():
+        if not isinstance(held.get(name), kind):
+            raise DataError(f"{path}: {name} is {held.get(name)!r:.60}, expected {kind.__name__} ({WHAT})")
+    if held["label_kind"] not in get_args(LabelKind):
+        expected = ", ".join(get_args(LabelKind))
+        raise DataError(f"{path}: label_kind is {held['label_kind']!r:.60}, expected one of {expected}")
+    name, digest = (str(held["labels"].get(each, "")) for each in ("name", "hash"))
+    space = labels_of_file(name, digest, path)
+    if space.hash != digest:
+        raise DataError(f"{path}: is of label space {name!r} {digest:.12}, the one found is {space.hash:.12}")
+    mean, std = (_colour(held[each], f"{path}: {each}") for each in ("mean", "std"))
+    return Card(held["model"], held["numbers"], space, held["label_kind"], mean, std, held["predict"])
+
+
+def _colour(held: list[Any], where: str) -> tuple[float, float, float]:
+    if len(held) != 3 or not all(isinstance(value, int | float) for value in held):
+        raise DataError(f"{where} is {held!r:.60}, expected three numbers: red, green, blue")
+    red, green, blue = (float(value) for value in held)
+    return red, green, blue
+
+
+KINDS: dict[str, type] = {
+    "model": str,
+    "numbers": dict,
+    "labels": dict,
+    "label_kind": str,
+    "mean": list,
+    "std": list,
+    "predict": dict,
+}

@@ -1,0 +1,110 @@
+"""A model over the images of a dataset, or over any pictures, into a file of predictions.
+
+Recognition writes the logits of whole images; detection scores human-object pairs of boxes that somebody else found, or
+of the dataset's own (called oracle-box: no detector made them). What decided the predictions stands in the file's
+metadata, under `predict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hoitool.data import Dataset, Predictions, select_images, write, write_shards
+from hoitool.data.dataset import Array
+from hoitool.embed.pictures import Album
+from hoitool.models.pairing import PairRule
+from hoitool.predict.boxes import Boxes, boxes_for
+from hoitool.predict.detection import Looking, pair_predictions
+from hoitool.predict.opened import Opened
+from hoitool.predict.recognition import Pace, image_logits, image_predictions
+
+POWERS = ("human_power", "object_power", "interaction_power")
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What was predicted: where it lies, how many images and pairs, which pictures were left out and why.
+
+    logits   (I, K) of recognition, NaN where a picture was left out; None for pairs
+    dropped  what was left out of a file of boxes -> how often
+    """
+
+    path: Path
+    images: int
+    pairs: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
+    logits: Array | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+def predict(
+    model: Opened,
+    images: Dataset,
+    album: Album,
+    out: Path,
+    wanted: Mapping[str, Any],
+    pace: Pace,
+    boxes: Path | Boxes | None = None,
+) -> Done:
+    """Predict for the images of an album, and write it.
+
+    wanted  settings of a recipe's `predict`: task, and of detection mask, mask_layers and the three powers
+    boxes   of detection: a file of boxes (hoitool/predict/boxes.py), or what a detector found; None: the dataset's own
+    Raises UsageError for a model that cannot do it, and DataError or MissingData naming a file.
+    """
+    if wanted["task"] == "recognition":
+        return recognise(model, images, album, out, pace)
+    return detect(model, images, album, out, wanted, pace, boxes)
+
+
+def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pace) -> Done:
+    """Write the logits of whole images; pictures that could not be read are left out of the file."""
+    logits, broken = image_logits(model.module, album, model.card, pace)
+    made = image_predictions(images, logits, model.card.meta, predict=about(model, "recognition"))
+    if broken:
+        made = select_images(made, ~np.isnan(logits).any(axis=1))
+    write(made, out)
+    return Done(out, len(made), 0, broken, logits)
+
+
+def detect(
+    model: Opened,
+    images: Dataset,
+    album: Album,
+    out: Path,
+    wanted: Mapping[str, Any],
+    pace: Pace,
+    boxes: Path | Boxes | None = None,
+) -> Done:
+    """Write the scored pairs of boxes; of many images a folder of shards."""
+    held = boxes_for(images, boxes) if not isinstance(boxes, Boxes) else boxes
+    rule = PairRule(**{name: float(wanted[name]) for name in POWERS})
+    how = Looking(wanted["mask"], wanted["mask_layers"])
+    counts = {"images": 0, "pairs": 0}
+    broken: dict[str, str] = {}
+
+    def counted() -> Iterator[Predictions]:
+        said = about(model, "detection", boxes=held.name)
+        for block in pair_predictions(model.module, held.data, album, model.card, rule, how, pace, said, broken):
+            counts["images"] += len(block)
+            counts["pairs"] += len(block.label)
+            yield block.with_columns(meta=replace(block.meta, sources=block.meta.sources | held.sources))
+
+    blocks = counted()
+    first = list(islice(blocks, 2))
+    if len(first) == 1:
+        write(first[0], out)
+    else:
+        write_shards(chain(first, blocks), out)
+    return Done(out, counts["images"], counts["pairs"], broken, dropped=held.dropped)
+
+
+def about(model: Opened, task: str, **more: Any) -> dict[str, Any]:
+    """What a file of predictions says of where they come from."""
+    return {"model": model.name, "weights_sha256": model.sha256, "task": task} | more

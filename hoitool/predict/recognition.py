@@ -1,0 +1,78 @@
+"""Scores of whole pictures: what a recogniser says of each interaction, as logits.
+
+Logits and not probabilities, which in float32 are 1 from a logit of 17 on: they would tie images that the model tells
+apart. Ranking, and so every average precision, is the same; sigmoid makes probabilities of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hoitool.data import Dataset, Meta, Predictions, no_pairs
+from hoitool.data.dataset import Array
+from hoitool.embed.encoders.device import Eye
+from hoitool.embed.pictures import Album
+from hoitool.embed.preprocess import Preprocess
+from hoitool.errors import DataError
+from hoitool.models.card import Card
+from hoitool.predict.loading import loaded
+from hoitool.progress import progress
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How pictures are worked through: in a batch, by how many processes they are read, what a broken one does.
+
+    skip_broken  leave out pictures that cannot be read, in place of stopping at the first
+    """
+
+    batch: int = 32
+    workers: int = 0
+    skip_broken: bool = False
+
+
+def image_logits(
+    module: nn.Module, album: Album, card: Card, pace: Pace | None = None, told: str = "recognising"
+) -> tuple[Array, dict[str, str]]:
+    """(I, K) float32 logits of the pictures of an album, and which could not be read and why (their rows are NaN).
+
+    module  takes (B, 3, S, S) normalised pictures and gives (B, K); it computes where its weights are, as they are
+    Raises DataError and MissingData for a picture that cannot be read, naming its file, unless those are skipped.
+    """
+    pace = pace or Pace()
+    rule = squash(card)
+    weight = next(module.parameters())
+    eye = Eye(rule, weight.device, weight.dtype)
+    made = np.full((len(album.names), card.meta.classes), np.nan, np.float32)
+    broken: dict[str, str] = {}
+    batches = loaded(album, rule.pixels, pace.batch, pace.workers, pace.skip_broken)
+    with torch.inference_mode():
+        for places, pixels, wrong in progress(batches, told, total=-(-len(album.names) // pace.batch)):
+            broken |= wrong
+            if len(places):
+                made[places] = module(eye(np.stack(pixels))).float().cpu().numpy()
+    return made, broken
+
+
+def image_predictions(images: Dataset, scores: Array, labels: Meta, **extras: Any) -> Predictions:
+    """Predictions of whole images: scores (I, K), higher is surer, in the order of the images and of the labels.
+
+    extras: what the file says of them. Raises DataError for scores of another shape.
+    """
+    held, expected = images.meta, (len(images), labels.classes)
+    if scores.shape != expected:
+        raise DataError(f"scores of images are {scores.shape}, expected {expected} for {images!r}")
+    meta = Meta(labels.labels, dataset=held.dataset, subset=held.subset, label_kind=labels.label_kind, extras=extras)
+    columns: dict[str, Any] = no_pairs(len(images)) | {"score": np.empty(0)}
+    names = {name: getattr(images, name) for name in ("file_name", "width", "height")}
+    return Predictions(meta=meta, key=images.key, image_scores=scores, **names, **columns)
+
+
+def squash(card: Card) -> Preprocess:
+    """How a picture becomes the model's input: squashed to a square, bicubic, as DEFR does it."""
+    return Preprocess(card.image_size, card.image_size, "squash", "bicubic", card.mean, card.std)

@@ -1,0 +1,45 @@
+"""What a recipe's settings mean for the engine: its plan, which decides the weights, and its pace."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hoitool.train.plan import Pace, Plan
+from hoitool.train.settings import Recipe
+
+BACKBONE = "backbone."  # what the names of its parameters begin with, in every model that has one
+
+
+def plan_of(recipe: Recipe) -> Plan:
+    """What decides the weights: `optimise`, the seed, a backbone that stays where the classifier alone is trained."""
+    held = recipe.optimise
+    stays = {BACKBONE: 0.0} if recipe.model.train == "classifier" else {}
+    return Plan(
+        epochs=held.epochs,
+        batch=held.batch,
+        optimiser=held.optimiser,
+        lr=held.lr,
+        weight_decay=held.weight_decay,
+        momentum=held.momentum,
+        groups=held.groups | stays,
+        schedule=held.schedule,
+        clip=held.clip,
+        ema=held.ema,
+        precision=held.precision,
+        seed=recipe.seed,
+    )
+
+
+def pace_of(recipe: Recipe, device: Literal["auto", "cpu"] = "auto") -> Pace:
+    """How the work is done, on the devices that there are or on the CPU alone."""
+    held = recipe.optimise
+    return Pace(
+        per_device=held.per_device,
+        accumulate=held.accumulate == "keep-batch",
+        compile=held.compile,
+        gradient_checkpointing=held.gradient_checkpointing,
+        workers=recipe.data.workers,
+        evaluate_every=recipe.evaluate.every,
+        best=recipe.evaluate.best,
+        device=device,
+    )

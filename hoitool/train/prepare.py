@@ -1,0 +1,136 @@
+"""From a recipe to what is trained: the files that it means, the module as it starts, the task, the plan.
+
+What a recipe leaves open is found in the workspace, and said: the only dataset, its pictures, its label embeddings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from hoitool.data import Dataset, Meta
+from hoitool.embed.pictures import Album
+from hoitool.losses import LOSSES
+from hoitool.losses.bce import positive_weights
+from hoitool.losses.contract import Loss
+from hoitool.models import MODELS
+from hoitool.models.card import Card
+from hoitool.predict.recognition import Pace as Loading
+from hoitool.train import settings
+from hoitool.train.backbone import RANDOM, Backbone, resolved
+from hoitool.train.images import Images, repetitions
+from hoitool.train.language import language_rows
+from hoitool.train.plan import Pace, Plan
+from hoitool.train.planned import pace_of, plan_of
+from hoitool.train.recognition import Examination, Recognition
+from hoitool.train.settings import Recipe
+from hoitool.train.sources import Say, test_images, training_images
+from hoitool.train.start import load_checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """All that a recipe means.
+
+    test    the annotated images that are scored and predicted for, with their pictures; None: there are none
+    inputs  the files that decide the weights, by what they are; loading: how test pictures are read
+    """
+
+    task: Recognition
+    module: nn.Module
+    plan: Plan
+    pace: Pace
+    card: Card
+    inputs: dict[str, Path]
+    test: tuple[Dataset, Album] | None
+    loading: Loading
+
+
+def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Literal["auto", "cpu"] = "auto") -> Job:
+    """Resolve a recipe. say: called with a line for each thing that was chosen.
+
+    checkpoint  weights of the whole model to start from, in place of the backbone's own and the language's
+
+    Raises MissingData for files that are not there, UsageError where several could be meant, DataError for what does
+    not fit together.
+    """
+    inputs: dict[str, Path] = {}
+    images, meta = training_images(recipe.data, inputs, say)
+    test = test_images(recipe.data, meta, inputs)
+    module, card = start(recipe, meta, inputs, say, checkpoint)
+    pace = pace_of(recipe, device)
+    loading = Loading(recipe.optimise.per_device or recipe.optimise.batch, pace.workers)
+    said = recipe.evaluate
+    examination = None if test is None else Examination(*test, said.protocol, said.variant, loading)
+    task = Recognition(
+        images,
+        card,
+        recipe.augment,
+        criterion(recipe.loss, images),
+        repetitions(images, recipe.balance),
+        recipe.seed,
+        examination,
+    )
+    return Job(task, module, plan_of(recipe), pace, card, inputs, test, loading)
+
+
+def start(
+    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, checkpoint: Path | None = None
+) -> tuple[nn.Module, Card]:
+    """The module as training starts it, and its card. The same seed makes the same module."""
+    if checkpoint is not None:
+        card = card_of(recipe, meta)
+        module = card.build()
+        say(f"started from {checkpoint}: {load_checkpoint(module, card.model, checkpoint).summary()}")
+        inputs["checkpoint"] = checkpoint
+        return module, card
+    backbone = resolved(recipe.model)
+    if backbone.note:
+        say(backbone.note)
+    card = _card(recipe, meta, backbone)
+    build = MODELS[card.model].build
+    with torch.device("meta"):
+        dim = build(**card.numbers).backbone.dim
+    rows, store = language_rows(recipe.model.classifier, meta, backbone, dim, say)
+    torch.manual_seed(recipe.seed)
+    module = build(**card.numbers, language=rows, weights=backbone.weights)
+    inputs |= {name: path for name, path in (("backbone", backbone.weights), ("language", store)) if path is not None}
+    return module, card
+
+
+def card_of(recipe: Recipe, meta: Meta) -> Card:
+    """What a recipe's model is, for weights of the whole of it: those of the backbone are not looked for."""
+    return _card(recipe, meta, resolved(recipe.model.model_copy(update={"weights": RANDOM})))
+
+
+def _card(recipe: Recipe, meta: Meta, backbone: Backbone) -> Card:
+    held = recipe.model
+    numbers = {
+        "backbone": backbone.name,
+        "classifier": held.classifier.kind,
+        "classes": meta.classes,
+        "image_size": held.image_size,
+        "patch": held.patch,
+        "log_scale": held.log_scale,
+        "train_scale": held.train_scale,
+        "projected": held.projected,
+    } | ({} if backbone.config is None else {"config": backbone.config})
+    said = recipe.predict.model_dump(mode="json")
+    return Card(held.name, numbers, meta.labels, meta.label_kind, backbone.mean, backbone.std, said)
+
+
+def criterion(rule: settings.Loss, images: Images) -> Loss:
+    """The loss, with the weights of positives counted in the images where it has any."""
+    numbers: dict[str, object] = {
+        name: value for name, value in (("alpha", rule.alpha), ("gamma", rule.gamma)) if value is not None
+    }
+    if rule.name == "weighted-bce":
+        counts = np.bincount(images.label[images.value == 1], minlength=images.classes)
+        numbers["pos_weight"] = positive_weights(counts, len(images))
+    made: Loss = LOSSES[rule.name](**numbers)
+    return made
