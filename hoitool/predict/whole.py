@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hoitool import workspace
-from hoitool.data import Dataset, Predictions, write
+from hoitool.data import Dataset, iter_shards, select_images, write
+from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite
 from hoitool.lookup import unknown_name
 from hoitool.models.card import Card
-from hoitool.predict.detectors import detect_boxes
+from hoitool.predict.boxes import Boxes
+from hoitool.predict.draw import draw_all
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import Opened, card_folder
 from hoitool.predict.pseudo_labels import as_dataset, cut
@@ -41,7 +45,7 @@ class Asked:
     detector_weights: Path | None = None
     pictures: Path | None = None
     subset: str | None = None
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
     device: str = "auto"
     out: Path | None = None
     draw: bool = False
@@ -96,15 +100,15 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     task = task_of(wanted["task"], images, asked, say)
     out = asked.out or default_out(path, images)
     _check(out, asked, task)
-    boxes: Path | Predictions | None = asked.boxes
+    boxes: Path | Boxes | None = asked.boxes
     if task == "detection" and asked.detector is not None:
-        boxes = detect_boxes(asked.detector, asked.detector_weights, images, album, out, asked.device, asked.pace)
+        boxes = _detected(images, album, asked)
     done = predict(model, images, album, out, wanted | {"task": task}, asked.pace, boxes)
-    drawn = _draw(done, album, asked, say) if asked.draw else None
+    for reason, count in done.dropped.items():
+        say(f"dropped {count:,}: {reason}")
+    drawn = _drawn(done, album, asked) if asked.draw else None
     if asked.pseudo is not None:
-        assert done.logits is not None
-        said = {"model": model.name, "weights_sha256": model.sha256}
-        write(as_dataset(images, done.logits, asked.threshold, said), asked.pseudo)
+        _write_sure(images, done, asked, {"model": model.name, "weights_sha256": model.sha256})
     return Made(done, task, model.name, drawn, asked.pseudo)
 
 
@@ -136,6 +140,21 @@ def default_out(path: Path, images: Dataset) -> Path:
     if folder is None:
         folder = workspace.RUNS / path.stem
     return workspace.predictions_in(folder, images.meta.subset or images.meta.dataset or "images")
+
+
+def _drawn(done: Done, album: Album, asked: Asked) -> Path:
+    """The folder of pictures, beside the predictions."""
+    folder = done.path.with_suffix("")
+    draw_all(iter_shards(done.path), album, folder, overwrite=asked.overwrite)
+    return folder
+
+
+def _write_sure(images: Dataset, done: Done, asked: Asked, said: dict[str, Any]) -> None:
+    """The labels that the model is sure of, of the pictures that could be read."""
+    assert done.logits is not None
+    assert asked.pseudo is not None
+    read = ~np.isnan(done.logits).any(axis=1)
+    write(as_dataset(select_images(images, read), done.logits[read], asked.threshold, said), asked.pseudo)
 
 
 def _check(out: Path, asked: Asked, task: str) -> None:
