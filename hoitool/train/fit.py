@@ -12,7 +12,7 @@ import torch
 from hoitool import workspace
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import opened
-from hoitool.train import run
+from hoitool.train import run, trackers
 from hoitool.train.estimate import Estimate, estimate
 from hoitool.train.loop import Trained, train
 from hoitool.train.prepare import Job, prepare
@@ -69,11 +69,13 @@ def fit(
     raise. A run whose training has ended is only predicted for.
     """
     run.require_new(folder, resume)
+    trackers.require(track)
     job = prepare(recipe, say, checkpoint, device)
     run.begin(folder, dump(recipe), job.inputs, resume=resume)
     if _is_main():
         job.card.write(folder)
-    trained = train(job.task, job.module, job.plan, folder, job.pace, resume=resume)
+    with trackers.tracked(track if _is_main() else (), folder, recipe.model_dump(mode="json")) as call:
+        trained = train(job.task, job.module, job.plan, folder, job.pace, resume=resume, track=call)
     return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
 
 
