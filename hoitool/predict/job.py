@@ -8,8 +8,8 @@ metadata, under `predict`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,8 @@ import numpy as np
 from hoitool.data import Dataset, Predictions, select_images, write, write_shards
 from hoitool.data.dataset import Array
 from hoitool.embed.pictures import Album
-from hoitool.errors import UsageError
-from hoitool.models.defr import Defr
 from hoitool.models.pairing import PairRule
-from hoitool.predict.boxes import boxes_for
+from hoitool.predict.boxes import Boxes, boxes_for
 from hoitool.predict.detection import Looking, pair_predictions
 from hoitool.predict.opened import Opened
 from hoitool.predict.recognition import Pace, image_logits, image_predictions
@@ -33,7 +31,8 @@ POWERS = ("human_power", "object_power", "interaction_power")
 class Done:
     """What was predicted: where it lies, how many images and pairs, which pictures were left out and why.
 
-    logits  (I, K) of recognition, NaN where a picture was left out; None for pairs
+    logits   (I, K) of recognition, NaN where a picture was left out; None for pairs
+    dropped  what was left out of a file of boxes -> how often
     """
 
     path: Path
@@ -41,6 +40,7 @@ class Done:
     pairs: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     logits: Array | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
 
 
 def predict(
@@ -50,7 +50,7 @@ def predict(
     out: Path,
     wanted: Mapping[str, Any],
     pace: Pace,
-    boxes: Path | Predictions | None = None,
+    boxes: Path | Boxes | None = None,
 ) -> Done:
     """Predict for the images of an album, and write it.
 
@@ -80,32 +80,29 @@ def detect(
     out: Path,
     wanted: Mapping[str, Any],
     pace: Pace,
-    boxes: Path | Predictions | None = None,
+    boxes: Path | Boxes | None = None,
 ) -> Done:
     """Write the scored pairs of boxes; of many images a folder of shards."""
-    card = model.card
-    if card.label_kind != "interactions" or not isinstance(model.module, Defr):
-        raise UsageError(f"{model.name}: recognises {card.label_kind}; pairs are scored by recognisers of interactions")
-    held, source, sources = boxes_for(images, boxes)
+    held = boxes_for(images, boxes) if not isinstance(boxes, Boxes) else boxes
     rule = PairRule(**{name: float(wanted[name]) for name in POWERS})
     how = Looking(wanted["mask"], wanted["mask_layers"])
-    said = about(model, "detection", boxes=source, looking=asdict(how), rule=asdict(rule))
     counts = {"images": 0, "pairs": 0}
     broken: dict[str, str] = {}
 
     def counted() -> Iterator[Predictions]:
-        for block in pair_predictions(model.module, held, album, card, rule, how, pace, broken):
+        said = about(model, "detection", boxes=held.name)
+        for block in pair_predictions(model.module, held.data, album, model.card, rule, how, pace, said, broken):
             counts["images"] += len(block)
-            counts["pairs"] += len(block.need("label"))
-            yield block.with_meta(extras=said, sources=sources)
+            counts["pairs"] += len(block.label)
+            yield block.with_columns(meta=replace(block.meta, sources=block.meta.sources | held.sources))
 
     blocks = counted()
-    first = list(chain([next(blocks)], [each for each in [next(blocks, None)] if each is not None]))
+    first = list(islice(blocks, 2))
     if len(first) == 1:
         write(first[0], out)
     else:
         write_shards(chain(first, blocks), out)
-    return Done(out, counts["images"], counts["pairs"], broken)
+    return Done(out, counts["images"], counts["pairs"], broken, dropped=held.dropped)
 
 
 def about(model: Opened, task: str, **more: Any) -> dict[str, Any]:

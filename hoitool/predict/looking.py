@@ -63,7 +63,7 @@ class Masked:
 
     def __init__(self, model: DefrDetection, card: Card) -> None:
         self.model, self.card = model, card
-        self.weight = next(model.parameters())
+        self.weight = next(model.recogniser.backbone.parameters())
         self.at_once = pairs_at_once(model.recogniser.backbone, model.mask_layers)
 
     def __call__(self, views: list[View]) -> Iterator[Tensor]:
@@ -97,7 +97,7 @@ class Cropped:
 
     def __init__(self, module: Defr, card: Card) -> None:
         self.module, self.rule = module, squash(card)
-        weight = next(module.parameters())
+        weight = next(module.backbone.parameters())
         self.eye = Eye(self.rule, weight.device, weight.dtype)
         self.at_once = crops_at_once(module.backbone)
 

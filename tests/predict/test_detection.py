@@ -251,13 +251,16 @@ def test_what_does_not_fit_is_told(model, boxes, folder):
         run(held=boxes.with_columns(key=boxes.key[::-1]))
 
 
-def test_half_precision_comes_near(model, boxes, folder):
-    expected = predicted(model, boxes, folder)
+@pytest.mark.parametrize("how", HOWS, ids=lambda how: how.mask)
+def test_half_precision_comes_near(how, model, boxes, folder):
+    expected = predicted(model, boxes, folder, how=how)
     half = CARD.build().eval()
     half.load_state_dict(model.state_dict())
-    made = predicted(half.to(torch.bfloat16), boxes, folder)
+    half.backbone.to(torch.bfloat16)
+    made = predicted(half, boxes, folder, how=how)
     np.testing.assert_array_equal(made.label, expected.label)
-    np.testing.assert_allclose(made.score, expected.score, atol=0.1)
+    np.testing.assert_allclose(made.score, expected.score, atol=0.05)
+    predicted(half.to(torch.bfloat16), boxes, folder, how=how)
 
 
 def test_pairs_and_crops_at_once_of_the_published_numbers():
