@@ -66,7 +66,7 @@ def test_losses_and_figures_are_those_of_pictures(workspace):
     batches = [each.collate([each.sample(i, 0) for i in (3, 0, 5)]) for each in (job.task, task)]
     with torch.no_grad():
         plain, cached = (each.loss(job.module, batch) for each, batch in zip((job.task, task), batches, strict=True))
-        torch.testing.assert_close(cached, plain)
+        torch.testing.assert_close(cached, plain, rtol=1e-4, atol=0)
         assert task.evaluate(job.module) == pytest.approx(job.task.evaluate(job.module), nan_ok=True)
     assert task.names(batches[1]) == job.task.names(batches[0])
 
