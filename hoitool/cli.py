@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, draw, embed, eval, explain, inspect, predict, split, stats
+from hoitool.commands import check, convert, demo, draw, embed, eval, explain, inspect, predict, split, stats, train
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
     name="hoitool",
-    help="Human-object interaction research: convert annotations, score predictions, report.",
+    help="Human-object interaction research: convert annotations, train, predict, score, report.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -28,6 +28,7 @@ app.command("convert")(convert.convert)
 app.command("check")(check.check)
 app.command("stats")(stats.stats)
 app.add_typer(embed.app, name="embed")
+app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
 app.command("inspect")(inspect.inspect)

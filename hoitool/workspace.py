@@ -48,7 +48,22 @@ def predictions() -> list[Path]:
 
 def predictions_path(run: str, subset: str) -> Path:
     """Where the predictions of a run live."""
-    return RUNS / run / f"predictions-{subset}.parquet"
+    return predictions_in(RUNS / run, subset)
+
+
+def predictions_in(folder: Path, subset: str) -> Path:
+    """Where the predictions of a run live that has this folder."""
+    return folder / f"predictions-{subset}.parquet"
+
+
+def run_named(name: str) -> Path:
+    """The folder of a run: in runs/, or the one that a path says."""
+    return RUNS / name if Path(name).name == name else Path(name)
+
+
+def runs() -> list[Path]:
+    """The folders in runs/, the one changed last first."""
+    return sorted((p for p in _visible(RUNS) if p.is_dir()), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def run_folder(path: Path) -> Path | None:

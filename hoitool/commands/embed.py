@@ -73,6 +73,7 @@ def labels(
     ] = "joint",
 ) -> None:
     """Embed labels, or lines of a file, in the wordings of prompt sets."""
+    from hoitool.embed.words import Stored, job_of
     from hoitool.report import embedding_of as of
 
     found = of.words(source, what, prompts or (), expand)
@@ -83,8 +84,8 @@ def labels(
     encoder = encoder_of("text", choice, pooling=pooling, space=space)
     if source is None and choice.model:
         say(f"took the labels of data/: {', '.join(each.name for each in found)} (name others as the first argument)")
-    stored = of.Stored(storing.dtype or "float32", not storing.raw)
-    made = [make_store(of.labels(each, encoder, stored), encoder, choice, storing, Loading(), each) for each in found]
+    stored = Stored(storing.dtype or "float32", not storing.raw)
+    made = [make_store(job_of(each, encoder, stored), encoder, choice, storing, Loading(), each) for each in found]
     report(made, storing.as_json)
 
 
@@ -111,6 +112,7 @@ def regions(
 ) -> None:
     """Embed each box of a dataset, and the unions of its pairs."""
     from hoitool.embed.crops import CropRule
+    from hoitool.embed.words import Stored
     from hoitool.report import embedding_of as of
 
     found = scenes_of(source, loading)
@@ -118,7 +120,7 @@ def regions(
     encoder = encoder_of("map" if pool == "roi-align" else "image", choice)
     parts = tuple(name for name, wanted in (("union", pairs), ("union-masked", masked)) if wanted)
     how = of.Cut(CropRule(of.contexts(context or ()), min_side), pool, parts, fit)
-    job = of.regions(found, boxed, encoder, of.Stored(storing.dtype or "float16", not storing.raw), how, sources)
+    job = of.regions(found, boxed, encoder, Stored(storing.dtype or "float16", not storing.raw), how, sources)
     what = f"-{'pairs' if parts else 'regions'}{f'-{boxes.stem}' if boxes else ''}"
     report([make_store(job, encoder, choice, storing, loading, found, what)], storing.as_json)
 
@@ -136,11 +138,12 @@ def images(
     fit: Fit = None,
 ) -> None:
     """Embed whole images, or the cells of a grid over them."""
+    from hoitool.embed.words import Stored
     from hoitool.report import embedding_of as of
 
     found = scenes_of(source, loading)
     encoder = encoder_of("map" if grid else "image", choice)
-    job = of.images(found, encoder, of.Stored(storing.dtype or "float16", not storing.raw), fit, grid)
+    job = of.images(found, encoder, Stored(storing.dtype or "float16", not storing.raw), fit, grid)
     what = "-grid" if grid else "-images"
     report([make_store(job, encoder, choice, storing, loading, found, what)], storing.as_json)
 
@@ -156,11 +159,12 @@ def captions(
     fit: Fit = None,
 ) -> None:
     """Embed images and their captions, for retrieval."""
+    from hoitool.embed.words import Stored
     from hoitool.report import embedding_of as of
 
     found = of.captioned(source, loading.images, loading.subset, loading.source_format)
     encoder = encoder_of("image text", choice)
-    job = of.captions(found, encoder, of.Stored(storing.dtype or "float16", not storing.raw), fit)
+    job = of.captions(found, encoder, Stored(storing.dtype or "float16", not storing.raw), fit)
     report([make_store(job, encoder, choice, storing, loading, found, "-captions")], storing.as_json)
 
 
@@ -186,6 +190,7 @@ def verbs(
     """Embed verbs: what is left of the unions of their pairs without the objects (visual semantic arithmetic)."""
     from hoitool import workspace
     from hoitool.embed.load import short_name
+    from hoitool.embed.words import Stored
     from hoitool.report import embedding_of as of
     from hoitool.splits import resolve
 
@@ -196,7 +201,7 @@ def verbs(
     of.check_verbs(found, out, formula, chosen, storing.overwrite)
     if crops is None:
         encoder = encoder_of("image", choice)
-        job = of.regions(found, None, encoder, of.Stored("float32", False), of.Cut(pairs=("union",), fit=fit), {})
+        job = of.regions(found, None, encoder, Stored("float32", False), of.Cut(pairs=("union",), fit=fit), {})
         made = make_store(job, encoder, choice, replace(storing, out=None), loading, found, "-pairs-raw", renew=True)
         if made.state not in ("made", "up to date"):
             report([made], storing.as_json)

@@ -115,7 +115,7 @@ class Regions:
         if start == stop:
             return {}
         picture = self.album.open(image)
-        require_size(picture, self.boxes.sizes[image], self.album.names[image])
+        require_size(picture.size, self.boxes.sizes[image], self.album.names[image])
         wanted = self._crops(image, slice(start, stop), picture)
         distinct, places = np.unique(wanted.reshape(-1, wanted.shape[-1]), axis=0, return_inverse=True)
         self._places[image] = places.reshape(wanted.shape[:2])
@@ -162,11 +162,11 @@ def of_contexts(views: Array) -> Array:
     return total
 
 
-def require_size(picture: Image.Image, said: Array, name: str) -> None:
+def require_size(size: tuple[int, int], said: Array, name: str) -> None:
     """Raise DataError unless a picture has the width and height (2,) that its annotations say; 0 = not said."""
     width, height = said.tolist()
-    if width and height and (width, height) != picture.size:
+    if width and height and (width, height) != size:
         raise DataError(
-            f"{name}: the picture has {picture.width}x{picture.height} pixels, its annotations say {width}x{height}: "
+            f"{name}: the picture has {size[0]}x{size[1]} pixels, its annotations say {width}x{height}: "
             "another version of it?"
         )

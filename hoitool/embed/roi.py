@@ -50,7 +50,7 @@ class RoiRegions:
         if start == stop:
             return {}
         picture = self.album.open(image)
-        require_size(picture, self.boxes.sizes[image], self.album.names[image])
+        require_size(picture.size, self.boxes.sizes[image], self.album.names[image])
         boxes = continuous(self.layout.columns["boxes"][start:stop], self.boxes.frame, picture.width, picture.height)
         scale = np.array([self.preprocess.width / picture.width, self.preprocess.height / picture.height] * 2)
         limit = np.array([self.preprocess.width, self.preprocess.height] * 2)

@@ -7,8 +7,9 @@ The numbers of an architecture are open_clip's and timm's own; a tower that is n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import timm
@@ -18,11 +19,11 @@ from timm.models.vision_transformer import Block as TimmBlock
 from timm.models.vision_transformer import VisionTransformer as TimmTransformer
 from torch import nn
 
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.lookup import unknown_name
-from hoitool.models.weights import KeyMap, Match, fill, matched
+from hoitool.models.weights import KeyMap, Match, fill
 from hoitool.nn.tensors import read_tensors
-from hoitool.nn.towers import ClipTower, TimmTower, Tower, fitted
+from hoitool.nn.towers import ClipTower, TimmTower, Tower
 
 ORIGINAL = ("input_resolution", "context_length", "vocab_size")  # what only OpenAI's own state dicts hold
 # CLIP in the layout of OpenAI and open_clip, without its texts, and without the projection of its pictures
@@ -38,18 +39,28 @@ CLIP_PROJECTED: KeyMap = ((r"(visual\.proj)", r"\1"), *CLIP)
 TIMM: KeyMap = ((r"(head|pre_logits)\..+", None), (r"(.+)", r"vit.\1"))
 
 
-def build_backbone(name: str, image_size: int = 672, patch: int | None = None, projected: bool = False) -> Tower:
+def build_backbone(
+    name: str,
+    image_size: int = 672,
+    patch: int | None = None,
+    projected: bool = False,
+    config: Mapping[str, Any] | None = None,
+) -> Tower:
     """A tower with random weights, for pictures of image_size x image_size pixels.
 
     name       clip (ViT-B-32-quickgelu), clip:ARCH of open_clip, timm:NAME, tiny: those that are plain transformers
     patch      side of its patches: for tiny to choose, for the others to be as they have it
     projected  CLIP's features go through its projection, into the space of its texts
-    Raises UsageError for an unknown name, and numbers that do not fit.
+    config     of clip: the numbers of an architecture that open_clip has no name for, as it writes them beside weights
+               (`model_cfg`: embed_dim, vision_cfg, quick_gelu)
+    Raises UsageError for an unknown name and numbers that do not fit, DataError for a config that is none.
     """
     kind, _, arch = name.partition(":")
     if kind not in BACKBONES:
         raise unknown_name("backbone", name, BACKBONES)
-    tower = BACKBONES[kind](arch, image_size, patch)
+    if config is not None and name != "clip":
+        raise UsageError(f"{name} has numbers of its own; only clip takes those of a config")
+    tower = BACKBONES[kind](arch, image_size, patch) if config is None else _of_config(config, image_size, patch)
     if projected and not isinstance(tower, ClipTower):
         raise UsageError(f"{name} has no projection; backbones of CLIP have")
     if isinstance(tower, ClipTower) and not projected:
@@ -67,9 +78,6 @@ def load_backbone(tower: Tower, path: Path) -> Match:
     if set(ORIGINAL) & set(state) and isinstance(tower, ClipTower) and not tower.quick:
         raise UsageError(f"{path}: OpenAI's own weights were trained with QuickGELU; name the -quickgelu architecture")
     keys = TIMM if isinstance(tower, TimmTower) else CLIP if tower.visual.proj is None else CLIP_PROJECTED
-    name, *_ = matched(tower, state, keys).wrong.get(tower.positions, ("",))
-    if name:
-        state[name] = fitted(state[name], tower.grid)
     return fill(tower, state, keys, str(path))
 
 
@@ -87,13 +95,42 @@ def _clip(arch: str, image_size: int, patch: int | None) -> ClipTower:
     config = open_clip.get_model_config(arch)
     if config is None:
         raise unknown_name("architecture of open_clip", arch, open_clip.list_models())
-    vision = dict(config["vision_cfg"])
-    if not set(vision) <= PLAIN_CLIP or not isinstance(vision["layers"], int):
+    if not _is_plain_clip(config["vision_cfg"]):
         raise UsageError(f"clip:{arch}: its image tower is no plain transformer over patches, which is what is built")
-    side, width = _patch(arch, vision["patch_size"], patch, image_size), vision["width"]
+    return _clip_tower(arch, config, image_size, patch)
+
+
+def _of_config(config: Mapping[str, Any], image_size: int, patch: int | None) -> ClipTower:
+    """An image tower of CLIP of the numbers in a file. Raises DataError where they are not what they should be."""
+    told = "the configuration of a CLIP model: "
+    vision = config.get("vision_cfg") if isinstance(config, Mapping) else None
+    if not isinstance(vision, Mapping) or not {"layers", "width", "patch_size"} <= set(vision):
+        raise DataError(f"{told}expected an object vision_cfg with layers, width and patch_size, came {vision!r:.80}")
+    if not _is_plain_clip(vision):
+        raise DataError(f"{told}vision_cfg is of no plain transformer over patches, which is what is built")
+    numbers = {"embed_dim": config.get("embed_dim")} | {name: held for name, held in vision.items() if name in WHOLE}
+    for name, held in numbers.items():
+        if type(held) is not int or not 0 < held <= LARGEST:
+            raise DataError(f"{told}{name} is {held!r:.40}, expected a whole number from 1 to {LARGEST}")
+    head, ratio = vision.get("head_width", 64), vision.get("mlp_ratio", 4.0)
+    if vision["width"] % head:
+        raise DataError(f"{told}width is {vision['width']}, expected a multiple of head_width, {head}")
+    if type(ratio) not in (int, float) or not 0 < ratio <= LARGEST:
+        raise DataError(f"{told}mlp_ratio is {ratio!r:.40}, expected a number above 0")
+    return _clip_tower("clip", config, image_size, patch)
+
+
+def _is_plain_clip(vision: Mapping[str, Any]) -> bool:
+    return set(vision) <= PLAIN_CLIP and isinstance(vision["layers"], int)
+
+
+def _clip_tower(name: str, config: Mapping[str, Any], image_size: int, patch: int | None) -> ClipTower:
+    """A tower of the numbers of open_clip."""
+    vision = config["vision_cfg"]
+    width = vision["width"]
     visual = ClipTransformer(
         image_size,
-        side,
+        _patch(name, vision["patch_size"], patch, image_size),
         width=width,
         layers=vision["layers"],
         heads=width // vision.get("head_width", 64),
@@ -135,6 +172,10 @@ def _is_plain(vit: TimmTransformer) -> bool:
 
 # what open_clip's numbers for an image tower are, and the weights that timm's have, where it is a plain transformer
 PLAIN_CLIP = {"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"}
+WHOLE, LARGEST = (
+    ("layers", "width", "head_width", "patch_size"),
+    2**16,
+)  # numbers of a config, and more than any tower has
 IN_BLOCK = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
 PLAIN_TIMM = {"cls_token", "pos_embed"} | {
     f"{layer}.{part}"

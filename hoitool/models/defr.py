@@ -11,8 +11,9 @@ trainable s is held at 4.61 or less. Pictures are squashed to 672 x 672 with bic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,11 +62,16 @@ class Defr(nn.Module):
         return self.classify(self.backbone(images))
 
     def classify(self, features: Tensor) -> Tensor:
-        """(..., K) logits of the tower's features (..., dim), as a linear probe has them in a store."""
-        if self.normalised:
-            features = normalize(features, dim=-1)
-        scale = self.log_scale.clamp(max=SCALE) if isinstance(self.log_scale, nn.Parameter) else self.log_scale
-        made: Tensor = self.classifier(scale.exp() * features)
+        """(..., K) logits of the tower's features (..., dim), as a linear probe has them in a store.
+
+        In float32 or better whatever the tower computes in: of a scale of 100, half precision leaves steps of 1/4.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.to(torch.promote_types(features.dtype, torch.float32))
+            if self.normalised:
+                features = normalize(features, dim=-1)
+            scale = self.log_scale.clamp(max=SCALE) if isinstance(self.log_scale, nn.Parameter) else self.log_scale
+            made: Tensor = self.classifier(scale.exp() * features)
         return made
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -82,17 +88,18 @@ def build(
     log_scale: float = SCALE,
     train_scale: bool = False,
     projected: bool = False,
+    config: Mapping[str, Any] | None = None,
     language: Array | None = None,
     weights: Path | None = None,
 ) -> Defr:
     """A recogniser of `classes` interactions; what it is not told starts at random.
 
-    backbone, patch, projected  as `build_backbone` takes them
+    backbone, patch, projected, config  as `build_backbone` takes them
     language   (K, dim) embeddings of the classes that the classifier starts from (hoitool/models/language.py)
     weights    a file of the backbone's own weights, which fit pictures of any size
     Raises UsageError for unknown names and numbers that do not fit, DataError for weights that do not.
     """
-    tower = build_backbone(backbone, image_size, patch, projected)
+    tower = build_backbone(backbone, image_size, patch, projected, config)
     if weights is not None:
         load_backbone(tower, weights)
     return Defr(tower, build_classifier(classifier, tower.dim, classes, language), log_scale, train_scale)

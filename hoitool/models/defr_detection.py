@@ -57,20 +57,28 @@ class DefrDetection(nn.Module):
 
         images (B, 3, S, S); humans, objects (P, 4) x1 y1 x2 y2 in their pixels; image (P,) the picture of each pair.
         """
+        return self.recogniser.classify(self.features(self.tokens(images), humans, objects, image))
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """(B, T, D) of pictures (B, 3, S, S): the part of the work that is the same for all of their pairs."""
         tower = self.recogniser.backbone
-        *first, last = tower.blocks
-        alone = len(first) + 1 - self.mask_layers  # blocks that a picture goes through once
-        tokens = tower.embed(images)  # (B, T, D)
-        for block in first[:alone]:
-            tokens = block(tokens, tokens)
+        made = tower.embed(images)
+        for block in tower.blocks[: -self.mask_layers]:
+            made = block(made, made)
+        return made
+
+    def features(self, tokens: Tensor, humans: Tensor, objects: Tensor, image: Tensor) -> Tensor:
+        """(P, dim) of P pairs of the pictures whose tokens (B, T, D) are given; the rest as `forward` takes it."""
+        tower = self.recogniser.backbone
+        *middle, last = tower.blocks[-self.mask_layers :]
         outside = outside_both(humans, objects, tower.image_size, tower.grid)  # (P, T)
         added = torch.zeros_like(outside, dtype=tokens.dtype).masked_fill(outside, MASKS[self.mask])
-        if self.mask_layers == 1:
-            return self.recogniser.classify(tower.pool(_class_rows(last, tokens, added, image)))
+        if not middle:
+            return tower.pool(_class_rows(last, tokens, added, image))
         tokens = tokens[image]  # (P, T, D): from the second on the patches have seen a pair's own class token
-        for block in first[alone:]:
+        for block in middle:
             tokens = block(tokens, tokens, _on_class_row(added))
-        return self.recogniser.classify(tower.pool(last(tokens[:, :1], tokens, added[:, None])[:, 0]))
+        return tower.pool(last(tokens[:, :1], tokens, added[:, None])[:, 0])
 
 
 def build(mask: Mask = "as-written", mask_layers: int = 1, **recogniser: Any) -> DefrDetection:

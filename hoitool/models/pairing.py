@@ -72,6 +72,11 @@ def priors(
     human_scores, object_scores, classes (P,), of the pairs; interaction_objects (K,): the class that each takes.
     """
     takes = classes[:, None] == interaction_objects  # (P, K)
-    powers = np.stack([human_scores**rule.human_power, object_scores**rule.object_power])  # (2, P)
-    made: Array = powers[:, :, None] * takes
+    made: Array = powers(human_scores, object_scores, rule)[:, :, None] * takes
+    return made
+
+
+def powers(human_scores: Array, object_scores: Array, rule: PairRule = PUBLISHED) -> Array:
+    """(2, P): the human's and the object's part in the score of P pairs, of the scores of their boxes (P,)."""
+    made: Array = np.stack([human_scores**rule.human_power, object_scores**rule.object_power])
     return made

@@ -1,7 +1,7 @@
 """Classifiers over features, as DEFR has them (Jin et al., CVPR 2022): a row of weights for each class.
 
-Each takes features (B, D) that are already scaled and gives logits (B, K). They start from weights (K, D), of language
-or random: `rows`.
+Each takes features (B, D) that are already scaled and gives logits (B, K) of their dtype. They start from weights
+(K, D), of language or random: `rows`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Cosine(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, K) of features (B, D)."""
-        return linear(features, normalize(self.weight, dim=-1))
+        return linear(features, normalize(self.weight.to(features.dtype), dim=-1))
 
 
 class Linear(nn.Module):
@@ -38,7 +38,7 @@ class Linear(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, K) of features (B, D)."""
-        return linear(features, self.weight, self.bias)
+        return linear(features, self.weight.to(features.dtype), self.bias.to(features.dtype))
 
 
 class Mapped(nn.Module):
@@ -53,4 +53,4 @@ class Mapped(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, K) of features (B, D)."""
-        return linear(features, normalize(self.map @ self.weight, dim=-1))
+        return linear(features, normalize((self.map @ self.weight).to(features.dtype), dim=-1))

@@ -1,37 +1,41 @@
 """A model over the images of a dataset, or over any pictures, into a file of predictions.
 
 Recognition writes the logits of whole images; detection scores human-object pairs of boxes that somebody else found, or
-of the dataset's own (labelled oracle-box: their scores are no detector's). What decided the predictions stands in the
-file's metadata, under `predict`.
+of the dataset's own (called oracle-box: no detector made them). What decided the predictions stands in the file's
+metadata, under `predict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from hoitool.data import Dataset, Predictions, write, write_shards
+import numpy as np
+
+from hoitool.data import Dataset, Predictions, select_images, write, write_shards
 from hoitool.data.dataset import Array
 from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
-from hoitool.models.card import Card
 from hoitool.models.defr import Defr
 from hoitool.models.pairing import PairRule
-from hoitool.predict.boxes import Boxes
-from hoitool.predict.detection import Looking, pair_predictions
+from hoitool.predict.boxes import Boxes, boxes_for
+from hoitool.predict.detection import pair_predictions
+from hoitool.predict.looking import Looking
 from hoitool.predict.opened import Opened
 from hoitool.predict.recognition import Pace, image_logits, image_predictions
 
+POWERS = ("human_power", "object_power", "interaction_power")
 
 
 @dataclass(frozen=True, eq=False)
 class Done:
     """What was predicted: where it lies, how many images and pairs, which pictures were left out and why.
 
-    logits  (I, K) of recognition, NaN where a picture was left out; None for pairs
+    logits   (I, K) of recognition, NaN where a picture was left out; None for pairs
+    dropped  what was left out of a file of boxes -> how often
     """
 
     path: Path
@@ -39,53 +43,75 @@ class Done:
     pairs: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     logits: Array | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """How predictions are made, where it is not as the model's card says (None).
+def predict(
+    model: Opened,
+    images: Dataset,
+    album: Album,
+    out: Path,
+    wanted: Mapping[str, Any],
+    pace: Pace,
+    boxes: Path | Boxes | None = None,
+) -> Done:
+    """Predict for the images of an album, and write it.
 
-    mask  as-written, blocking or none (hoitool/models/defr_detection.py), or crops: each pair's union is cut out
+    wanted  settings of a recipe's `predict`: task, and of detection mask, mask_layers and the three powers
+    boxes   of detection: a file of boxes (hoitool/predict/boxes.py), or what a detector found; None: the dataset's own
+    Raises UsageError for a model that cannot do it, and DataError or MissingData naming a file.
     """
-
-    task: str | None = None
-    mask: str | None = None
-    mask_layers: int | None = None
-    human_power: float | None = None
-    object_power: float | None = None
-    interaction_power: float | None = None
-
-    def over(self, card: Card) -> dict[str, Any]:
-        """All of it, out of this and the card."""
-        return card.predict | {name: value for name, value in asdict(self).items() if value is not None}
+    if wanted["task"] == "recognition":
+        return recognise(model, images, album, out, pace)
+    return detect(model, images, album, out, wanted, pace, boxes)
 
 
-def recognise(model: Opened, images: Dataset, album: Album, pace: Pace, out: Path) -> Done:
+def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pace) -> Done:
     """Write the logits of whole images; pictures that could not be read are left out of the file."""
     logits, broken = image_logits(model.module, album, model.card, pace)
-    made = image_predictions(images, logits, model.card.meta, predict=about(model, task="recognition"))
+    made = image_predictions(images, logits, model.card.meta, predict=about(model, "recognition"))
     if broken:
-        made = select_images(made, ~np.isnan(logits).any(axis=1))
+        made = select_images(made, np.flatnonzero(~np.isnan(logits).any(axis=1)))
     write(made, out)
     return Done(out, len(made), 0, broken, logits)
 
 
 def detect(
-    model: Opened, boxes: Dataset, source: str, album: Album, wanted: dict[str, Any], pace: Pace, out: Path
+    model: Opened,
+    images: Dataset,
+    album: Album,
+    out: Path,
+    wanted: Mapping[str, Any],
+    pace: Pace,
+    boxes: Path | Boxes | None = None,
 ) -> Done:
-    """Write the scored pairs of boxes of the images of an album; of many images a folder of shards.
-
-    boxes   of these images in this order; source: what they are called in the file, such as oracle-box
-    wanted  mask, mask_layers and the three powers
-    Raises UsageError for a model whose labels are no interactions.
-    """
-    card = model.card
-    if card.label_kind != "interactions" or not isinstance(model.module, Defr):
-        raise UsageError(f"{model.name}: recognises {card.label_kind}; pairs are scored by recognisers of interactions")
-    rule = PairRule(**{name: float(wanted[name]) for name in POWERS})
+    """Write the scored pairs of boxes; of many images a folder of shards."""
+    recogniser = model.module
+    if not isinstance(recogniser, Defr):
+        raise UsageError(f"{model.name} is of {model.card.model}, which scores no pairs of boxes that it is given")
+    held = boxes_for(images, boxes) if not isinstance(boxes, Boxes) else boxes
+    human, obj, interaction = (float(wanted[name]) for name in POWERS)
+    rule = PairRule(human_power=human, object_power=obj, interaction_power=interaction)
     how = Looking(wanted["mask"], wanted["mask_layers"])
-    said = about(model, task="detection", boxes=source, looking=asdict(how), rule=asdict(rule))
-    blocks = pair_predictions(model.module, boxes, album, card, rule, how, pace)
-    first = next(blocks)
-    counts = Counts()
-    rest = next(blocks, None)
+    counts = {"images": 0, "pairs": 0}
+    broken: dict[str, str] = {}
+
+    def counted() -> Iterator[Predictions]:
+        said = about(model, "detection", boxes=held.name)
+        for block in pair_predictions(recogniser, held.data, album, model.card, rule, how, pace, said, broken):
+            counts["images"] += len(block)
+            counts["pairs"] += len(block.need("label"))
+            yield block.with_columns(meta=replace(block.meta, sources=block.meta.sources | held.sources))
+
+    blocks = counted()
+    first = list(islice(blocks, 2))
+    if len(first) == 1:
+        write(first[0], out)
+    else:
+        write_shards(chain(first, blocks), out)
+    return Done(out, counts["images"], counts["pairs"], broken, dropped=held.dropped)
+
+
+def about(model: Opened, task: str, **more: Any) -> dict[str, Any]:
+    """What a file of predictions says of where they come from."""
+    return {"model": model.name, "weights_sha256": model.sha256, "task": task} | more

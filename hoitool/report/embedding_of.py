@@ -18,48 +18,25 @@ from hoitool.embed.crops import CropRule
 from hoitool.embed.encoder import Encoder
 from hoitool.embed.images import Grid, Images
 from hoitool.embed.job import Job
-from hoitool.embed.labels import Labels
 from hoitool.embed.pictures import Album, album_in, album_of
 from hoitool.embed.preprocess import FITS, Fit
 from hoitool.embed.regions import Boxes, Regions, boxes_of
 from hoitool.embed.roi import RULE, RoiRegions
 from hoitool.embed.verbs import FORMULAS, verb_features, write_verbs
+from hoitool.embed.words import Stored, Words, labels, lines
 from hoitool.errors import MissingData, UsageError
 from hoitool.files import refuse_overwrite, require, sha256
 from hoitool.labels import LABEL_SPACES, LabelSpace, load_labels, parse
 from hoitool.labels.beside import write_labels
-from hoitool.labels.prompts import PROMPT_SETS, PromptSet, load_prompts
-from hoitool.labels.texts import Kind, Texts, lines_of, texts_of
+from hoitool.labels.prompts import PROMPT_SETS, load_prompts
+from hoitool.labels.texts import lines_of
 from hoitool.lookup import unknown_name
 from hoitool.report.embedding import Made
 from hoitool.splits import Split
 from hoitool.store import Store, discard
-from hoitool.store.manifest import DTYPES, Of
 
 POOLS = ("crop", "roi-align")
 LINES = "lines"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How rows are stored: float32 or float16 (UsageError for others), normalised or as the encoder gives them."""
-
-    dtype: str = "float32"
-    normalise: bool = True
-
-    def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise unknown_name("dtype of a store", self.dtype, DTYPES)
-
-
-@dataclass(frozen=True)
-class Words:
-    """Texts that are to be embedded: a name for their file, what the manifest says of them, their label space."""
-
-    name: str
-    texts: Texts
-    decided: dict[str, Any]
-    space: LabelSpace | None = None
 
 
 def words(
@@ -74,30 +51,9 @@ def words(
     """
     sets = [load_prompts(name) for name in (prompts or PROMPT_SETS[:1])]
     if source is not None and source not in LABEL_SPACES and Path(source).suffix.lower() == ".txt":
-        return [_lines(Path(source), [load_prompts(name) for name in prompts], expand)]
+        return [lines(Path(source), [load_prompts(name) for name in prompts], expand)]
     attributes = () if expand is None else lines_of(expand).key
-    return [_labels(space, what, sets, attributes, sources) for space, sources in _spaces(source)]
-
-
-def _labels(
-    space: LabelSpace, what: str, sets: Sequence[PromptSet], attributes: Sequence[str], sources: dict[str, str]
-) -> Words:
-    texts = texts_of(space, cast(Kind, what), sets, attributes)  # it refuses other kinds
-    decided = _said(texts, sets) | {"label_space": {"name": space.name, "hash": space.hash}, "label_kind": what}
-    return Words(f"{space.name}-{what.replace('+', '-')}", texts, decided | {"sources": sources}, space)
-
-
-def _lines(path: Path, sets: Sequence[PromptSet], expand: Path | None) -> Words:
-    if expand is not None:
-        raise UsageError("--expand puts attributes before the objects of labels; lines of a file have none")
-    texts = lines_of(path, sets)
-    return Words(path.stem, texts, _said(texts, sets) | {"sources": {path.name: sha256(path)}})
-
-
-def _said(texts: Texts, sets: Sequence[PromptSet]) -> dict[str, Any]:
-    made: dict[str, Any] = {"prompts": {each.name: each.hash for each in sets}, "parts": texts.parts}
-    notes: dict[str, Any] = {"texts_sha256": texts.hash, "templates": {each.name: len(each.templates) for each in sets}}
-    return made | {"notes": notes | ({"attributes": list(texts.attributes)} if texts.attributes else {})}
+    return [labels(space, what, sets, attributes, sources) for space, sources in _spaces(source)]
 
 
 def _spaces(source: str | None) -> list[tuple[LabelSpace, dict[str, str]]]:
@@ -123,13 +79,6 @@ def _space_of(path: Path) -> tuple[LabelSpace, dict[str, str]]:
         if '"interactions"' in text and '"sha256"' in text:
             return parse(text, str(path)), {path.name: sha256(path)}
     return read(path).parts[0].meta.labels, {}
-
-
-def labels(words: Words, encoder: Encoder, stored: Stored) -> Job:
-    """The job of embedding texts."""
-    of: Of = "labels" if "label_space" in words.decided else "texts"
-    normalised = stored.normalise and encoder.facts.get("space", "joint") == "joint"
-    return Labels(words.texts, encoder, about(encoder, of, dtype=stored.dtype, normalised=normalised, **words.decided))
 
 
 @dataclass(frozen=True)

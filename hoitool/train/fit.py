@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
+
+import torch
 
 from hoitool import workspace
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import opened
 from hoitool.train import run
+from hoitool.train.estimate import Estimate, estimate
 from hoitool.train.loop import Trained, train
 from hoitool.train.prepare import Job, prepare
 from hoitool.train.recipe import dump
 from hoitool.train.settings import Recipe
 from hoitool.train.sources import Say
+
+Device = Literal["auto", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -25,25 +31,75 @@ class Fitted:
     trained: Trained
     predicted: Done | None
 
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        best, done = self.trained.best, self.predicted
+        return {
+            "run": str(self.folder),
+            "steps": self.trained.steps,
+            "figures": self.trained.figures,
+            "best": None if best is None else {"step": best.step, "value": best.value},
+            "checkpoint": str(self.trained.checkpoint),
+            "predictions": None if done is None else str(done.path),
+        }
 
-def fit(recipe: Recipe, folder: Path, say: Say, resume: bool = False, checkpoint: Path | None = None) -> Fitted:
+    def told(self) -> dict[str, Any]:
+        """Named values for people, figures in per cent."""
+        held = self.summary()
+        shown = {name: f"{100 * value:.2f}" for name, value in self.trained.figures.items()}
+        best = self.trained.best
+        told = "" if best is None else f"{100 * best.value:.2f} after step {best.step}"
+        return held | {"figures": shown, "best": told, "predictions": held["predictions"] or "none"}
+
+
+def fit(
+    recipe: Recipe,
+    folder: Path,
+    say: Say,
+    resume: bool = False,
+    checkpoint: Path | None = None,
+    device: Device = "auto",
+    track: tuple[str, ...] = (),
+) -> Fitted:
     """Train what a recipe says into a run's folder, and predict for its test images.
 
     checkpoint  weights of the whole model to start from, in place of the backbone's own and the language's
+    track       where metrics go beside the run's own file: names of hoitool.train.trackers
     Raises UsageError for a run that is there already unless it is to go on, and what `prepare`, `train` and `predict`
-    raise. A run whose training has ended is predicted for only.
+    raise. A run whose training has ended is only predicted for.
     """
-    job = prepare(recipe, say, checkpoint)
+    run.require_new(folder, resume)
+    job = prepare(recipe, say, checkpoint, device)
     run.begin(folder, dump(recipe), job.inputs, resume=resume)
-    job.card.write(folder)
+    if _is_main():
+        job.card.write(folder)
     trained = train(job.task, job.module, job.plan, folder, job.pace, resume=resume)
-    return Fitted(folder, trained, _predicted(job, recipe, folder, say))
+    return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
 
 
-def _predicted(job: Job, recipe: Recipe, folder: Path, say: Say) -> Done | None:
-    if job.test is None or os.environ.get("RANK", "0") != "0":
+def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> Estimate:
+    """What a training would take; nothing is written."""
+    job = prepare(recipe, say, None, device)
+    size = job.card.image_size
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+
+    def sample(count: int) -> torch.Tensor:
+        return torch.rand(count, 3, size, size)
+
+    place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu"
+    return estimate(job.module, sample, job.plan, job.pace, int(job.task.repeated.sum()), world, place)
+
+
+def _predicted(job: Job, recipe: Recipe, folder: Path, device: Device) -> Done | None:
+    if job.test is None:
         return None
     truth, album = job.test
-    out = folder / workspace.predictions_name(truth.meta.subset)
-    model = opened(folder, best=recipe.predict.weights == "best")
-    return predict(model, truth, album, job.card.predict, job.examination_pace, out)
+    model = opened(folder, best=recipe.predict.weights == "best", device=device)
+    boxes = None if recipe.predict.boxes is None else Path(recipe.predict.boxes)
+    out = workspace.predictions_in(folder, truth.meta.subset)
+    return predict(model, truth, album, out, job.card.predict, job.loading, boxes)
+
+
+def _is_main() -> bool:
+    """Whether this is the first process of torchrun, or the only one."""
+    return os.environ.get("RANK", "0") == "0"

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hoitool.errors import HoitoolError
+from hoitool.predict.loading import processors, workers_told
 from hoitool.train.order import Parts, Turn
 from hoitool.train.task import Task
 
@@ -33,23 +34,20 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def batches(task: Task, parts: Parts, workers: int, pinned: bool) -> Generator[Batch, None, None]:
-    """The batches of `parts` in their order. Raises what a sample raises, when its turn comes."""
+    """The batches of `parts` in their order. Raises what a sample raises, when its turn comes.
+
+    workers: processes, at most as many as there are processors; 0: this one.
+    """
     loader = DataLoader(
         _Batches(task),
         batch_sampler=parts,
-        num_workers=workers,
+        num_workers=min(workers, processors()),
         collate_fn=_as_it_is,
         pin_memory=pinned,
         generator=torch.Generator(),  # its own, so that the module's randomness does not depend on when loading starts
     )
-    try:
+    with workers_told("samples"):
         for batch in loader:
             if isinstance(batch, HoitoolError):
                 raise batch
             yield batch
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise HoitoolError(
-            "a process that loads samples was ended from outside, most likely for lack of memory; use fewer workers"
-        ) from error

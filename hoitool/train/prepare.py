@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,11 +18,13 @@ from hoitool.embed.pictures import Album
 from hoitool.losses import LOSSES
 from hoitool.losses.bce import positive_weights
 from hoitool.losses.contract import Loss
+from hoitool.lookup import unknown_name
 from hoitool.models import MODELS
 from hoitool.models.card import Card
 from hoitool.predict.recognition import Pace as Loading
 from hoitool.train import settings
-from hoitool.train.backbone import resolved
+from hoitool.train.backbone import RANDOM, Backbone, resolved
+from hoitool.train.evaluate import figure_names
 from hoitool.train.images import Images, repetitions
 from hoitool.train.language import language_rows
 from hoitool.train.plan import Pace, Plan
@@ -29,13 +32,15 @@ from hoitool.train.planned import pace_of, plan_of
 from hoitool.train.recognition import Examination, Recognition
 from hoitool.train.settings import Recipe
 from hoitool.train.sources import Say, test_images, training_images
+from hoitool.train.start import load_checkpoint
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
     """All that a recipe means.
 
     test    the annotated images that are scored and predicted for, with their pictures; None: there are none
-    inputs  the files that decide the weights, by what they are
+    inputs  the files that decide the weights, by what they are; loading: how test pictures are read
     """
 
     task: Recognition
@@ -45,10 +50,13 @@ class Job:
     card: Card
     inputs: dict[str, Path]
     test: tuple[Dataset, Album] | None
+    loading: Loading
 
 
-def prepare(recipe: Recipe, say: Say) -> Job:
+def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Literal["auto", "cpu"] = "auto") -> Job:
     """Resolve a recipe. say: called with a line for each thing that was chosen.
+
+    checkpoint  weights of the whole model to start from, in place of the backbone's own and the language's
 
     Raises MissingData for files that are not there, UsageError where several could be meant, DataError for what does
     not fit together.
@@ -56,12 +64,10 @@ def prepare(recipe: Recipe, say: Say) -> Job:
     inputs: dict[str, Path] = {}
     images, meta = training_images(recipe.data, inputs, say)
     test = test_images(recipe.data, meta, inputs)
-    module, card = start(recipe, meta, inputs, say)
-    pace = pace_of(recipe)
-    examination = None
-    if test is not None:
-        loading = Loading(recipe.optimise.per_device or recipe.optimise.batch, pace.workers)
-        examination = Examination(*test, recipe.evaluate.protocol, recipe.evaluate.variant, loading)
+    module, card = start(recipe, meta, inputs, say, checkpoint)
+    pace = pace_of(recipe, device)
+    loading = Loading(recipe.optimise.per_device or recipe.optimise.batch, pace.workers)
+    examination = None if test is None else _examination(recipe.evaluate, test, loading)
     task = Recognition(
         images,
         card,
@@ -71,15 +77,47 @@ def prepare(recipe: Recipe, say: Say) -> Job:
         recipe.seed,
         examination,
     )
-    return Job(task, module, plan_of(recipe), pace, card, inputs, test)
+    return Job(task, module, plan_of(recipe), pace, card, inputs, test, loading)
 
 
-def start(recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say) -> tuple[nn.Module, Card]:
+def _examination(rule: settings.Evaluate, test: tuple[Dataset, Album], loading: Loading) -> Examination:
+    """Raises UsageError for a best figure that the evaluation does not have, before anything is trained."""
+    if rule.best not in (known := figure_names(test[0], rule.protocol, rule.variant)):
+        raise unknown_name("figure of the evaluation (evaluate.best)", rule.best, known)
+    return Examination(*test, rule.protocol, rule.variant, loading)
+
+
+def start(
+    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, checkpoint: Path | None = None
+) -> tuple[nn.Module, Card]:
     """The module as training starts it, and its card. The same seed makes the same module."""
-    held = recipe.model
-    backbone = resolved(held)
+    if checkpoint is not None:
+        card = card_of(recipe, meta)
+        module = card.build()
+        say(f"started from {checkpoint}: {load_checkpoint(module, card.model, checkpoint).summary()}")
+        inputs["checkpoint"] = checkpoint
+        return module, card
+    backbone = resolved(recipe.model)
     if backbone.note:
         say(backbone.note)
+    card = _card(recipe, meta, backbone)
+    build = MODELS[card.model].build
+    with torch.device("meta"):
+        dim = build(**card.numbers).backbone.dim
+    rows, store = language_rows(recipe.model.classifier, meta, backbone, dim, say)
+    torch.manual_seed(recipe.seed)
+    module = build(**card.numbers, language=rows, weights=backbone.weights)
+    inputs |= {name: path for name, path in (("backbone", backbone.weights), ("language", store)) if path is not None}
+    return module, card
+
+
+def card_of(recipe: Recipe, meta: Meta) -> Card:
+    """What a recipe's model is, for weights of the whole of it: those of the backbone are not looked for."""
+    return _card(recipe, meta, resolved(recipe.model.model_copy(update={"weights": RANDOM})))
+
+
+def _card(recipe: Recipe, meta: Meta, backbone: Backbone) -> Card:
+    held = recipe.model
     numbers = {
         "backbone": backbone.name,
         "classifier": held.classifier.kind,
@@ -91,18 +129,7 @@ def start(recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say) -> tupl
         "projected": held.projected,
     } | ({} if backbone.config is None else {"config": backbone.config})
     said = recipe.predict.model_dump(mode="json")
-    card = Card(held.name, numbers, meta.labels, meta.label_kind, backbone.mean, backbone.std, said)
-    model = MODELS[held.name]
-    with torch.device("meta"):
-        dim = model.build(**numbers).backbone.dim
-    rows, store = language_rows(held.classifier, meta, backbone, dim, say)
-    torch.manual_seed(recipe.seed)
-    module: nn.Module = model.build(**numbers, language=rows, weights=backbone.weights)
-    if backbone.weights is not None:
-        inputs["backbone"] = backbone.weights
-    if store is not None:
-        inputs["language"] = store
-    return module, card
+    return Card(held.name, numbers, meta.labels, meta.label_kind, backbone.mean, backbone.std, said)
 
 
 def criterion(rule: settings.Loss, images: Images) -> Loss:

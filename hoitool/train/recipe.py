@@ -44,13 +44,16 @@ def names() -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
 
 
-def resolve(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+def resolve(recipe: str | Path, overrides: Iterable[str] = (), over: Path | None = None) -> Recipe:
     """The packaged recipe of that name or that of a YAML file, with its bases, changed by `path.to.setting=value`.
 
-    Values are YAML: 1e-4, true, null, [0.7, 1.0], text. Raises UsageError for an unknown name or setting and for a
-    value that does not fit, MissingData and DataError (file, key, expected, came) for a file.
+    over: a YAML file whose settings go over the recipe's; it names no base of its own. Values are YAML: 1e-4, true,
+    null, [0.7, 1.0], text. Raises UsageError for an unknown name or setting and for a value that does not fit,
+    MissingData and DataError (file, key, expected, came) for a file.
     """
     layers = _layers(str(recipe), None, 0)
+    if over is not None:
+        layers.append(_over(over, recipe))
     name = Path(recipe).stem if _is_file(str(recipe)) else str(recipe)
     layers.insert(0, Layer(str(recipe), {"name": name}, DataError))
     made = _checked(layers)
@@ -84,6 +87,13 @@ def digest(recipe: Recipe) -> str:
     """SHA-256 of what decides the training: of all but the name, the summary and the reference."""
     held = recipe.model_dump(mode="json", exclude=set(OWN))
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+
+
+def _over(path: Path, recipe: str | Path) -> Layer:
+    layer, _ = _read(str(path), Path())
+    if "base" in layer.held:
+        raise UsageError(f"{path}, base: {layer.held['base']!r:.60}, and the recipe {recipe} is named too; name one")
+    return layer
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from hoitool.errors import DataError, UsageError
+from hoitool import workspace
+from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import load_json, require, sha256, write_text
 
 CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
@@ -36,10 +37,9 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
     """
     if os.environ.get("RANK", "0") != "0":
         return
+    require_new(folder, resume)
     starts: list[dict[str, Any]] = []
     if (folder / CONFIG).exists():
-        if not resume:
-            raise UsageError(f"{folder}: has a run already; --resume goes on with it, or choose another name")
         if (first := _difference((folder / CONFIG).read_text(encoding="utf-8"), config)) is not None:
             raise UsageError(f"{folder / CONFIG}: the run was started with another configuration ({first})")
         starts = load_json(require(folder / ENVIRONMENT, "a run"), "the starts of a run", list)
@@ -49,6 +49,20 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
             raise DataError(f"{inputs.get(name, name)}: not the {name} that the run was started with; train anew")
     write_text(folder / CONFIG, config)
     write_text(folder / ENVIRONMENT, json.dumps([*starts, environment(hashes)], indent=1) + "\n")
+
+
+def require_new(folder: Path, resume: bool) -> None:
+    """Raise UsageError for a run that is there already, unless it is to go on."""
+    if (folder / CONFIG).exists() and not resume:
+        raise UsageError(f"{folder}: has a run already; --resume goes on with it, or choose another name with --run")
+
+
+def newest() -> Path:
+    """The run in runs/ that was started last. Raises MissingData where there is none."""
+    found = [folder for folder in workspace.runs() if (folder / CONFIG).is_file()]
+    if not found:
+        raise MissingData(f"no run in {workspace.RUNS}/ to go on with; name a recipe, and `hoitool train` starts one")
+    return max(found, key=lambda folder: (folder / ENVIRONMENT).stat().st_mtime_ns)
 
 
 def environment(hashes: Mapping[str, str]) -> dict[str, Any]:

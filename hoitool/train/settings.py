@@ -54,6 +54,7 @@ class Model(Section):
     log_scale: float = Field(4.61, description="logits are exp(log_scale) times the cosine; 0: features as they are")
     train_scale: bool = Field(False, description="whether the scale is trained, up to 4.61")
     train: Literal["all", "classifier"] = Field("all", description="classifier: a probe on a backbone that stays")
+    projected: bool = Field(False, description="CLIP's features go through its projection, into the space of texts")
 
     @model_validator(mode="after")
     def _patches_fill_the_picture(self) -> Model:
@@ -81,7 +82,7 @@ class Data(Section):
 
     dataset: str | None = Field(None, description="a dataset of the workspace; none: the only one")
     subset: str = Field("train", description="the images that are trained on")
-    test: str = Field("test", description="the images that are scored and predicted for")
+    test: str | None = Field("test", description="the images that are scored and predicted for; none: none")
     images: str | None = Field(None, description="folder of the pictures; none: the workspace's")
     beside: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="further dataset files to train on")
     labels: Literal["images", "pairs", "auto"] = Field(
@@ -176,9 +177,12 @@ class Predict(Section):
     """What is predicted for the test images when training ends; powers and masks are of detection alone."""
 
     task: Literal["recognition", "detection"] = Field("recognition", description="scores of whole images, or of pairs")
-    mask: Literal["as-written", "blocking", "none"] = Field(
+    weights: Literal["last", "best"] = Field("last", description="the last weights, or those of the best evaluation")
+    boxes: str | None = Field(None, description="file of boxes whose pairs are scored; none: the dataset's own")
+    mask: Literal["as-written", "blocking", "none", "crops"] = Field(
         "as-written",
-        description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; or none left",
+        description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; none left; as they "
+        "are; or the pair is cut out",
     )
     mask_layers: Count = Field(1, description="last blocks that see the mask")
     human_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the person's box score")

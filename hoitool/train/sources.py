@@ -1,4 +1,4 @@
-"""Where the images of a training lie: a dataset of the workspace or a folder of files, its pictures, what lies beside."""
+"""Where the images of a training lie: a dataset of the workspace or a folder of files, its pictures, those beside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hoitool.convert.inputs import load_truth
 from hoitool.data import Dataset, Meta
 from hoitool.embed.pictures import Album, album_of
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.labels import difference
+from hoitool.labels import LABEL_SPACES, difference, load_labels
+from hoitool.lookup import unknown_name
 from hoitool.train import settings
 from hoitool.train.images import Images, images_of, joined
 
@@ -76,3 +77,12 @@ def _only(subset: str) -> Path:
         names = ", ".join(path.parent.name for path in found)
         raise UsageError(f"several datasets have a subset {subset!r}: {names}; name one with data.dataset=")
     return found[0]
+
+
+def labels_named(name: str) -> Meta:
+    """Interactions of a packaged label space, or those of a dataset's file. Raises UsageError for neither."""
+    if name in LABEL_SPACES:
+        return Meta(load_labels(name))
+    if not Path(name).exists():
+        raise unknown_name("label space or file", name, LABEL_SPACES)
+    return load_truth(Path(name))[0].meta

@@ -36,11 +36,8 @@ def load(settings: Settings) -> Encoder:
         raise UsageError("timm needs a model: --model timm:NAME, such as timm:vit_base_patch32_224")
     if settings.pooling is not None or settings.space != "joint":
         raise UsageError("timm has images alone, pooled as each model does: neither --pooling nor --space")
-    known = [*timm.list_models(), *timm.list_pretrained()]
-    if name not in known:
-        raise unknown_name("model of timm", name, known)
     device, dtype = place(settings)
-    path, weights = _weights(name, settings.weights)
+    path, weights = find(name, settings.weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = _model(name, path)
@@ -153,8 +150,14 @@ def _resize(model: Any, name: str, side: int | None) -> None:
         model.pos_embed = torch.nn.Parameter(resized(positions, old, grid))
 
 
-def _weights(name: str, weights: str | None) -> tuple[Path, str]:
-    """The weight file and what it is called. Raises MissingData where there is none."""
+def find(name: str, weights: str | None) -> tuple[Path, str]:
+    """The weight file of a model and what it is called; weights: a file, or a folder with one; None: the published one.
+
+    Raises UsageError for an unknown name, MissingData where there is no file.
+    """
+    known = [*timm.list_models(), *timm.list_pretrained()]
+    if name not in known:
+        raise unknown_name("model of timm", name, known)
     if weights is not None:
         path = Path(weights).expanduser()
         inside = [path / each for each in NAMES if (path / each).is_file()]

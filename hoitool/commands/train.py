@@ -1,0 +1,165 @@
+"""hoitool train: a recipe into a run, and predictions for its test images."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from hoitool.commands.console import Json, say, show, show_json
+from hoitool.errors import UsageError
+
+if TYPE_CHECKING:
+    from hoitool.train.fit import Fitted
+    from hoitool.train.settings import Recipe
+
+DEFAULT = "defr-detection"
+OWN = Path("recipe.yaml")  # of a workspace
+
+
+def train(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RECIPE] [KEY=VALUE]...",
+            help=f"A packaged recipe or a YAML file, and settings to change, such as optimise.lr=1e-4. Default: the "
+            f"workspace's {OWN}, else {DEFAULT}.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("-c", "--config", metavar="FILE", help="A recipe's YAML; with RECIPE: settings that go over it."),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="The run: a name in runs/, or a folder. Default: RECIPE.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was interrupted; without RECIPE the newest.")
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Start from these weights of the whole model, ours or published."),
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu", help="auto: the GPUs that there are.")] = "auto",
+    track: Annotated[
+        list[str] | None,
+        typer.Option(metavar="tensorboard|wandb", help="Metrics also there, where it is installed; repeatable."),
+    ] = None,
+    list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes and their published figures.")] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the recipe with every setting, and stop.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell parameters, memory, steps and time, and stop.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe, and predict for its test images; several GPUs: torchrun --nproc-per-node N -m hoitool train."""
+    if list_recipes:
+        _list(as_json)
+        return
+    tell = say if os.environ.get("RANK", "0") == "0" else _silent
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"--device {device}: expected auto or cpu; CUDA_VISIBLE_DEVICES chooses among GPUs")
+    recipe, folder = _wanted(arguments or [], config, run, resume, tell)
+    if print_config:
+        _print(recipe, as_json)
+        return
+    from hoitool.train import fit
+
+    where: Literal["auto", "cpu"] = "cpu" if device == "cpu" else "auto"
+    if dry_run:
+        _estimate(fit.estimated(recipe, tell, where), as_json)
+        return
+    _log(tell)
+    made = fit.fit(recipe, folder, tell, resume, checkpoint, where, tuple(track or ()))
+    if os.environ.get("RANK", "0") == "0":
+        _report(made, as_json)
+
+
+def _wanted(arguments: list[str], config: Path | None, run: str | None, resume: bool, tell: Any) -> tuple[Recipe, Path]:
+    """The recipe and the run's folder."""
+    from hoitool import workspace
+    from hoitool.train.recipe import resolve
+    from hoitool.train.run import CONFIG, newest
+
+    names = [text for text in arguments if "=" not in text]
+    changes = [text for text in arguments if "=" in text]
+    if len(names) > 1:
+        raise UsageError(f"{names[1]!r}: one recipe at a time ({names[0]!r} is one); settings are changed by key=value")
+    if not names and config is None:
+        if resume:
+            folder = newest() if run is None else workspace.run_named(run)
+            tell(f"going on with {folder}")
+            return resolve(folder / CONFIG, changes), folder
+        names = [str(OWN) if OWN.exists() else DEFAULT]
+        tell(f"took the recipe {names[0]} (name another as the first argument; --list lists them)")
+    recipe = resolve(names[0] if names else str(config), changes, config if names else None)
+    return recipe, workspace.run_named(run or recipe.name)
+
+
+def _list(as_json: bool) -> None:
+    from hoitool.report.terminal import grid
+    from hoitool.train.recipe import names, resolve
+
+    recipes = [resolve(name) for name in names()]
+    if as_json:
+        held = [each.model_dump(mode="json", include={"name", "summary", "reference"}) for each in recipes]
+        show_json(held)
+        return
+    rows = [
+        [each.name, each.summary, "" if each.reference is None else f"{each.reference.figures.get('full', '')}"]
+        for each in recipes
+    ]
+    show(grid("Recipes, and the mAP (%) that was published", ["recipe", "what", "full"], rows))
+
+
+def _print(recipe: Recipe, as_json: bool) -> None:
+    from hoitool.train.recipe import dump
+
+    if as_json:
+        show_json(recipe.model_dump(mode="json"))
+    else:
+        show(dump(recipe).rstrip())
+
+
+def _estimate(found: Any, as_json: bool) -> None:
+    from hoitool.report.terminal import facts
+
+    if as_json:
+        show_json(found.to_json())
+    else:
+        show(facts("What this training takes", found.told()))
+
+
+def _report(made: Fitted, as_json: bool) -> None:
+    """What came out, and where it lies."""
+    from hoitool.report.terminal import facts
+
+    if as_json:
+        show_json(made.summary())
+        return
+    show(facts(str(made.folder), made.told()))
+    if made.predicted is not None:
+        say("`hoitool eval` scores these predictions")
+
+
+def _log(tell: Callable[[str], None]) -> None:
+    """What the engine remarks, as lines for the user."""
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tell(record.getMessage())
+
+    engine = logging.getLogger("hoitool.train")
+    engine.setLevel(logging.INFO)
+    engine.handlers = [Lines()]
+    engine.propagate = False
+
+
+def _silent(text: str) -> None:
+    """What the other processes of torchrun say."""

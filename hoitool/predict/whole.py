@@ -1,0 +1,169 @@
+"""All of `hoitool predict`: a model and sources that a user names, into predictions, pictures and pseudo-labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hoitool import workspace
+from hoitool.data import Dataset, Predictions, iter_shards, select_images, write
+from hoitool.embed.pictures import Album
+from hoitool.errors import UsageError
+from hoitool.files import refuse_overwrite
+from hoitool.lookup import unknown_name
+from hoitool.models.card import Card
+from hoitool.predict.boxes import Boxes
+from hoitool.predict.draw import draw_all
+from hoitool.predict.job import Done, predict
+from hoitool.predict.opened import Opened, card_folder
+from hoitool.predict.pseudo_labels import as_dataset, cut
+from hoitool.predict.recognition import Pace
+from hoitool.predict.sources import images_for
+
+Say = Callable[[str], None]
+TASKS = ("recognition", "detection")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user asks for; None takes what the model's card says, or the workspace's place.
+
+    how         task, mask, mask_layers, human_power, object_power, interaction_power, where they are given
+    boxes, detector, detector_weights   where the boxes of pairs come from: a file, or a detector (predict/detectors.py)
+    pictures, subset   of a dataset: the folder of its pictures, which subset
+    out         file of predictions; draw: also pictures, beside it
+    pseudo      file of a dataset of the labels that are sure: of probability `threshold` or more
+    """
+
+    how: dict[str, Any] = field(default_factory=dict)
+    boxes: Path | None = None
+    detector: str | None = None
+    detector_weights: Path | None = None
+    pictures: Path | None = None
+    subset: str | None = None
+    pace: Pace = field(default_factory=Pace)
+    device: str = "auto"
+    out: Path | None = None
+    draw: bool = False
+    pseudo: Path | None = None
+    threshold: float = 0.5
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written: predictions, the folder of pictures, the dataset of pseudo-labels."""
+
+    done: Done
+    task: str
+    model: str
+    drawn: Path | None = None
+    pseudo: Path | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        done = self.done
+        return {
+            "path": str(done.path),
+            "model": self.model,
+            "task": self.task,
+            "images": done.images,
+            "pairs": done.pairs,
+            "left_out": done.broken,
+            "drawn": None if self.drawn is None else str(self.drawn),
+            "dataset": None if self.pseudo is None else str(self.pseudo),
+        }
+
+    def told(self) -> list[str]:
+        """Lines for people."""
+        done = self.done
+        what = "" if self.task == "recognition" else f", {done.pairs:,} scored interactions of pairs"
+        lines = [f"wrote {done.path}: {self.task} of {done.images:,} images by {self.model}{what}"]
+        lines += [f"drew {self.drawn}"] if self.drawn is not None else []
+        return lines + ([f"wrote {self.pseudo}: labels of probability enough"] if self.pseudo is not None else [])
+
+
+def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked, say: Say) -> Made:
+    """Predict for what the sources mean, and write all that is asked for.
+
+    path  where the model lies; say: called with a line for each thing that was chosen
+    Raises UsageError, MissingData and DataError, before anything is computed where that can be known.
+    """
+    wanted = wanted_of(model.card, asked)
+    images, album, notes = images_for(sources, model.card, asked.pictures, asked.subset, asked.pace.skip_broken)
+    for note in notes:
+        say(note)
+    task = task_of(wanted["task"], images, asked, say)
+    out = asked.out or default_out(path, images)
+    _check(out, asked, task)
+    boxes: Path | Boxes | None = asked.boxes
+    if task == "detection" and asked.detector is not None:
+        boxes = _detected(images, album, asked)
+    done = predict(model, images, album, out, wanted | {"task": task}, asked.pace, boxes)
+    for reason, count in done.dropped.items():
+        say(f"dropped {count:,}: {reason}")
+    drawn = _drawn(done, album, asked) if asked.draw else None
+    if asked.pseudo is not None:
+        _write_sure(images, done, asked, {"model": model.name, "weights_sha256": model.sha256})
+    return Made(done, task, model.name, drawn, asked.pseudo)
+
+
+def wanted_of(card: Card, asked: Asked) -> dict[str, Any]:
+    """How predictions are made, out of what is asked for and the card."""
+    wanted = card.predict | asked.how
+    if wanted["task"] not in TASKS:
+        raise unknown_name("task", wanted["task"], TASKS)
+    if asked.boxes is not None and asked.detector is not None:
+        raise UsageError(f"--boxes {asked.boxes} and --detector {asked.detector} both say which boxes; name one")
+    return wanted
+
+
+def task_of(task: str, images: Dataset, asked: Asked, say: Say) -> str:
+    """The task: pictures without any boxes are recognised, where pairs were not asked for."""
+    if task == "recognition" or asked.boxes is not None or asked.detector is not None or len(images.boxes):
+        return task
+    if asked.how.get("task") == "detection":
+        raise UsageError(
+            f"{images!r} has no boxes to pair; give them with --boxes FILE, or find them with --detector NAME"
+        )
+    say("no boxes come with these pictures: they are recognised as a whole (pairs need --boxes or --detector)")
+    return "recognition"
+
+
+def default_out(path: Path, images: Dataset) -> Path:
+    """The run's folder, or runs/<name of the weights>; the subset's name, or the dataset's."""
+    folder = card_folder(path)
+    if folder is None:
+        folder = workspace.RUNS / path.stem
+    return workspace.predictions_in(folder, images.meta.subset or images.meta.dataset or "images")
+
+
+def _drawn(done: Done, album: Album, asked: Asked) -> Path:
+    """The folder of pictures, beside the predictions."""
+    folder = done.path.with_suffix("")
+    parts = (part for part in iter_shards(done.path) if isinstance(part, Predictions))
+    draw_all(parts, album, folder, overwrite=asked.overwrite)
+    return folder
+
+
+def _write_sure(images: Dataset, done: Done, asked: Asked, said: dict[str, Any]) -> None:
+    """The labels that the model is sure of, of the pictures that could be read."""
+    assert done.logits is not None
+    assert asked.pseudo is not None
+    read = np.flatnonzero(~np.isnan(done.logits).any(axis=1))
+    write(as_dataset(select_images(images, read), done.logits[read], asked.threshold, said), asked.pseudo)
+
+
+def _check(out: Path, asked: Asked, task: str) -> None:
+    for path in (out, *([asked.pseudo] if asked.pseudo is not None else [])):
+        if path.suffix != ".parquet":
+            raise UsageError(f"{path}: expected a name that ends in .parquet")
+        refuse_overwrite(path, asked.overwrite)
+    if asked.pseudo is not None:
+        cut(asked.threshold)
+        if task != "recognition":
+            raise UsageError("--as-dataset is of labels of whole images: add --task recognition")
