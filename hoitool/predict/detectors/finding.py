@@ -170,9 +170,9 @@ def _held(path: Path, images: Dataset, expected: dict[str, Any], skip_broken: bo
     """The boxes of a file. Raises UsageError where they are by another detector, of other images, or not of all."""
     data = read(path)
     said = data.meta.extras.get(EXTRA)
-    if not isinstance(data, Predictions) or not isinstance(said, dict):
+    if not (isinstance(data, Predictions) and isinstance(said, dict) and isinstance(said.get(NOT_READ), dict)):
         raise UsageError(f"{path}: holds no boxes of a detector; --overwrite replaces it")
-    broken = dict(said.get(NOT_READ, {}))
+    broken = said[NOT_READ]
     other = next((name for name, value in expected.items() if said.get(name) != value), None)
     if other is not None:
         came = f"boxes of {other} {said.get(other)!r}, not {expected[other]!r}"

@@ -76,8 +76,13 @@ def test_unsure_boxes_and_those_of_no_object_are_left_out(photos):
     data = find_boxes(*photos, Stub(of), min_score=0.15).data
     assert data.box_offsets.tolist() == [0, 1, 1, 2] and data.box_scores.tolist() == [0.2, 0.2]
     assert data.meta.extras["detector"] == {
-        "name": "stub", "weights": "none", "weights_sha256": "0" * 64, "min_score": 0.15, "of_no_object": 2, "not_read": {},
-    }  # fmt: skip
+        "name": "stub",
+        "weights": "none",
+        "weights_sha256": "0" * 64,
+        "min_score": 0.15,
+        "of_no_object": 2,
+        "not_read": {},
+    }
     nothing = find_boxes(*photos, Stub(lambda width: []))
     validate(nothing.data)
     assert nothing.data.boxes.shape == (0, 4) and len(nothing.data) == 3
