@@ -21,9 +21,9 @@ from torch import nn
 
 from hoitool.errors import DataError, UsageError
 from hoitool.lookup import unknown_name
-from hoitool.models.weights import KeyMap, Match, fill, matched
+from hoitool.models.weights import KeyMap, Match, fill
 from hoitool.nn.tensors import read_tensors
-from hoitool.nn.towers import ClipTower, TimmTower, Tower, fitted
+from hoitool.nn.towers import ClipTower, TimmTower, Tower
 
 ORIGINAL = ("input_resolution", "context_length", "vocab_size")  # what only OpenAI's own state dicts hold
 # CLIP in the layout of OpenAI and open_clip, without its texts, and without the projection of its pictures
@@ -78,9 +78,6 @@ def load_backbone(tower: Tower, path: Path) -> Match:
     if set(ORIGINAL) & set(state) and isinstance(tower, ClipTower) and not tower.quick:
         raise UsageError(f"{path}: OpenAI's own weights were trained with QuickGELU; name the -quickgelu architecture")
     keys = TIMM if isinstance(tower, TimmTower) else CLIP if tower.visual.proj is None else CLIP_PROJECTED
-    name, *_ = matched(tower, state, keys).wrong.get(tower.positions, ("",))
-    if name:
-        state[name] = fitted(state[name], tower.grid)
     return fill(tower, state, keys, str(path))
 
 
@@ -105,7 +102,8 @@ def _clip(arch: str, image_size: int, patch: int | None) -> ClipTower:
 
 def _of_config(config: Mapping[str, Any], image_size: int, patch: int | None) -> ClipTower:
     """An image tower of CLIP of the numbers in a file. Raises DataError where they are not what they should be."""
-    vision, told = config.get("vision_cfg"), "the configuration of a CLIP model: "
+    told = "the configuration of a CLIP model: "
+    vision = config.get("vision_cfg") if isinstance(config, Mapping) else None
     if not isinstance(vision, Mapping) or not {"layers", "width", "patch_size"} <= set(vision):
         raise DataError(f"{told}expected an object vision_cfg with layers, width and patch_size, came {vision!r:.80}")
     if not _is_plain_clip(vision):

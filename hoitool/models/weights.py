@@ -2,6 +2,7 @@
 
 A key map is a literal table of rules (pattern, our name), read from the top: the first pattern, a regular expression
 that must match a whole name, decides; our name may use its groups; None is for what a file holds and no module wants.
+The grid of a tower's positions is made to fit its pictures.
 What matched, what is missing and what is left over is a value, `Match`; unless all of it fits, loading is refused.
 """
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from hoitool.errors import DataError
 from hoitool.nn.tensors import read_tensors
+from hoitool.nn.towers import ClipTower, TimmTower, fitted
 
 KeyMap = tuple[tuple[str, str | None], ...]
 AS_THEY_ARE: KeyMap = ((r"(.+)", r"\1"),)
@@ -95,6 +97,7 @@ def load(module: nn.Module, path: Path, key_map: KeyMap, strict: bool = True) ->
 def fill(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap, where: str, strict: bool = True) -> Match:
     """`load` for tensors that are already read from `where`."""
     try:
+        state = _resized(module, state, key_map)
         match = matched(module, state, key_map)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
@@ -105,6 +108,17 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap, where:
         for our, name in match.matched.items():
             own[our].copy_(state[name])
     return match
+
+
+def _resized(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap) -> Mapping[str, Tensor]:
+    """The state with each tower's positions for the size of its pictures."""
+    towers = {name: part for name, part in module.named_modules() if isinstance(part, ClipTower | TimmTower)}
+    grids = {f"{name}.{tower.positions}".removeprefix("."): tower.grid for name, tower in towers.items()}
+    made = dict(state)
+    for our, (name, held, own) in matched(module, state, key_map).wrong.items():
+        if our in grids and len(held) == len(own) and held[-1] == own[-1]:
+            made[name] = fitted(state[name], grids[our])
+    return made
 
 
 def _ours(name: str, key_map: KeyMap) -> tuple[bool, str | None]:

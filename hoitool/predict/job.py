@@ -18,9 +18,12 @@ import numpy as np
 from hoitool.data import Dataset, Predictions, select_images, write, write_shards
 from hoitool.data.dataset import Array
 from hoitool.embed.pictures import Album
+from hoitool.errors import UsageError
+from hoitool.models.defr import Defr
 from hoitool.models.pairing import PairRule
 from hoitool.predict.boxes import Boxes, boxes_for
-from hoitool.predict.detection import Looking, pair_predictions
+from hoitool.predict.detection import pair_predictions
+from hoitool.predict.looking import Looking
 from hoitool.predict.opened import Opened
 from hoitool.predict.recognition import Pace, image_logits, image_predictions
 
@@ -68,7 +71,7 @@ def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pac
     logits, broken = image_logits(model.module, album, model.card, pace)
     made = image_predictions(images, logits, model.card.meta, predict=about(model, "recognition"))
     if broken:
-        made = select_images(made, ~np.isnan(logits).any(axis=1))
+        made = select_images(made, np.flatnonzero(~np.isnan(logits).any(axis=1)))
     write(made, out)
     return Done(out, len(made), 0, broken, logits)
 
@@ -83,17 +86,21 @@ def detect(
     boxes: Path | Boxes | None = None,
 ) -> Done:
     """Write the scored pairs of boxes; of many images a folder of shards."""
+    recogniser = model.module
+    if not isinstance(recogniser, Defr):
+        raise UsageError(f"{model.name} is of {model.card.model}, which scores no pairs of boxes that it is given")
     held = boxes_for(images, boxes) if not isinstance(boxes, Boxes) else boxes
-    rule = PairRule(**{name: float(wanted[name]) for name in POWERS})
+    human, obj, interaction = (float(wanted[name]) for name in POWERS)
+    rule = PairRule(human_power=human, object_power=obj, interaction_power=interaction)
     how = Looking(wanted["mask"], wanted["mask_layers"])
     counts = {"images": 0, "pairs": 0}
     broken: dict[str, str] = {}
 
     def counted() -> Iterator[Predictions]:
         said = about(model, "detection", boxes=held.name)
-        for block in pair_predictions(model.module, held.data, album, model.card, rule, how, pace, said, broken):
+        for block in pair_predictions(recogniser, held.data, album, model.card, rule, how, pace, said, broken):
             counts["images"] += len(block)
-            counts["pairs"] += len(block.label)
+            counts["pairs"] += len(block.need("label"))
             yield block.with_columns(meta=replace(block.meta, sources=block.meta.sources | held.sources))
 
     blocks = counted()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hoitool import workspace
-from hoitool.data import Dataset, iter_shards, select_images, write
+from hoitool.data import Dataset, Predictions, iter_shards, select_images, write
 from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite
@@ -145,7 +145,8 @@ def default_out(path: Path, images: Dataset) -> Path:
 def _drawn(done: Done, album: Album, asked: Asked) -> Path:
     """The folder of pictures, beside the predictions."""
     folder = done.path.with_suffix("")
-    draw_all(iter_shards(done.path), album, folder, overwrite=asked.overwrite)
+    parts = (part for part in iter_shards(done.path) if isinstance(part, Predictions))
+    draw_all(parts, album, folder, overwrite=asked.overwrite)
     return folder
 
 
@@ -153,7 +154,7 @@ def _write_sure(images: Dataset, done: Done, asked: Asked, said: dict[str, Any])
     """The labels that the model is sure of, of the pictures that could be read."""
     assert done.logits is not None
     assert asked.pseudo is not None
-    read = ~np.isnan(done.logits).any(axis=1)
+    read = np.flatnonzero(~np.isnan(done.logits).any(axis=1))
     write(as_dataset(select_images(images, read), done.logits[read], asked.threshold, said), asked.pseudo)
 
 

@@ -1,8 +1,8 @@
 """What a training will take, before it begins: parameters, memory, steps, time.
 
-Memory is that of tensors (1 MB = 1e6 bytes) in one whole step on one device, followed tensor by tensor over shapes without
-numbers, so that nothing of it is allocated: two accumulated parts where there are several, gradient checkpointing and half
-precision as planned. What a GPU's driver, its libraries' work space and fragmentation take comes on top.
+Memory is that of tensors (1 MB = 1e6 bytes) in one whole step on one device, followed tensor by tensor over shapes
+without numbers, so that nothing of it is allocated: two accumulated parts where there are several, gradient
+checkpointing and half precision as planned. What a GPU's driver, its libraries' work space and fragmentation take comes on top.
 Time is that of one forward and backward pass of a few samples, measured on the device that there is, without
 compilation, and scaled: of computing alone, without loading samples, evaluation and what devices tell each other.
 """
@@ -13,7 +13,6 @@ import copy
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,10 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from hoitool.train.device import save_memory
 from hoitool.train.optimisers import optimiser_of
 from hoitool.train.order import Order
-from hoitool.train.plan import Pace, Plan, spread
+from hoitool.train.plan import Pace, Plan, Spread, spread
 
-TIMED = {"cpu": 2, "cuda": 16}  # samples at most in the pass that is timed
-PASSES = 3  # of which the fastest counts
+TIMED = {"cpu": (1, 2), "cuda": (16, 5)}  # samples at most in a pass, and passes, of which the fastest counts
 
 Sample = Callable[[int], Tensor]  # n -> n samples, made by torch from their shape
 
@@ -83,7 +81,7 @@ class Estimate:
 
     def told(self) -> list[tuple[str, str]]:
         """Rows of a name and a value."""
-        held, time = self.memory, self.time
+        held = self.memory
         total, trained = (sum(counts) for counts in zip(*self.parameters.values(), strict=True))
         return [
             ("parameters", _share(total, trained)),
@@ -106,7 +104,7 @@ class Estimate:
 
     def _measured(self) -> str:
         rate = 1 / self.time.sample
-        return f"{rate:,.3g} samples a second, measured forward and backward with {self.time.timed} on {self.time.device}"
+        return f"{rate:,.3g} samples a second, measured with {self.time.timed} at once on {self.time.device}"
 
 
 def estimate(
@@ -121,10 +119,18 @@ def estimate(
     order, lies = Order(plan, samples), spread(plan, pace, world)
     save_memory(module, pace)
     optimiser_of(module, plan)
-    memory, flops = _step(module, sample, plan, lies.per_device, min(2, lies.accumulation), world)
+    memory = _memory(module, sample, plan, lies, world)
     time = _timed(module.to(device), sample, plan, lies.per_device)
     seconds = time.sample * samples * order.steps / order.per_epoch / world
+    flops = operations(module, sample)
     return Estimate(_counted(module), memory, flops, lies.told(), order.per_epoch, order.steps, time, seconds)
+
+
+def operations(module: nn.Module, sample: Sample) -> int:
+    """Floating-point operations of one sample forward and backward, those of gradient checkpointing included."""
+    with FakeTensorMode(), FlopCounterMode(display=False) as counter:
+        _passed(_hollow(module), sample(1), "float32", "cpu").backward()  # type: ignore[no-untyped-call]
+    return int(counter.get_total_flops())
 
 
 def _counted(module: nn.Module) -> dict[str, tuple[int, int]]:
@@ -135,37 +141,40 @@ def _counted(module: nn.Module) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _step(module: nn.Module, sample: Sample, plan: Plan, held: int, parts: int, world: int) -> tuple[Memory, int]:
-    """Memory of one step with `held` samples at once, and the operations of one of them, over tensors without numbers."""
+def _memory(module: nn.Module, sample: Sample, plan: Plan, lies: Spread, world: int) -> Memory:
+    """Memory of the plan's first step, over tensors without numbers."""
     with FakeTensorMode():
         hollow = _hollow(module)
         optimiser = optimiser_of(hollow, plan)
-        live, kept = Live([*hollow.parameters(), *hollow.buffers()]), 0
-        for part in range(parts):
-            with live, FlopCounterMode(display=False) as counter:
-                before = live.now
-                loss = _passed(hollow, sample(held), plan, "cpu")
-                kept = live.now - before if part == 0 else kept
-                loss.backward()  # type: ignore[no-untyped-call]
-                del loss
+        live = Live([*hollow.parameters(), *hollow.buffers()])
+        kept = [_kept(hollow, sample, plan, lies.per_device, live) for _ in range(min(2, lies.accumulation))]
         gradients = sum(_bytes(p.grad) for p in hollow.parameters() if p.grad is not None)
         optimiser.step()
         state = sum(_bytes(t) for t in tree_leaves(dict(optimiser.state)) if isinstance(t, Tensor))
     weights = sum(map(_bytes, hollow.state_dict().values()))
-    buckets = gradients if world > 1 else 0  # what DistributedDataParallel sends them in
-    memory = Memory(
-        weights, state, weights if plan.ema else 0, gradients + buckets, kept // held, live.highest + buckets
-    )
-    return memory, counter.get_total_flops() // held
+    sent = gradients if world > 1 else 0  # the buckets that devices send each other
+    average = weights if plan.ema else 0
+    return Memory(weights, state, average, gradients, kept[0] // lies.per_device, live.highest + sent)
+
+
+def _kept(module: nn.Module, sample: Sample, plan: Plan, held: int, live: Live) -> int:
+    """Run a part of a step while `live` looks on: the bytes that the way back found."""
+    with live:
+        before = live.now
+        loss = _passed(module, sample(held), plan.precision, "cpu")
+        kept = live.now - before
+        loss.backward()  # type: ignore[no-untyped-call]
+    return kept
 
 
 def _timed(module: nn.Module, sample: Sample, plan: Plan, held: int) -> Time:
     """The time of a sample on the module's device."""
     device = next(module.parameters()).device
-    count = min(held, TIMED[device.type])
+    most, passes = TIMED[device.type]
+    count = min(held, most)
     images = sample(count).to(device)
     module.train()
-    seconds = [_seconds(module, images, plan) for _ in range(PASSES)]
+    seconds = [_seconds(module, images, plan) for _ in range(passes)]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
     return Time(min(seconds) / count, count, name)
 
@@ -173,7 +182,7 @@ def _timed(module: nn.Module, sample: Sample, plan: Plan, held: int) -> Time:
 def _seconds(module: nn.Module, images: Tensor, plan: Plan) -> float:
     _wait(images.device)
     start = time.perf_counter()
-    _passed(module, images, plan, images.device.type).backward()  # type: ignore[no-untyped-call]
+    _passed(module, images, plan.precision, images.device.type).backward()  # type: ignore[no-untyped-call]
     _wait(images.device)
     module.zero_grad()
     return time.perf_counter() - start
@@ -184,17 +193,12 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _passed(module: nn.Module, images: Tensor, plan: Plan, device: str) -> Tensor:
-    """The sum of what a module gives, in the plan's precision; shapes on the CPU stand for float16 in bfloat16."""
-    with _precision(plan, device):
-        made = [leaf for leaf in tree_leaves(module(images)) if isinstance(leaf, Tensor) and leaf.requires_grad]
+def _passed(module: nn.Module, samples: Tensor, precision: str, device: str) -> Tensor:
+    """The sum of what a module gives, in a plan's precision; shapes on the CPU stand for float16 in bfloat16."""
+    half = torch.float16 if precision == "float16" and device == "cuda" else torch.bfloat16
+    with torch.autocast(device, half, enabled=precision != "float32"):
+        made = [leaf for leaf in tree_leaves(module(samples)) if isinstance(leaf, Tensor) and leaf.requires_grad]
     return torch.stack([leaf.float().sum() for leaf in made]).sum()
-
-
-def _precision(plan: Plan, device: str) -> AbstractContextManager[Any]:
-    half = torch.float16 if plan.precision == "float16" and device == "cuda" else torch.bfloat16
-    made: AbstractContextManager[Any] = torch.autocast(device, half, enabled=plan.precision != "float32")
-    return made
 
 
 def _hollow(module: nn.Module) -> nn.Module:
@@ -206,11 +210,11 @@ def _hollow(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, twins)
 
 
-class Live(TorchDispatchMode):
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Bytes of the tensors that operations make, while these live: now, and at the highest."""
 
     def __init__(self, without: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.highest = 0
         self._seen: dict[int, Any] = {}
         self._without = [tensor.untyped_storage() for tensor in without]  # kept, so that no other has its id

@@ -18,11 +18,13 @@ from hoitool.embed.pictures import Album
 from hoitool.losses import LOSSES
 from hoitool.losses.bce import positive_weights
 from hoitool.losses.contract import Loss
+from hoitool.lookup import unknown_name
 from hoitool.models import MODELS
 from hoitool.models.card import Card
 from hoitool.predict.recognition import Pace as Loading
 from hoitool.train import settings
 from hoitool.train.backbone import RANDOM, Backbone, resolved
+from hoitool.train.evaluate import figure_names
 from hoitool.train.images import Images, repetitions
 from hoitool.train.language import language_rows
 from hoitool.train.plan import Pace, Plan
@@ -65,8 +67,7 @@ def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Li
     module, card = start(recipe, meta, inputs, say, checkpoint)
     pace = pace_of(recipe, device)
     loading = Loading(recipe.optimise.per_device or recipe.optimise.batch, pace.workers)
-    said = recipe.evaluate
-    examination = None if test is None else Examination(*test, said.protocol, said.variant, loading)
+    examination = None if test is None else _examination(recipe.evaluate, test, loading)
     task = Recognition(
         images,
         card,
@@ -77,6 +78,13 @@ def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Li
         examination,
     )
     return Job(task, module, plan_of(recipe), pace, card, inputs, test, loading)
+
+
+def _examination(rule: settings.Evaluate, test: tuple[Dataset, Album], loading: Loading) -> Examination:
+    """Raises UsageError for a best figure that the evaluation does not have, before anything is trained."""
+    if rule.best not in (known := figure_names(test[0], rule.protocol, rule.variant)):
+        raise unknown_name("figure of the evaluation (evaluate.best)", rule.best, known)
+    return Examination(*test, rule.protocol, rule.variant, loading)
 
 
 def start(

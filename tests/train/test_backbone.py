@@ -167,6 +167,7 @@ def test_a_folder_may_state_how_it_takes_pictures(here, tiny_clip):
 @pytest.mark.parametrize(
     ("config", "told"),
     [
+        (["vision_cfg"], "expected an object vision_cfg with layers, width and patch_size, came None"),
         ({}, "expected an object vision_cfg with layers, width and patch_size, came None"),
         (MODEL | {"vision_cfg": {"width": 8}}, "expected an object vision_cfg"),
         (MODEL | {"embed_dim": "16"}, "embed_dim is '16', expected a whole number"),

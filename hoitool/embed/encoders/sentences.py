@@ -46,7 +46,7 @@ def load(name: str, checkpoint: Checkpoint, pooling: str, settings: Settings) ->
     if settings.space != "joint":
         raise UsageError(f"{name} encodes texts alone: --space {settings.space} is for models that have an image tower")
     device, dtype = place(settings)
-    with _quiet():
+    with quiet():
         tokenizer, model = _read(checkpoint, pooling)
         made = TextEncoder(name, checkpoint, tokenizer, model, pooling)
     made.facts["precision"] = settings.precision
@@ -203,7 +203,7 @@ def _max_tokens(checkpoint: Checkpoint, tokenizer: Any, model: Any) -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """While transformers reads it reports on unused tensors and draws bars: what matters is an error here."""
     verbosity, bars = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
     their_logging.set_verbosity(logging.CRITICAL)
