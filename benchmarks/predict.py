@@ -4,7 +4,8 @@
     python benchmarks/predict.py --device cuda --precision bf16 --images 512 --batch 32 --workers 14
 
 Images are JPEGs of 640x480 with 4 people and 6 other boxes each, 36 pairs; weights are random (they cost the same
-time). Rates in images and pairs a second, medians of some rounds after one that is not counted:
+time). Rates in images and pairs a second, medians of some rounds after one that is not counted, in which each is
+measured in turn:
 
     together   `pair_predictions` as a library call: files in, predictions out
     tower      the recogniser alone on pictures that are in memory: the bound of the device
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hoitool.data import Dataset, Meta, no_pairs, offsets_of, strings
+from hoitool.data import Dataset, Meta, no_pairs, offsets_of, select_images, strings
 from hoitool.embed.encoder import Settings
 from hoitool.embed.encoders.device import place
 from hoitool.embed.pictures import Album, album_of
@@ -77,17 +78,18 @@ def one_at_a_time(module: Defr, data: Dataset, album: Album, card: Card, how: Lo
             model(squash, boxes[[human]], boxes[[obj]], none).sigmoid().cpu()
 
 
-def rate(work: Callable[[], object], images: int, rounds: int) -> float:
-    """Images a second, the median of some rounds after one that is not counted."""
-    took = []
+def rates(works: dict[str, tuple[int, Callable[[], object]]], rounds: int) -> dict[str, float]:
+    """Images a second of each work over so many images: the median of some rounds after one that is not counted."""
+    took: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds + 1):
-        start = time.perf_counter()
-        with torch.inference_mode():
-            work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        took.append(time.perf_counter() - start)
-    return images / statistics.median(took[1:])
+        for name, (_, work) in works.items():
+            start = time.perf_counter()
+            with torch.inference_mode():
+                work()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            took[name].append(time.perf_counter() - start)
+    return {name: images / statistics.median(took[name][1:]) for name, (images, _) in works.items()}
 
 
 def measure(side: int, asked: argparse.Namespace, data: Dataset, album: Album) -> None:
@@ -100,24 +102,16 @@ def measure(side: int, asked: argparse.Namespace, data: Dataset, album: Album) -
     module.backbone.to(dtype)
     pace, how = Pace(asked.batch, asked.workers), Looking(asked.mask)
     pictures = torch.zeros(asked.batch, 3, side, side, device=device, dtype=dtype)
-    few = asked.slow
-    part = Album(album.names[:few], album.keys[:few], album.pictures)
-    rates = {
-        "together": rate(
-            lambda: list(pair_predictions(module, data, album, card, how=how, pace=pace)), len(data), asked.rounds
-        ),
-        "tower": rate(lambda: module(pictures), asked.batch, asked.rounds),
+    works: dict[str, tuple[int, Callable[[], object]]] = {
+        "together": (len(data), lambda: list(pair_predictions(module, data, album, card, how=how, pace=pace))),
+        "tower": (asked.batch, lambda: module(pictures)),
     }
-    if few:
-        less = data.with_columns(
-            key=data.key[:few],
-            **{name: held[: few * (PEOPLE + OTHERS)] for name, held in data.columns("box").items()},
-            box_offsets=data.box_offsets[: few + 1],
-            pair_offsets=data.pair_offsets[: few + 1],
-        )
-        rates["one pair"] = rate(lambda: one_at_a_time(module, less, part, card, how), few, 1)
-    for name, found in rates.items():
-        print(f"{side} px  {name:10s} {found:8.2f} images/s {found * PAIRS:9.1f} pairs/s")
+    if asked.slow:
+        few = select_images(data, np.arange(asked.slow))
+        part = Album(album.names[: asked.slow], few.key, album.pictures)
+        works["one pair"] = asked.slow, lambda: one_at_a_time(module, few, part, card, how)
+    for name, found in rates(works, asked.rounds).items():
+        print(f"{side} px  {name:10s} {found:8.3f} images/s {found * PAIRS:9.2f} pairs/s")
 
 
 def main() -> None:
