@@ -222,13 +222,14 @@ def test_two_processes_are_one_with_the_whole_batch(workspace, hoitool):
 
     (workspace / "recipe.yaml").write_text(RECIPE.replace("epochs: 2", "epochs: 1"))
     assert hoitool("train", "--name", "one", "--device", "cpu").code == 0
-    spread = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    spread = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     made = subprocess.run(
         [*spread, "-m", "hoitool", "train", "--name", "two", "--device", "cpu"],
         cwd=workspace,
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
     )
     assert made.returncode == 0, made.stderr
     assert "effective batch 8 = 2 devices x 4 samples x 1 accumulated" in made.stderr
@@ -238,7 +239,7 @@ def test_two_processes_are_one_with_the_whole_batch(workspace, hoitool):
         for name in ("one", "two")
     )
     for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-4)
     found = (workspace / "runs" / name / "predictions-test.parquet" for name in ("one", "two"))
     labels = [load(path).label.tolist() for path in found]
     assert labels[0] == labels[1]
