@@ -116,6 +116,14 @@ def test_a_dry_run_writes_nothing(workspace, hoitool):
     assert "parameters" in hoitool("train", "--dry-run", "--device", "cpu").out
 
 
+def test_a_dry_run_shows_how_a_checkpoint_fits(inside, hoitool):
+    weights = sorted((inside / "runs" / "recipe" / "checkpoint").glob("step-*"))[-1] / "weights.safetensors"
+    arguments = ["train", "--dry-run", "--device", "cpu", "--checkpoint", weights]
+    table = json.loads(hoitool(*arguments, "--json").out)["checkpoint"]
+    assert {row[0] for row in table} == {"matched"}
+    assert "classifier.weight" in hoitool(*arguments).out
+
+
 def test_a_run_is_not_run_over_and_goes_on_by_itself(inside, hoitool):
     again = hoitool("train")
     assert again.code == 2

@@ -187,7 +187,7 @@ def test_every_loss_is_built_from_a_recipe(workspace, name):
 
 
 def test_what_a_training_would_take_is_told_and_nothing_written(workspace):
-    found = estimated(resolve("recipe.yaml"), silent, "cpu")
+    found, _ = estimated(resolve("recipe.yaml"), silent, "cpu")
     assert found.to_json()["steps"] == 6
     assert not (workspace / "runs").exists()
 
@@ -208,7 +208,7 @@ def test_a_probe_learns_on_features_that_are_made_once(workspace):
     said.clear()
     fit(recipe, workspace / "runs" / "again", said.append)
     assert not any("once through" in line for line in said)
-    assert estimated(recipe, silent, "cpu").to_json()["steps"] == made.trained.steps
+    assert estimated(recipe, silent, "cpu")[0].to_json()["steps"] == made.trained.steps
 
 
 def test_a_tracker_that_is_not_there_is_said_before_anything_is_read(workspace, monkeypatch):
