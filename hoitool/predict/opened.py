@@ -27,7 +27,7 @@ class Opened:
     """A model in evaluation mode on its device.
 
     name, sha256  what it is called, and the hash of the weights that were read
-    dtype         of its arithmetic; match: how the names of the file fitted
+    dtype         of its tower's arithmetic; match: how the names of the file fitted
     """
 
     module: nn.Module
@@ -63,7 +63,14 @@ def opened(
     file = path if path.is_file() else weights_of(path, best)
     match = load(module, file, MODELS[card.model].CHECKPOINTS, strict)
     name = folder.resolve().name if folder is not None else path.stem
-    return Opened(module.to(where, precise).eval(), card, name, sha256(file), where, precise, match)
+    _in_precision(module.to(where), precise)
+    return Opened(module.eval(), card, name, sha256(file), where, precise, match)
+
+
+def _in_precision(module: nn.Module, dtype: torch.dtype) -> None:
+    """The tower computes in `dtype`; what makes logits of its features, a scale of 100 for one, stays in float32."""
+    tower = getattr(module, "backbone", module)
+    tower.to(dtype)
 
 
 def card_folder(path: Path) -> Path | None:

@@ -41,12 +41,12 @@ def image_logits(
 ) -> tuple[Array, dict[str, str]]:
     """(I, K) float32 logits of the pictures of an album, and which could not be read and why (their rows are NaN).
 
-    module  takes (B, 3, S, S) normalised pictures and gives (B, K); it computes where its weights are, as they are
+    module  takes (B, 3, S, S) normalised pictures and gives (B, K); it computes where its tower is, as it is
     Raises DataError and MissingData for a picture that cannot be read, naming its file, unless those are skipped.
     """
     pace = pace or Pace()
     rule = squash(card)
-    weight = next(module.parameters())
+    weight = next(getattr(module, "backbone", module).parameters())
     eye = Eye(rule, weight.device, weight.dtype)
     made = np.full((len(album.names), card.meta.classes), np.nan, np.float32)
     broken: dict[str, str] = {}
