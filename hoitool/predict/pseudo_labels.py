@@ -18,6 +18,7 @@ from hoitool.data.dataset import Array
 from hoitool.errors import DataError, UsageError
 
 EXTRA = "pseudo_labels"  # the key in meta.extras
+PICTURES = "pictures"  # in it: the folder of the images' pictures
 KEPT = ("key", "file_name", "width", "height", "subset")
 
 
