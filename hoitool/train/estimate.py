@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from hoitool.train.device import save_memory
+from hoitool.train.device import save_memory, within_memory
 from hoitool.train.optimisers import optimiser_of
 from hoitool.train.order import Order
 from hoitool.train.plan import Pace, Plan, Spread, spread
@@ -121,7 +121,8 @@ def estimate(
     save_memory(module, pace)
     optimiser_of(module, plan)
     memory = _memory(module, sample, plan, lies, world)
-    time = _timed(module.to(device), sample, plan, lies.per_device)
+    with within_memory(min(lies.per_device, TIMED[torch.device(device).type][0])):
+        time = _timed(module.to(device), sample, plan, lies.per_device)
     seconds = time.sample * samples * order.steps / order.per_epoch / world
     flops = operations(module, sample)
     return Estimate(_counted(module), memory, flops, lies.told(), order.per_epoch, order.steps, time, seconds)

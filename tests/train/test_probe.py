@@ -101,7 +101,7 @@ def test_a_run_ends_with_the_whole_model(workspace):
 
 
 def test_a_dry_run_makes_nothing(workspace):
-    found = estimated(recipe(), silent, "cpu")
+    found, _ = estimated(recipe(), silent, "cpu")
     assert found.parameters["backbone"][1] == 0
     assert not (workspace / "features").exists()
 
