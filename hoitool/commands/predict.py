@@ -68,9 +68,11 @@ class Pairs:
     ] = None
     detector: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Find boxes: torchvision:fasterrcnn_resnet50_fpn, transformers:FOLDER, ..."),
+        typer.Option(metavar="NAME", help="Find boxes first: fasterrcnn_resnet50_fpn, detr, hf:ID, ..."),
     ] = None
-    detector_weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights of the detector.")] = None
+    detector_weights: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Its weights, a file or folder; default: the published ones.")
+    ] = None
     mask: Annotated[
         str | None,
         typer.Option(metavar="as-written|blocking|none|crops", help="How a pair is looked at; default: the model's."),

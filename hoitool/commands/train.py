@@ -34,7 +34,7 @@ def train(
         Path | None,
         typer.Option("-c", "--config", metavar="FILE", help="A recipe's YAML; with RECIPE: settings that go over it."),
     ] = None,
-    run: Annotated[
+    name: Annotated[
         str | None, typer.Option(metavar="NAME|DIR", help="The run: a name in runs/, or a folder. Default: RECIPE.")
     ] = None,
     resume: Annotated[
@@ -65,7 +65,7 @@ def train(
     tell = say if os.environ.get("RANK", "0") == "0" else _silent
     if device not in ("auto", "cpu"):
         raise UsageError(f"--device {device}: expected auto or cpu; CUDA_VISIBLE_DEVICES chooses among GPUs")
-    recipe, folder = _wanted(arguments or [], config, run, resume, tell)
+    recipe, folder = _wanted(arguments or [], config, name, resume, tell)
     if print_config:
         _print(recipe, as_json)
         return
@@ -81,7 +81,7 @@ def train(
         _report(made, as_json)
 
 
-def _wanted(arguments: list[str], config: Path | None, run: str | None, resume: bool, tell: Any) -> tuple[Recipe, Path]:
+def _wanted(arguments: list[str], config: Path | None, name: str | None, resume: bool, tell: Any) -> tuple[Recipe, Path]:
     """The recipe and the run's folder."""
     from hoitool import workspace
     from hoitool.train.recipe import resolve
@@ -93,13 +93,13 @@ def _wanted(arguments: list[str], config: Path | None, run: str | None, resume: 
         raise UsageError(f"{names[1]!r}: one recipe at a time ({names[0]!r} is one); settings are changed by key=value")
     if not names and config is None:
         if resume:
-            folder = newest() if run is None else workspace.run_named(run)
+            folder = newest() if name is None else workspace.run_named(name)
             tell(f"going on with {folder}")
             return resolve(folder / CONFIG, changes), folder
         names = [str(OWN) if OWN.exists() else DEFAULT]
         tell(f"took the recipe {names[0]} (name another as the first argument; --list lists them)")
     recipe = resolve(names[0] if names else str(config), changes, config if names else None)
-    return recipe, workspace.run_named(run or recipe.name)
+    return recipe, workspace.run_named(name or recipe.name)
 
 
 def _list(as_json: bool) -> None:
@@ -133,7 +133,7 @@ def _estimate(found: Any, as_json: bool) -> None:
     if as_json:
         show_json(found.to_json())
     else:
-        show(facts("What this training takes", found.told()))
+        show(facts("What this training takes", dict(found.told())))
 
 
 def _report(made: Fitted, as_json: bool) -> None:

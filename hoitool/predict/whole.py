@@ -13,10 +13,12 @@ from hoitool import workspace
 from hoitool.data import Dataset, Predictions, iter_shards, select_images, write
 from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
-from hoitool.files import refuse_overwrite
+from hoitool.files import refuse_overwrite, sha256
 from hoitool.lookup import unknown_name
 from hoitool.models.card import Card
 from hoitool.predict.boxes import Boxes
+from hoitool.predict.detectors.detector import load_detector
+from hoitool.predict.detectors.finding import boxes_in, file_name
 from hoitool.predict.draw import draw_all
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import Opened, card_folder
@@ -56,13 +58,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Made:
-    """What was written: predictions, the folder of pictures, the dataset of pseudo-labels."""
+    """What was written: predictions, the folder of pictures, the dataset of pseudo-labels and what it holds."""
 
     done: Done
     task: str
     model: str
     drawn: Path | None = None
     pseudo: Path | None = None
+    sure: str = ""
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -84,7 +87,7 @@ class Made:
         what = "" if self.task == "recognition" else f", {done.pairs:,} scored interactions of pairs"
         lines = [f"wrote {done.path}: {self.task} of {done.images:,} images by {self.model}{what}"]
         lines += [f"drew {self.drawn}"] if self.drawn is not None else []
-        return lines + ([f"wrote {self.pseudo}: labels of probability enough"] if self.pseudo is not None else [])
+        return lines + ([f"wrote {self.pseudo}: {self.sure}"] if self.pseudo is not None else [])
 
 
 def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked, say: Say) -> Made:
@@ -102,14 +105,13 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     _check(out, asked, task)
     boxes: Path | Boxes | None = asked.boxes
     if task == "detection" and asked.detector is not None:
-        boxes = _detected(images, album, asked)
+        boxes = _detected(images, album, asked, out, say)
     done = predict(model, images, album, out, wanted | {"task": task}, asked.pace, boxes)
     for reason, count in done.dropped.items():
         say(f"dropped {count:,}: {reason}")
     drawn = _drawn(done, album, asked) if asked.draw else None
-    if asked.pseudo is not None:
-        _write_sure(images, done, asked, {"model": model.name, "weights_sha256": model.sha256})
-    return Made(done, task, model.name, drawn, asked.pseudo)
+    sure = _write_sure(model, images, done, asked) if asked.pseudo is not None else ""
+    return Made(done, task, model.name, drawn, asked.pseudo, sure)
 
 
 def wanted_of(card: Card, asked: Asked) -> dict[str, Any]:
@@ -142,6 +144,18 @@ def default_out(path: Path, images: Dataset) -> Path:
     return workspace.predictions_in(folder, images.meta.subset or images.meta.dataset or "images")
 
 
+def _detected(images: Dataset, album: Album, asked: Asked, out: Path, say: Say) -> Boxes:
+    """The boxes that a detector finds, which are kept beside the predictions and taken from there the next time."""
+    assert asked.detector is not None
+    weights = None if asked.detector_weights is None else str(asked.detector_weights)
+    detector = load_detector(asked.detector, weights, asked.device)
+    subset = images.meta.subset or images.meta.dataset
+    path = out.with_name(file_name(f"{asked.detector}-{subset}" if subset else asked.detector))
+    made = boxes_in(path, images, album, detector, asked.pace.workers, asked.pace.skip_broken)
+    say(f"{'took' if made.held else 'wrote'} the boxes {path}")
+    return Boxes(made.data, asked.detector, {path.name: sha256(path)})
+
+
 def _drawn(done: Done, album: Album, asked: Asked) -> Path:
     """The folder of pictures, beside the predictions."""
     folder = done.path.with_suffix("")
@@ -150,12 +164,16 @@ def _drawn(done: Done, album: Album, asked: Asked) -> Path:
     return folder
 
 
-def _write_sure(images: Dataset, done: Done, asked: Asked, said: dict[str, Any]) -> None:
-    """The labels that the model is sure of, of the pictures that could be read."""
+def _write_sure(model: Opened, images: Dataset, done: Done, asked: Asked) -> str:
+    """Write the labels that the model is sure of, of the pictures that could be read; how many there are."""
     assert done.logits is not None
     assert asked.pseudo is not None
     read = np.flatnonzero(~np.isnan(done.logits).any(axis=1))
-    write(as_dataset(select_images(images, read), done.logits[read], asked.threshold, said), asked.pseudo)
+    said = {"model": model.name, "weights_sha256": model.sha256}
+    made = as_dataset(select_images(images, read), done.logits[read], asked.threshold, said)
+    write(made, asked.pseudo)
+    labels = len(made.need("image_label"))
+    return f"{labels:,} labels of {len(made):,} images, of probability {asked.threshold:g} or more"
 
 
 def _check(out: Path, asked: Asked, task: str) -> None:

@@ -68,7 +68,8 @@ def fit(
     Raises UsageError for a run that is there already unless it is to go on, and what `prepare`, `train` and `predict`
     raise. A run whose training has ended is only predicted for.
     """
-    run.require_new(folder, resume)
+    if _is_main():
+        run.require_new(folder, resume)
     job = prepare(recipe, say, checkpoint, device)
     run.begin(folder, dump(recipe), job.inputs, resume=resume)
     if _is_main():

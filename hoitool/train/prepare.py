@@ -15,10 +15,10 @@ from torch import nn
 
 from hoitool.data import Dataset, Meta
 from hoitool.embed.pictures import Album
+from hoitool.lookup import unknown_name
 from hoitool.losses import LOSSES
 from hoitool.losses.bce import positive_weights
 from hoitool.losses.contract import Loss
-from hoitool.lookup import unknown_name
 from hoitool.models import MODELS
 from hoitool.models.card import Card
 from hoitool.predict.recognition import Pace as Loading

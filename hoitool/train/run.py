@@ -54,7 +54,7 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
 def require_new(folder: Path, resume: bool) -> None:
     """Raise UsageError for a run that is there already, unless it is to go on."""
     if (folder / CONFIG).exists() and not resume:
-        raise UsageError(f"{folder}: has a run already; --resume goes on with it, or choose another name with --run")
+        raise UsageError(f"{folder}: has a run already; --resume goes on with it, or choose another name with --name")
 
 
 def newest() -> Path:
