@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +24,17 @@ def accelerator_of(plan: Plan, pace: Pace) -> Any:
     if plan.precision == "float16" and (pace.device == "cpu" or not torch.cuda.is_available()):
         raise UsageError("float16 needs a GPU; on the CPU train in float32 or bfloat16")
     return Accelerator(mixed_precision=MIXED[plan.precision], cpu=pace.device == "cpu")
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Inside, this many threads of the CPU's arithmetic; None: as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def bare(model: torch.nn.Module) -> torch.nn.Module:

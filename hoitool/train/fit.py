@@ -13,6 +13,7 @@ from hoitool import workspace
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import opened
 from hoitool.train import run
+from hoitool.train.device import threads
 from hoitool.train.estimate import Estimate, estimate
 from hoitool.train.loop import Trained, train
 from hoitool.train.prepare import Job, prepare
@@ -75,7 +76,8 @@ def fit(
     if _is_main():
         job.card.write(folder)
     trained = train(job.task, job.module, job.plan, folder, job.pace, resume=resume)
-    return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
+    with threads(job.pace.threads):
+        return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
 
 
 def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> Estimate:
