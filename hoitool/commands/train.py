@@ -81,7 +81,9 @@ def train(
         _report(made, as_json)
 
 
-def _wanted(arguments: list[str], config: Path | None, name: str | None, resume: bool, tell: Any) -> tuple[Recipe, Path]:
+def _wanted(
+    arguments: list[str], config: Path | None, name: str | None, resume: bool, tell: Any
+) -> tuple[Recipe, Path]:
     """The recipe and the run's folder."""
     from hoitool import workspace
     from hoitool.train.recipe import resolve

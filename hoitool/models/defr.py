@@ -58,8 +58,8 @@ class Defr(nn.Module):
             self.register_buffer("log_scale", scale)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, K) logits of pictures (B, 3, S, S)."""
-        return self.classify(self.backbone(images))
+        """(B, K) logits of pictures (B, 3, S, S), or of the tower's features of them (B, dim)."""
+        return self.classify(images if images.ndim == 2 else self.backbone(images))
 
     def classify(self, features: Tensor) -> Tensor:
         """(..., K) logits of the tower's features (..., dim), as a linear probe has them in a store.

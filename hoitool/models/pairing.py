@@ -54,13 +54,13 @@ def suppressed(boxes: Array, scores: Array, classes: Array, rule: PairRule) -> A
     """Places of the boxes that are kept, by falling score; of equal scores the earlier box comes first."""
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] >= rule.min_score]
-    kept: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        kept.append(int(best))
-        covered = (classes[rest] == classes[best]) & (iou(boxes[best], boxes[rest], "continuous") > rule.nms)
-        order = rest[~covered]
-    return np.array(kept, np.int64)
+    held, kind = boxes[order], classes[order]
+    covers = (kind[:, None] == kind) & (iou(held[:, None], held, "continuous") > rule.nms)  # (n, n): a row by its box
+    kept = np.ones(len(order), bool)
+    for place in range(len(order)):
+        if kept[place]:
+            kept[place + 1 :] &= ~covers[place, place + 1 :]
+    return order[kept]
 
 
 def priors(

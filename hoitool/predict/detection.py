@@ -34,7 +34,7 @@ from hoitool.predict.candidates import Candidates, candidates
 from hoitool.predict.loading import loaded
 from hoitool.predict.looking import Look, Looking, View, looking
 from hoitool.predict.recognition import Pace
-from hoitool.progress import progress
+from hoitool.progress import progress, working
 
 BLOCK = 1000  # images of predictions that are kept in memory
 
@@ -63,7 +63,8 @@ def pair_predictions(
     how, pace, broken = how or Looking(), pace or Pace(), {} if broken is None else broken
     _require_fit(boxes, album, card)
     look = looking(module, card, how)
-    table = candidates(boxes, rule)
+    with working("pairing boxes"):
+        table = candidates(boxes, rule)
     extras = boxes.meta.extras | {"predict": {"looking": asdict(how), "rule": asdict(rule)} | (said or {})}
     stream = _scored(look, boxes, album, table, rule, pace, broken)
     coming = next(stream, None)

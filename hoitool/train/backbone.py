@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,7 @@ def resolved(model: Model) -> Backbone:
     Raises UsageError for an unknown name, MissingData where there are no weights, DataError for a folder that is none.
     """
     kind, _, variant = model.backbone.partition(":")
-    local = workspace.weights_of(model.backbone)
-    source = str(local) if model.weights is None and local is not None else model.weights
+    source = _source(model)
     with _as_settings():
         name, config, weights, colours = FINDERS.get(kind, _other)(model.backbone, variant, source)
     if source == RANDOM or weights is None:
@@ -70,6 +69,20 @@ def resolved(model: Model) -> Backbone:
     told = f"backbone {name}: took {source if source and Path(source).exists() else weights}{hint}"
     encoder = (model.backbone, source) if kind == "clip" else None
     return Backbone(name, config, weights, sha256(weights), encoder, *colours, told)
+
+
+def architecture(model: Model) -> Backbone:
+    """The backbone without weights, for weights of the whole model: only a folder that has its numbers is read."""
+    source = _source(model)
+    folder = source is not None and (Path(source).expanduser() / clip_weights.CONFIG).is_file()
+    made = resolved(model if folder else model.model_copy(update={"weights": RANDOM}))
+    return replace(made, weights=None, sha256=None, encoder=None, note="")
+
+
+def _source(model: Model) -> str | None:
+    """What the recipe names as weights, else the workspace's; None: the published ones."""
+    local = workspace.weights_of(model.backbone)
+    return str(local) if model.weights is None and local is not None else model.weights
 
 
 Found = tuple[str, dict[str, Any] | None, Path | None, Colours]

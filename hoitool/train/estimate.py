@@ -2,7 +2,8 @@
 
 Memory is that of tensors (1 MB = 1e6 bytes) in one whole step on one device, followed tensor by tensor over shapes
 without numbers, so that nothing of it is allocated: two accumulated parts where there are several, gradient
-checkpointing and half precision as planned. What a GPU's driver, its libraries' work space and fragmentation take comes on top.
+checkpointing and half precision as planned. What a GPU's driver, its libraries' work space and fragmentation take comes
+on top.
 Time is that of one forward and backward pass of a few samples, measured on the device that there is, without
 compilation, and scaled: of computing alone, without loading samples, evaluation and what devices tell each other.
 """

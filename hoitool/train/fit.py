@@ -12,11 +12,12 @@ import torch
 from hoitool import workspace
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import opened
-from hoitool.train import run
+from hoitool.train import run, trackers
 from hoitool.train.device import threads
 from hoitool.train.estimate import Estimate, estimate
 from hoitool.train.loop import Trained, train
 from hoitool.train.prepare import Job, prepare
+from hoitool.train.probe import is_probe, probe
 from hoitool.train.recipe import dump
 from hoitool.train.settings import Recipe
 from hoitool.train.sources import Say
@@ -71,11 +72,14 @@ def fit(
     """
     if _is_main():
         run.require_new(folder, resume)
+    trackers.require(track)
     job = prepare(recipe, say, checkpoint, device)
     run.begin(folder, dump(recipe), job.inputs, resume=resume)
     if _is_main():
         job.card.write(folder)
-    trained = train(job.task, job.module, job.plan, folder, job.pace, resume=resume)
+    task = probe(job.task, job.module, device, job.pace.workers, say) if is_probe(recipe) else job.task
+    with trackers.tracked(track if _is_main() else (), folder, recipe.model_dump(mode="json")) as call:
+        trained = train(task, job.module, job.plan, folder, job.pace, resume=resume, track=call)
     with threads(job.pace.threads):
         return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
 
@@ -84,10 +88,11 @@ def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> Estimate:
     """What a training would take; nothing is written."""
     job = prepare(recipe, say, None, device)
     size = job.card.image_size
+    shape = (job.module.backbone.dim,) if is_probe(recipe) else (3, size, size)
     world = int(os.environ.get("WORLD_SIZE", "1"))
 
     def sample(count: int) -> torch.Tensor:
-        return torch.rand(count, 3, size, size)
+        return torch.rand(count, *shape)
 
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu"
     return estimate(job.module, sample, job.plan, job.pace, int(job.task.repeated.sum()), world, place)

@@ -159,7 +159,8 @@ def _encoder(wanted: Wanted) -> Encoder:
             return load(wanted.encoder, Settings(weights=wanted.weights, space=space), "text")
     except MissingData as error:
         told = f"hoitool embed labels --model {wanted.encoder} --prompts {prompts}"
-        raise MissingData(f"{error} to: {told}{'' if space == 'joint' else f' --space {space}'}") from error
+        told += "" if space == "joint" else f" --space {space}"
+        raise MissingData(f"{error}; the command is `{told}`") from error
 
 
 def _embed(words: Words, meta: Meta, encoder: Encoder, path: Path) -> None:

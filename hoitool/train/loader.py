@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from hoitool.embed.pictures import quiet
 from hoitool.errors import HoitoolError
 from hoitool.predict.loading import processors, workers_told
 from hoitool.train.order import Parts, Turn
@@ -24,7 +25,8 @@ class _Batches(Dataset[Any]):
 
     def __getitems__(self, turns: list[Turn]) -> Batch | HoitoolError:
         try:
-            return self._task.collate([self._task.sample(index, epoch) for index, epoch in turns])
+            with quiet():
+                return self._task.collate([self._task.sample(index, epoch) for index, epoch in turns])
         except HoitoolError as error:
             return error
 

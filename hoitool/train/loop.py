@@ -34,6 +34,7 @@ from hoitool.train.order import Order, Parts
 from hoitool.train.plan import Pace, Plan, spread
 from hoitool.train.schedules import factor
 from hoitool.train.task import Task
+from hoitool.train.trackers import Track, numbers
 from hoitool.train.watch import Step, Watch, by_name
 
 log = logging.getLogger(__name__)
@@ -50,24 +51,41 @@ class Trained:
 
 
 def train(
-    task: Task, module: torch.nn.Module, plan: Plan, folder: Path, pace: Pace | None = None, *, resume: bool = False
+    task: Task,
+    module: torch.nn.Module,
+    plan: Plan,
+    folder: Path,
+    pace: Pace | None = None,
+    *,
+    resume: bool = False,
+    track: Track | None = None,
 ) -> Trained:
     """Train `module` in place and write `folder`/metrics.jsonl and `folder`/checkpoint/.
 
-    resume: go on from the last checkpoint there, or begin where there is none yet. Afterwards the module has the last
-    weights, averaged ones where the plan averages. Raises UsageError where checkpoints are in the way or of another
-    plan, DataError at the first loss that is no finite number, and what the task raises.
+    resume: go on from the last checkpoint there, or begin where there is none yet. track: called in the main process
+    with the numbers of each line of metrics. Afterwards the module has the last weights, averaged ones where the plan
+    averages. Raises UsageError where checkpoints are in the way or of another plan, DataError at the first loss that is
+    no finite number, and what the task raises.
     """
     pace = pace or Pace()
     with threads(pace.threads):
-        return _Training(task, module, plan, folder, pace, resume).run()
+        return _Training(task, module, plan, folder, pace, resume, track).run()
 
 
 class _Training:
     """One training from its first or next step to its last."""
 
-    def __init__(self, task: Task, module: torch.nn.Module, plan: Plan, folder: Path, pace: Pace, resume: bool) -> None:
-        self.task, self.plan, self.pace = task, plan, pace
+    def __init__(
+        self,
+        task: Task,
+        module: torch.nn.Module,
+        plan: Plan,
+        folder: Path,
+        pace: Pace,
+        resume: bool,
+        track: Track | None,
+    ) -> None:
+        self.task, self.plan, self.pace, self.track = task, plan, pace, track
         self.checkpoints, self.metrics = folder / checkpoints.FOLDER, folder / metrics.FILE
         self.order = Order(plan, len(task), task.factors())
         self.accelerator = accelerator_of(plan, pace)
@@ -173,8 +191,12 @@ class _Training:
             self._write()
 
     def _line(self, **held: Any) -> None:
-        if self.accelerator.is_main_process:
-            metrics.add(self.metrics, {"step": self.step, "epoch": self.step / self.order.per_epoch} | held)
+        if not self.accelerator.is_main_process:
+            return
+        line = {"step": self.step, "epoch": self.step / self.order.per_epoch} | held
+        metrics.add(self.metrics, line)
+        if self.track is not None:
+            self.track(self.step, numbers(line))
 
     def _log(self) -> None:
         means = self.watch.means()

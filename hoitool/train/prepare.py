@@ -23,7 +23,7 @@ from hoitool.models import MODELS
 from hoitool.models.card import Card
 from hoitool.predict.recognition import Pace as Loading
 from hoitool.train import settings
-from hoitool.train.backbone import RANDOM, Backbone, resolved
+from hoitool.train.backbone import Backbone, architecture, resolved
 from hoitool.train.evaluate import figure_names
 from hoitool.train.images import Images, repetitions
 from hoitool.train.language import language_rows
@@ -113,7 +113,7 @@ def start(
 
 def card_of(recipe: Recipe, meta: Meta) -> Card:
     """What a recipe's model is, for weights of the whole of it: those of the backbone are not looked for."""
-    return _card(recipe, meta, resolved(recipe.model.model_copy(update={"weights": RANDOM})))
+    return _card(recipe, meta, architecture(recipe.model))
 
 
 def _card(recipe: Recipe, meta: Meta, backbone: Backbone) -> Card:

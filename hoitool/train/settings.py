@@ -33,7 +33,7 @@ class Classifier(Section):
     encoder: str | None = Field(None, description="language: what embedded the labels, as in `embed labels --model`")
     space: Literal["joint", "pre-projection"] = Field("joint", description="language: which of the encoder's spaces")
     prompts: str = Field("defr", description="language: the prompt set")
-    store: str | None = Field(None, description="language: the store of label embeddings; none: the workspace's own")
+    store: str | None = Field(None, description="language: the store of label embeddings; none: the one that fits, or a new one")
 
     @model_validator(mode="after")
     def _names_its_language(self) -> Classifier:
@@ -46,8 +46,8 @@ class Model(Section):
     """The network."""
 
     name: str = Field("defr", description="the model")
-    backbone: str = Field(description="the image tower: tiny, tiny:N (N numbers when projected), clip, clip:ARCH, timm:NAME")
-    weights: str | None = Field(None, description="weights of the backbone: a tag, file or folder; none: its own")
+    backbone: str = Field(description="the image tower: tiny, tiny:N (projected to N), clip, clip:ARCH, timm:NAME")
+    weights: str | None = Field(None, description="its weights: a tag, file or folder, or random; none: its own")
     patch: Count = Field(description="side of the backbone's patches")
     image_size: Count = Field(description="side of the square picture; position grids are resized to it")
     classifier: Classifier = Field(Classifier(), description="the classifier")

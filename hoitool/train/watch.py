@@ -1,4 +1,7 @@
-"""The losses of steps, read one step late so that a device never waits for them; the end at one that is no number."""
+"""The losses of steps, read one step late so that a device never waits for them; the end at one that is no number.
+
+They travel to the host beside the work of the next step: nothing here waits for all that a device has been given.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 
 import torch
 
+from hoitool.embed.encoder import Pending
+from hoitool.embed.encoders.device import awaited
 from hoitool.errors import DataError
 from hoitool.train.task import Losses
 
@@ -37,8 +42,8 @@ class Step:
 
     def mean(self) -> torch.Tensor:
         """The weighted sums of each loss over the parts of this process, in the order of their names."""
-        parts = torch.stack([torch.stack([part[name] for name in sorted(part)]) for part in self.losses])
-        return torch.tensor(self.weights, device=parts.device) @ parts
+        parts = [torch.stack([part[name] for name in sorted(part)]) for part in self.losses]
+        return torch.stack([part * weight for part, weight in zip(parts, self.weights, strict=True)]).sum(0)
 
     def culprits(self) -> list[str]:
         """The samples of those parts whose own loss is no finite number."""
@@ -51,7 +56,7 @@ class Watch:
 
     def __init__(self, accelerator: Any) -> None:
         self._accelerator = accelerator
-        self._pending: tuple[Step, torch.Tensor] | None = None
+        self._pending: tuple[Step, Pending] | None = None
         self._sums: dict[str, float] = {}
         self._count = 0
 
@@ -61,14 +66,14 @@ class Watch:
         if self._accelerator.num_processes > 1:
             mean = self._accelerator.reduce(mean, "sum")
         self.settle()
-        self._pending = step, mean
+        self._pending = step, awaited(mean)
 
     def settle(self) -> None:
         """Look at the last step. Raises DataError, naming its samples, where its loss is no finite number."""
         if self._pending is None:
             return
         (step, mean), self._pending = self._pending, None
-        found = dict(zip(sorted(step.losses[0]), mean.tolist(), strict=True))
+        found = dict(zip(sorted(step.losses[0]), mean().tolist(), strict=True))
         if not math.isfinite(found["loss"]):
             raise DataError(_told(step, found["loss"]))
         for name, value in found.items():

@@ -20,7 +20,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Point = tuple[float, float]
 
 PERSON, OBJECT = (0, 114, 178), (213, 94, 0)
-PAPER, INK, FAINT, BAR = (255, 255, 255), (32, 32, 32), (120, 120, 120), (214, 230, 241)
+PAPER, INK, FAINT, BAR = (255, 255, 255), (32, 32, 32), (95, 95, 95), (214, 230, 241)
 LONGEST = (640, 1600)  # pixels of the longer side of a drawn picture, least and most
 SHARE = 1 / 45  # of the longer side: the height of letters
 LETTERS = (15, 30)  # pixels, least and most

@@ -106,8 +106,8 @@ def test_a_recogniser_s_checkpoint_becomes_a_detector(tmp_path):
 
 
 def test_a_wrong_checkpoint_is_told(tmp_path):
-    torch.save(defr.build(**TINY["defr"] | {"classes": 7}).state_dict(), tmp_path / "last.pt")
-    with pytest.raises(DataError, match=r"classifier.weight is \[7, 64\], expected"):
+    torch.save(defr.build(**TINY["defr"] | {"classes": 8}).state_dict(), tmp_path / "last.pt")
+    with pytest.raises(DataError, match=r"classifier.weight is \[8, 64\], expected \[7, 64\]"):
         load(defr.build(**TINY["defr"]), tmp_path / "last.pt", defr.CHECKPOINTS)
 
 

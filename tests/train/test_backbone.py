@@ -13,7 +13,7 @@ from hoitool.embed.encoders import clip_weights  # noqa: E402
 from hoitool.embed.encoders.tiny import MODEL, save_tiny_clip  # noqa: E402
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError  # noqa: E402
 from hoitool.models.backbones import build_backbone, load_backbone  # noqa: E402
-from hoitool.train.backbone import CLIPS, PLAIN, Backbone, resolved  # noqa: E402
+from hoitool.train.backbone import CLIPS, PLAIN, Backbone, architecture, resolved  # noqa: E402
 from hoitool.train.settings import Model  # noqa: E402
 
 
@@ -142,6 +142,15 @@ def test_random_numbers_in_the_architecture_of_a_folder(here):
     folder = save_tiny_clip(here / "mine")
     found = resolved(model(f"clip:{folder}", "random"))
     assert (found.name, found.weights, found.config["embed_dim"]) == ("clip", None, 16)
+
+
+def test_weights_of_the_whole_model_need_an_architecture_alone(here):
+    assert architecture(model("clip", patch=32)).name == "clip:ViT-B-32-quickgelu"
+    assert architecture(model("clip:ViT-B-16", "absent.pt", 16)).name == "clip:ViT-B-16"
+    folder = save_tiny_clip(here / "weights" / "clip")
+    found = architecture(model("clip"))
+    assert (found.name, found.config, found.weights) == ("clip", resolved(model("clip")).config, None)
+    assert architecture(model("clip", str(folder))) == found
 
 
 def test_timm_weights_of_the_workspace_and_its_own_colours(here):

@@ -145,14 +145,14 @@ def test_what_is_missing_is_one_line(here, rows, monkeypatch):
         rows(init="language", store="absent.h5")
     with pytest.raises(UsageError, match="No encoder named 'bart'. Did you mean 'bert'"):
         rows(init="language", encoder="bart")
-    monkeypatch.setattr("hoitool.embed.encoders.checkpoint._cached", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(here / "hub"))
 
     def refuse(*_, **__):
         raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", refuse)
     with pytest.raises(
-        MissingData, match=r"^bert-base-uncased: .* to: hoitool embed labels --model bert --prompts defr$"
+        MissingData, match=r"^bert-base-uncased: .*; the command is `hoitool embed labels --model bert --prompts defr`$"
     ):
         rows(init="language", encoder="bert")
 

@@ -25,6 +25,7 @@ from hoitool.predict.loading import loaded
 from hoitool.progress import progress
 
 EXTRA = "detector"  # the key in meta.extras
+NOT_READ = "not_read"  # the key in it: name -> why of pictures that could not be read
 MIN_SCORE = 0.05
 
 
@@ -57,10 +58,11 @@ def boxes_in(
 ) -> Boxes:
     """The boxes that a file holds of these images by this detector, which finds and writes them where it is not there.
 
-    Raises UsageError where the file holds others, unless `overwrite`; see find_boxes for the rest.
+    Raises UsageError where the file holds others, or none of a picture that could not be read then and is not to be
+    skipped, unless `overwrite`; see find_boxes for the rest.
     """
     if path.exists() and not overwrite:
-        return Boxes(_held(path, images, facts(detector, min_score)), held=True)
+        return _held(path, images, facts(detector, min_score), skip_broken)
     made = find_boxes(images, album, detector, workers, skip_broken, min_score)
     write(made.data, path)
     return made
@@ -93,7 +95,7 @@ def find_boxes(
             _require_size(images, rows, pictures[group[0]])
             for row, each in zip(rows, detector([pictures[i] for i in group]), strict=True):
                 found[row] = _kept(each, min_score)
-    return Boxes(_predictions(images, found, objects, facts(detector, min_score)), broken)
+    return Boxes(_predictions(images, found, objects, facts(detector, min_score) | {NOT_READ: broken}), broken)
 
 
 def facts(detector: Detector, min_score: float) -> dict[str, Any]:
@@ -164,16 +166,20 @@ def _predictions(images: Dataset, found: list[Found | None], objects: Array, tol
     return Predictions(meta=meta, **names, **columns)
 
 
-def _held(path: Path, images: Dataset, expected: dict[str, Any]) -> Predictions:
-    """The boxes of a file. Raises UsageError where they are by another detector, or of other images."""
+def _held(path: Path, images: Dataset, expected: dict[str, Any], skip_broken: bool) -> Boxes:
+    """The boxes of a file. Raises UsageError where they are by another detector, of other images, or not of all."""
     data = read(path)
-    said = data.meta.extras.get(EXTRA, {})
+    said = data.meta.extras.get(EXTRA)
+    if not (isinstance(data, Predictions) and isinstance(said, dict) and isinstance(said.get(NOT_READ), dict)):
+        raise UsageError(f"{path}: holds no boxes of a detector; --overwrite replaces it")
+    broken = said[NOT_READ]
     other = next((name for name, value in expected.items() if said.get(name) != value), None)
     if other is not None:
-        came = f"{other} {said.get(other)!r}, not {expected[other]!r}"
+        came = f"boxes of {other} {said.get(other)!r}, not {expected[other]!r}"
     elif data.key.tolist() != images.key.tolist() or data.meta.labels.hash != images.meta.labels.hash:
         came = "boxes of other images or of another label space"
+    elif broken and not skip_broken:
+        came = f"no boxes of {next(iter(broken))!r}, which could not be read then"
     else:
-        assert isinstance(data, Predictions)
-        return data
+        return Boxes(data, broken, held=True)
     raise UsageError(f"{path}: holds {came}; --overwrite replaces it")

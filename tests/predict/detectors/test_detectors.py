@@ -1,4 +1,4 @@
-"""Detectors of torchvision and transformers against their libraries, each picture alone; weights are never random."""
+"""Detectors of torchvision and transformers against their libraries, a picture at a time; weights are never random."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from stub_encoders import noise
 pytest.importorskip("torch")
 
 from hoitool.convert.detections import read_detections
-from hoitool.data import read, select_images, validate
+from hoitool.data import read, select_images, validate, write
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import load_labels
 from hoitool.labels.space import build
@@ -76,8 +76,13 @@ def test_unsure_boxes_and_those_of_no_object_are_left_out(photos):
     data = find_boxes(*photos, Stub(of), min_score=0.15).data
     assert data.box_offsets.tolist() == [0, 1, 1, 2] and data.box_scores.tolist() == [0.2, 0.2]
     assert data.meta.extras["detector"] == {
-        "name": "stub", "weights": "none", "weights_sha256": "0" * 64, "min_score": 0.15, "of_no_object": 2,
-    }  # fmt: skip
+        "name": "stub",
+        "weights": "none",
+        "weights_sha256": "0" * 64,
+        "min_score": 0.15,
+        "of_no_object": 2,
+        "not_read": {},
+    }
     nothing = find_boxes(*photos, Stub(lambda width: []))
     validate(nothing.data)
     assert nothing.data.boxes.shape == (0, 4) and len(nothing.data) == 3
@@ -91,7 +96,7 @@ def test_they_are_found_once(photos, tmp_path):
     assert len(stub.calls) == 3 and again.held and not first.held
     np.testing.assert_array_equal(first.data.boxes, again.data.boxes)
     assert boxes_in(path, *photos, stub, overwrite=True).held is False and len(stub.calls) == 6
-    with pytest.raises(UsageError, match="holds min_score 0.05, not 0.2; --overwrite replaces it"):
+    with pytest.raises(UsageError, match="holds boxes of min_score 0.05, not 0.2; --overwrite replaces it"):
         boxes_in(path, *photos, stub, min_score=0.2)
     fewer = select_images(photos[0], np.arange(2))
     with pytest.raises(UsageError, match="holds boxes of other images"):
@@ -113,6 +118,18 @@ def test_a_broken_picture_stops_or_has_no_boxes(photos, tmp_path):
         find_boxes(*photos, Stub())
     made = find_boxes(*photos, Stub(), skip_broken=True)
     assert list(made.broken) == ["1.png"] and made.data.box_offsets.tolist() == [0, 2, 2, 4]
+
+
+def test_a_file_tells_which_pictures_were_not_read(photos, tmp_path):
+    (tmp_path / "photos" / "1.png").write_bytes(b"broken")
+    path = tmp_path / "boxes.parquet"
+    boxes_in(path, *photos, Stub(), skip_broken=True)
+    assert list(boxes_in(path, *photos, Stub(), skip_broken=True).broken) == ["1.png"]
+    with pytest.raises(UsageError, match=r"boxes.parquet: holds no boxes of '1.png', which could not be read then"):
+        boxes_in(path, *photos, Stub())
+    write(photos[0], tmp_path / "images.parquet")
+    with pytest.raises(UsageError, match="images.parquet: holds no boxes of a detector"):
+        boxes_in(tmp_path / "images.parquet", *photos, Stub())
 
 
 def test_a_picture_of_another_size_than_the_data_say_is_refused(photos):
