@@ -1,7 +1,8 @@
 """The conventional names of a workspace, so that the bare commands find their files.
 
 raw/ downloads; data/<dataset>/<subset>.parquet; weights/<model>; features/<what>-<model>.h5;
-runs/<name>/predictions-<subset>.parquet; recipe.yaml, which is trained unless another is named. Every path can be given explicitly instead.
+runs/<name>/predictions-<subset>.parquet; recipe.yaml, which is trained unless another one is named. Every path can be
+given explicitly instead.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The whole way on synthetic scenes: a workspace with raw data in the official layouts, ready for the bare commands.
 
-    raw/           annotations, pictures, and an imperfect detector's output
-    weights/clip   a CLIP of a megabyte with random numbers
-    recipe.yaml    what bare `hoitool train` trains; both only where the packages are that they need
+raw/           annotations, pictures, and an imperfect detector's output
+weights/clip   a CLIP of a megabyte with random numbers
+recipe.yaml    what bare `hoitool train` trains; both only where the packages are that they need
 """
 
 from __future__ import annotations

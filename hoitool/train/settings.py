@@ -33,7 +33,9 @@ class Classifier(Section):
     encoder: str | None = Field(None, description="language: what embedded the labels, as in `embed labels --model`")
     space: Literal["joint", "pre-projection"] = Field("joint", description="language: which of the encoder's spaces")
     prompts: str = Field("defr", description="language: the prompt set")
-    store: str | None = Field(None, description="language: the store of label embeddings; none: the one that fits, or a new one")
+    store: str | None = Field(
+        None, description="language: the store of label embeddings; none: the one that fits, or a new one"
+    )
 
     @model_validator(mode="after")
     def _names_its_language(self) -> Classifier:
