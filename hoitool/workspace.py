@@ -1,7 +1,8 @@
 """The conventional names of a workspace, so that the bare commands find their files.
 
 raw/ downloads; data/<dataset>/<subset>.parquet; weights/<model>; features/<what>-<model>.h5;
-runs/<name>/predictions-<subset>.parquet. Every path can be given explicitly instead.
+runs/<name>/predictions-<subset>.parquet; recipe.yaml, which is trained unless another one is named. Every path can be
+given explicitly instead.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RAW, DATA, WEIGHTS, FEATURES, RUNS = map(Path, ("raw", "data", "weights", "features", "runs"))
+RECIPE = Path("recipe.yaml")
 PICTURES = {".jpg", ".jpeg", ".png"}
 
 

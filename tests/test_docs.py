@@ -136,6 +136,7 @@ def test_the_format_page_names_every_column():
         assert f"`{inside.get(name, name)}`" in text or f"{name}:" in text, name
 
 
+@pytest.mark.slow
 def test_the_demo_line_and_the_library_snippets_run(tmp_path, monkeypatch, hoitool):
     """The README's Python blocks run in the demo's workspace, with the demo's names put in."""
     monkeypatch.chdir(tmp_path)

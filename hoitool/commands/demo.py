@@ -19,8 +19,8 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes and of the detector's errors.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Make a workspace of synthetic scenes, convert it, embed its labels, score a detector, and show the report."""
-    from hoitool.demo import make_workspace
+    """Make a workspace of synthetic scenes; convert, embed, train and score there by bare commands, and report."""
+    from hoitool.demo import has, make_workspace
 
     for path in make_workspace(folder, seed):
         say(f"made {path}")
@@ -28,25 +28,27 @@ def demo(
     with contextlib.chdir(folder), hidden:
         say("\n$ hoitool convert")
         convert()
-        _embed()
-        say("\n$ hoitool eval -o report")
-        evaluate(out=Path("report"))
+        if has("torch"):
+            _embed_and_train()
+        else:
+            say("\n(hoitool embed --model clip and hoitool train need pip install 'hoitool[torch]': left out)")
         say("\n$ hoitool eval --split rare")
         evaluate(split="rare")
+        say("\n$ hoitool eval -o report")
+        evaluate(out=Path("report"))
     if as_json:
         show_json((folder / "report" / "result.json").read_text(encoding="utf-8").rstrip())
     say(f"\nThe workspace is {folder}; the tables are in {folder / 'report'}.")
 
 
-def _embed() -> None:
-    """Embed the labels, where a CLIP model can be loaded."""
+def _embed_and_train() -> None:
+    """Embed the labels, and train the workspace's recipe; its predictions are then the newest."""
     from hoitool.commands.embed import labels
     from hoitool.commands.embedding import Choice, Storing
-    from hoitool.demo import can_embed
+    from hoitool.commands.train import train
 
-    if not can_embed():
-        say("\n(hoitool embed --model clip needs pip install 'hoitool[torch]': left out)")
-        return
     say("\n$ hoitool embed --model clip")
-    say("(the weights in weights/clip are random, so these embeddings mean nothing)")
+    say("(the weights in weights/clip are random, so these embeddings mean nothing: recipe.yaml starts from others)")
     labels(Choice(model="clip"), Storing())
+    say("\n$ hoitool train")
+    train()

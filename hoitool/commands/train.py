@@ -12,6 +12,7 @@ import typer
 
 from hoitool.commands.console import Json, say, show, show_json
 from hoitool.errors import UsageError
+from hoitool.workspace import RECIPE
 
 if TYPE_CHECKING:
     from hoitool.models.weights import Match
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from hoitool.train.settings import Recipe
 
 DEFAULT = "defr-detection"
-OWN = Path("recipe.yaml")  # of a workspace
 
 
 def train(
@@ -29,7 +29,7 @@ def train(
         typer.Argument(
             metavar="[RECIPE] [KEY=VALUE]...",
             help=f"A packaged recipe or a YAML file, and settings to change, such as optimise.lr=1e-4. Default: the "
-            f"workspace's {OWN}, else {DEFAULT}.",
+            f"workspace's {RECIPE}, else {DEFAULT}.",
         ),
     ] = None,
     config: Annotated[
@@ -100,7 +100,7 @@ def _wanted(
             folder = newest() if name is None else workspace.run_named(name)
             tell(f"going on with {folder}")
             return resolve(folder / CONFIG, changes), folder
-        names = [str(OWN) if OWN.exists() else DEFAULT]
+        names = [str(RECIPE) if RECIPE.exists() else DEFAULT]
         tell(f"took the recipe {names[0]} (name another as the first argument; --list lists them)")
     recipe = resolve(names[0] if names else str(config), changes, config if names else None)
     return recipe, workspace.run_named(name or recipe.name)

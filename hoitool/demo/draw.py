@@ -1,4 +1,8 @@
-"""Pictures of synthetic scenes, drawn with Pillow."""
+"""Pictures of synthetic scenes, drawn with Pillow.
+
+People wear a colour for the zone of their object, and so for what they do: a transformer that learns for a minute, from
+nothing, sees colours and hardly geometry.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,20 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from hoitool.data import Dataset
+from hoitool.data.synthetic import zone_of
 from hoitool.progress import progress
 
-COLOURS = {
-    "person": (205, 92, 92),
+Colour = tuple[int, int, int]
+SKIN: Colour = (240, 200, 170)
+IDLE: Colour = (205, 92, 92)  # what people in no pair wear
+CLOTHES: dict[str, Colour] = {
+    "above": (225, 60, 60),
+    "below": (50, 90, 220),
+    "beside": (240, 200, 40),
+    "on": (40, 170, 80),
+    "far": (150, 150, 150),
+}
+COLOURS: dict[str, Colour] = {
     "bicycle": (46, 110, 180),
     "horse": (120, 82, 45),
     "skateboard": (230, 150, 20),
@@ -40,18 +54,27 @@ def draw(data: Dataset, image: int, rng: np.random.Generator) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     rows = range(data.box_offsets[image], data.box_offsets[image + 1])
     names = {row: data.meta.labels.objects[data.categories[row]] for row in rows}
+    worn = _clothes(data, image)
     for row in sorted(rows, key=lambda row: names[row] == "person"):
-        _thing(pen, names[row], data.boxes[row].tolist())
+        colour = worn.get(row, IDLE) if names[row] == "person" else COLOURS[names[row]]
+        _thing(pen, names[row], data.boxes[row].tolist(), colour)
     return picture
 
 
-def _thing(pen: ImageDraw.ImageDraw, name: str, box: list[float]) -> None:
+def _clothes(data: Dataset, image: int) -> dict[int, Colour]:
+    """What the people of an image's pairs wear, by their rows among all boxes."""
+    pairs = slice(data.pair_offsets[image], data.pair_offsets[image + 1])
+    humans, objects = (data.pair_boxes(side)[pairs].tolist() for side in ("subject", "object"))
+    zones = (zone_of(*data.boxes[[human, obj]]) for human, obj in zip(humans, objects, strict=True))
+    return {human: CLOTHES[zone] for human, zone in zip(humans, zones, strict=True)}
+
+
+def _thing(pen: ImageDraw.ImageDraw, name: str, box: list[float], colour: Colour) -> None:
     x1, y1, x2, y2 = box
-    colour = COLOURS[name]
     third = (y2 - y1) / 3
     if name == "person":
         middle, radius = (x1 + x2) / 2, third / 2
-        pen.ellipse((middle - radius, y1, middle + radius, y1 + third), fill=(240, 200, 170))
+        pen.ellipse((middle - radius, y1, middle + radius, y1 + third), fill=SKIN)
         pen.rectangle((x1, y1 + third, x2, y2), fill=colour)
     elif name == "umbrella":
         pen.pieslice((x1, y1, x2, y2 + (y2 - y1)), 180, 360, fill=colour)

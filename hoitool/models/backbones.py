@@ -48,9 +48,10 @@ def build_backbone(
 ) -> Tower:
     """A tower with random weights, for pictures of image_size x image_size pixels.
 
-    name       clip (ViT-B-32-quickgelu), clip:ARCH of open_clip, timm:NAME, tiny: those that are plain transformers
+    name       clip (ViT-B-32-quickgelu), clip:ARCH of open_clip, timm:NAME, tiny, tiny:N: those that are plain
+               transformers; N are the numbers that tiny's projection gives, 32
     patch      side of its patches: for tiny to choose, for the others to be as they have it
-    projected  CLIP's features go through its projection, into the space of its texts
+    projected  features of CLIP, and tiny, go through the projection, into the space of texts
     config     of clip: the numbers of an architecture that open_clip has no name for, as it writes them beside weights
                (`model_cfg`: embed_dim, vision_cfg, quick_gelu)
     Raises UsageError for an unknown name and numbers that do not fit, DataError for a config that is none.
@@ -82,10 +83,11 @@ def load_backbone(tower: Tower, path: Path) -> Match:
 
 
 def _tiny(arch: str, image_size: int, patch: int | None) -> ClipTower:
-    if arch:
+    """Two blocks of 64 numbers a token; arch is how many numbers its projection gives."""
+    if arch and not re.fullmatch(r"[1-9]\d{0,4}", arch):
         raise unknown_name("backbone", f"tiny:{arch}", BACKBONES)
     side = _patch("tiny", patch or 16, patch, image_size)
-    visual = ClipTransformer(image_size, side, width=64, layers=2, heads=2, mlp_ratio=4.0, output_dim=32)
+    visual = ClipTransformer(image_size, side, width=64, layers=2, heads=2, mlp_ratio=4.0, output_dim=int(arch or 32))
     return ClipTower(visual)
 
 

@@ -97,7 +97,10 @@ def _unknown(path: Path) -> UsageError | MissingData:
         return MissingData(f"{path}: no such model; a run's folder, a checkpoint or a file of weights was expected")
     if path.is_dir():
         return MissingData(f"{path}: no {FILE} in it, which says what a model is; is it the folder of a run?")
+    if path.suffix in STORES:
+        return UsageError(f"{path}: a feature store predicts with --zero-shot IMAGES LABELS")
     return UsageError(f"{path}: say what these weights are of with --recipe, such as --recipe defr-clip-lse")
 
 
 OWN = (checkpoints.WEIGHTS, checkpoints.AVERAGE)
+STORES = (".h5", ".hdf5")

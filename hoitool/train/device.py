@@ -26,6 +26,17 @@ def accelerator_of(plan: Plan, pace: Pace) -> Any:
     return Accelerator(mixed_precision=MIXED[plan.precision], cpu=pace.device == "cpu")
 
 
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Inside, this many threads of the CPU's arithmetic; None: as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def bare(model: torch.nn.Module) -> torch.nn.Module:
     """A prepared model without what spreads it over processes."""
     return model.module if isinstance(model, torch.nn.parallel.DistributedDataParallel) else model

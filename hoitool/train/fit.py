@@ -14,6 +14,7 @@ from hoitool.models.weights import Match
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import opened
 from hoitool.train import run, trackers
+from hoitool.train.device import threads
 from hoitool.train.estimate import Estimate, estimate
 from hoitool.train.loop import Trained, train
 from hoitool.train.prepare import Job, prepare
@@ -80,7 +81,8 @@ def fit(
     task = probe(job.task, job.module, device, job.pace.workers, say) if is_probe(recipe) else job.task
     with trackers.tracked(track if _is_main() else (), folder, recipe.model_dump(mode="json")) as call:
         trained = train(task, job.module, job.plan, folder, job.pace, resume=resume, track=call)
-    return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
+    with threads(job.pace.threads):
+        return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
 
 
 def estimated(

@@ -26,7 +26,7 @@ from hoitool.progress import progress
 from hoitool.train import checkpoint, metrics
 from hoitool.train.average import Average, put
 from hoitool.train.checkpoint import Best, Checkpoint
-from hoitool.train.device import accelerator_of, bare, from_main, memory, moved, save_memory, within_memory
+from hoitool.train.device import accelerator_of, bare, from_main, memory, moved, save_memory, threads, within_memory
 from hoitool.train.loader import Batch, batches
 from hoitool.train.metrics import Clock
 from hoitool.train.optimisers import optimiser_of, set_rate
@@ -67,7 +67,9 @@ def train(
     averages. Raises UsageError where checkpoints are in the way or of another plan, DataError at the first loss that is
     no finite number, and what the task raises.
     """
-    return _Training(task, module, plan, folder, pace or Pace(), resume, track).run()
+    pace = pace or Pace()
+    with threads(pace.threads):
+        return _Training(task, module, plan, folder, pace, resume, track).run()
 
 
 class _Training:

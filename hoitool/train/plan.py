@@ -80,6 +80,7 @@ class Pace(BaseModel):
     checkpoint_minutes      minutes between two checkpoints, looked at where metrics are written
     keep                    how many checkpoints stay
     device                  auto: GPUs where there are any
+    threads                 threads of the CPU's arithmetic; None: torch's own number. A small model is faster with 1
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -97,6 +98,7 @@ class Pace(BaseModel):
     checkpoint_minutes: Positive | None = 10.0
     keep: Count = 2
     device: Literal["auto", "cpu"] = "auto"
+    threads: Count | None = None
 
 
 @dataclass(frozen=True)

@@ -42,4 +42,5 @@ def pace_of(recipe: Recipe, device: Literal["auto", "cpu"] = "auto") -> Pace:
         evaluate_every=recipe.evaluate.every,
         best=recipe.evaluate.best,
         device=device,
+        threads=held.threads,
     )

@@ -33,9 +33,7 @@ class Classifier(Section):
     encoder: str | None = Field(None, description="language: what embedded the labels, as in `embed labels --model`")
     space: Literal["joint", "pre-projection"] = Field("joint", description="language: which of the encoder's spaces")
     prompts: str = Field("defr", description="language: the prompt set")
-    store: str | None = Field(
-        None, description="language: the store of label embeddings; none: the one that fits, or made"
-    )
+    store: str | None = Field(None, description="language: the store of embeddings; none: one that fits, or is made")
 
     @model_validator(mode="after")
     def _names_its_language(self) -> Classifier:
@@ -48,7 +46,7 @@ class Model(Section):
     """The network."""
 
     name: str = Field("defr", description="the model")
-    backbone: str = Field(description="the image tower: tiny, clip, clip:ARCH, timm:NAME")
+    backbone: str = Field(description="the image tower: tiny, tiny:N (projected to N), clip, clip:ARCH, timm:NAME")
     weights: str | None = Field(None, description="its weights: a tag, file or folder, or random; none: its own")
     patch: Count = Field(description="side of the backbone's patches")
     image_size: Count = Field(description="side of the square picture; position grids are resized to it")
@@ -157,6 +155,7 @@ class Optimise(Section):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="decay of averaged weights; none: none")
     compile: bool = Field(False, description="torch.compile")
     gradient_checkpointing: bool = Field(False, description="less memory, more time")
+    threads: Count | None = Field(None, description="threads of a CPU's arithmetic; none: one a core")
 
 
 class Balance(Section):

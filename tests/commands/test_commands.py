@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,19 +175,6 @@ def test_list_names_every_format(hoitool):
     told = hoitool("convert", "--list")
     assert all(name in told.out for name in [*FORMATS, *PREDICTION_FORMATS])
     assert len(json.loads(hoitool("convert", "--list", "--json").out)) == len(FORMATS) + len(PREDICTION_FORMATS)
-
-
-def test_the_demo_runs_from_nothing_to_the_report(tmp_path, monkeypatch, hoitool):
-    monkeypatch.chdir(tmp_path)
-    done = hoitool("demo", "here")
-    assert done.code == 0, done.err
-    assert done.out.count("hico-det · official") == 2
-    result = json.loads((tmp_path / "here/report/result.json").read_text())
-    figures = {r["split"]: r["metrics"]["mAP"] for r in result["results"] if r["setting"] == "default"}
-    assert figures["rare"] < figures["full"] < figures["non-rare"]
-    assert Path.cwd().samefile(tmp_path)
-    again = hoitool("demo", "here")
-    assert (again.code, "not empty" in again.err) == (2, True)
 
 
 def test_version(hoitool):

@@ -1,0 +1,52 @@
+"""The demo's workspace: its recipes, and people who wear what they do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import hoitool.demo
+from hoitool.data.synthetic import ZONES, zone_of
+from hoitool.demo import RECIPES, make_workspace
+from hoitool.demo.draw import CLOTHES, COLOURS, IDLE, SKIN, draw
+from hoitool.train.recipe import resolve
+
+
+@pytest.mark.parametrize("encoder", RECIPES)
+def test_its_recipes_start_from_language(tmp_path, encoder):
+    (tmp_path / "recipe.yaml").write_text(RECIPES[encoder])
+    made = resolve(tmp_path / "recipe.yaml")
+    assert (made.name, made.model.classifier.init, made.model.classifier.encoder) == ("demo", "language", encoder)
+    assert made.predict.task == "detection"
+
+
+@pytest.mark.parametrize(("extras", "encoder"), [({"torch"}, "hashed"), ({"torch", "minilm"}, "minilm")])
+def test_it_takes_the_recipe_for_what_is_installed(tmp_path, monkeypatch, extras, encoder):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(hoitool.demo, "has", lambda extra: extra in extras)
+    written = make_workspace(tmp_path / "w")
+    assert tmp_path / "w" / "recipe.yaml" in written
+    assert (tmp_path / "w" / "recipe.yaml").read_text() == RECIPES[encoder]
+
+
+def test_has_looks_for_every_package_of_an_extra(monkeypatch):
+    monkeypatch.setattr(hoitool.demo, "EXTRAS", {"numpy": "one", "not_there": "two", "scipy": "two"})
+    assert (hoitool.demo.has("one"), hoitool.demo.has("two")) == (True, False)
+
+
+def test_people_wear_the_colour_of_their_object_s_zone(small):
+    data = small.train
+    human, obj = (data.boxes[data.pair_boxes(side)] for side in ("subject", "object"))
+    seen = set()
+    for pair, image in enumerate(data.image_of("pair").tolist()):
+        zone = zone_of(human[pair], obj[pair])
+        x1, y1, x2, y2 = human[pair]
+        torso = int((x1 + x2) / 2), int(y1 + 0.6 * (y2 - y1))
+        assert draw(data, image, np.random.default_rng(0)).getpixel(torso) == CLOTHES[zone]
+        seen.add(zone)
+    assert seen == set(ZONES) == set(CLOTHES)
+
+
+def test_no_two_things_look_alike():
+    colours = [SKIN, IDLE, *CLOTHES.values(), *COLOURS.values()]
+    assert len(set(colours)) == len(colours)
