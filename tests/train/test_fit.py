@@ -142,7 +142,7 @@ def test_pseudo_labels_are_trained_on_beside_the_real_ones(workspace):
     images = load(workspace / "data" / "demo" / "test.parquet")
     logits = np.full((len(images), images.meta.classes), -9.0)
     logits[:, 3] = 9.0
-    write(as_dataset(images, logits, 0.5, {"model": "teacher"}), workspace / "sure.parquet")
+    write(as_dataset([(images, logits)], 0.5, {"model": "teacher"}), workspace / "sure.parquet")
     job = prepare(resolve("recipe.yaml", ["data.beside=[sure.parquet]"]), silent)
     assert len(job.task) == TRAIN + TEST
     assert np.flatnonzero(job.task.images.target(TRAIN) == 1).tolist() == [3]
