@@ -8,7 +8,8 @@ overhead  On the CPU: a small transformer, AdamW, batches that lie in memory. Th
           backward, step, and nothing else. Both are run in turn, in rounds after one that is not counted; the engine's
           time is all of `train`: its start, a line of metrics every 10 steps and the checkpoint at the end.
 loading   Synthetic JPEGs of 640 x 480 decoded and varied as DEFR's recipes do it, for 672 pixels, by 0 (this process),
-          1, 2, ... workers up to the number of processors; pictures a second, after the first batches.
+          1, 2, ... workers up to the number of processors; pictures a second, after the first batches, and of this
+          process the time of a processor, which holds on a shared machine too.
 gpu       DEFR with ViT-B/32 and B/16 at 672 pixels, AdamW, pictures that lie on the GPU: the engine in bfloat16 with
           torch.compile, and the plain way of the published code, a loop in float32. Left out where there is no GPU.
 """
@@ -136,7 +137,7 @@ class Files(Task):
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
         with Image.open(self.paths[index]) as picture:
             pixels = augmented(picture.convert("RGB"), Augment(), SIZE, generator(0, epoch, index))
-        return {"pixels": np.array(pixels), "target": np.zeros(CLASSES, np.int8)}
+        return {"pixels": pixels, "target": np.zeros(CLASSES, np.int8)}
 
     def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> torch.Tensor:
         raise NotImplementedError  # it is only loaded
@@ -151,6 +152,11 @@ def loading(given: argparse.Namespace) -> None:
         task = Files(Path(folder))
         size = sum(path.stat().st_size for path in task.paths) / FILES
         print(f"JPEGs of 640 x 480, {size / 1e3:.0f} kB each, for {SIZE} pixels, {cores} processors")
+        busy = time.process_time()
+        for index in range(FILES):
+            task.sample(index, 0)
+        busy = (time.process_time() - busy) / FILES
+        print(f"a processor  {1 / busy:8.1f} pictures/s, {1e3 * busy:.1f} ms each")
         for workers in sorted({0, *(2**i for i in range(8) if 2**i < cores), cores}):
             rates = [_loaded(task, workers, given.batches) for _ in range(3)]
             told = f"{statistics.median(rates):8.1f} pictures/s ({min(rates):.1f}..{max(rates):.1f})"

@@ -15,6 +15,8 @@ from hoitool.errors import UsageError
 from hoitool.workspace import RECIPE
 
 if TYPE_CHECKING:
+    from hoitool.models.weights import Match
+    from hoitool.train.estimate import Estimate
     from hoitool.train.fit import Fitted
     from hoitool.train.settings import Recipe
 
@@ -73,7 +75,7 @@ def train(
 
     where: Literal["auto", "cpu"] = "cpu" if device == "cpu" else "auto"
     if dry_run:
-        _estimate(fit.estimated(recipe, tell, where), as_json)
+        _estimate(*fit.estimated(recipe, tell, where, checkpoint), as_json)
         return
     _log(tell)
     made = fit.fit(recipe, folder, tell, resume, checkpoint, where, tuple(track or ()))
@@ -129,13 +131,15 @@ def _print(recipe: Recipe, as_json: bool) -> None:
         show(dump(recipe).rstrip())
 
 
-def _estimate(found: Any, as_json: bool) -> None:
-    from hoitool.report.terminal import facts
+def _estimate(found: Estimate, match: Match | None, as_json: bool) -> None:
+    from hoitool.report.terminal import facts, grid
 
     if as_json:
-        show_json(found.to_json())
-    else:
-        show(facts("What this training takes", dict(found.told())))
+        show_json(found.to_json() | ({} if match is None else {"checkpoint": match.table()}))
+        return
+    show(facts("What this training takes", dict(found.told())))
+    if match is not None:
+        show(grid("The checkpoint", ["state", "its name", "ours"], [list(row) for row in match.table()]))
 
 
 def _report(made: Fitted, as_json: bool) -> None:

@@ -7,7 +7,7 @@ metadata, under `predict`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -25,8 +25,9 @@ from hoitool.predict.boxes import Boxes, boxes_for
 from hoitool.predict.detection import pair_predictions
 from hoitool.predict.looking import Looking
 from hoitool.predict.opened import Opened
-from hoitool.predict.recognition import Pace, image_logits, image_predictions
+from hoitool.predict.recognition import Logits, Pace, image_predictions, logit_batches
 
+BLOCK = 2**28  # bytes of logits in memory and in a shard
 POWERS = ("human_power", "object_power", "interaction_power")
 
 
@@ -34,7 +35,6 @@ POWERS = ("human_power", "object_power", "interaction_power")
 class Done:
     """What was predicted: where it lies, how many images and pairs, which pictures were left out and why.
 
-    logits   (I, K) of recognition, NaN where a picture was left out; None for pairs
     dropped  what was left out of a file of boxes -> how often
     """
 
@@ -42,7 +42,6 @@ class Done:
     images: int
     pairs: int = 0
     broken: dict[str, str] = field(default_factory=dict)
-    logits: Array | None = None
     dropped: dict[str, int] = field(default_factory=dict)
 
 
@@ -68,12 +67,42 @@ def predict(
 
 def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pace) -> Done:
     """Write the logits of whole images; pictures that could not be read are left out of the file."""
-    logits, broken = image_logits(model.module, album, model.card, pace)
-    made = image_predictions(images, logits, model.card.meta, predict=about(model, "recognition"))
-    if broken:
-        made = select_images(made, np.flatnonzero(~np.isnan(logits).any(axis=1)))
-    write(made, out)
-    return Done(out, len(made), 0, broken, logits)
+    labels, said = model.card.meta, about(model, "recognition")
+    most = max(1, BLOCK // (4 * labels.classes))
+    broken: dict[str, str] = {}
+    count = 0
+
+    def blocks() -> Iterator[Predictions]:
+        nonlocal count
+        for places, rows in _gathered(logit_batches(model.module, album, model.card, pace), most, broken):
+            count += len(places)
+            yield image_predictions(select_images(images, places), rows, labels, predict=said)
+
+    _write(blocks(), out)
+    return Done(out, count, 0, broken)
+
+
+def _gathered(batches: Iterable[Logits], most: int, broken: dict[str, str]) -> Iterator[tuple[Array, Array]]:
+    """Batches put together to blocks of `most` images or a batch more, at least one; broken is filled."""
+    held: list[Logits] = []
+    made = False
+    for batch in batches:
+        broken |= batch.broken
+        held.append(batch)
+        if sum(len(each.places) for each in held) >= most:
+            yield np.concatenate([each.places for each in held]), np.concatenate([each.rows for each in held])
+            held, made = [], True
+    if held and (not made or any(len(each.places) for each in held)):
+        yield np.concatenate([each.places for each in held]), np.concatenate([each.rows for each in held])
+
+
+def _write(blocks: Iterator[Predictions], out: Path) -> None:
+    """One block as a file, several as the shards of a folder."""
+    first = list(islice(blocks, 2))
+    if len(first) == 1:
+        write(first[0], out)
+    else:
+        write_shards(chain(first, blocks), out)
 
 
 def detect(
@@ -103,13 +132,8 @@ def detect(
             counts["pairs"] += len(block.need("label"))
             yield block.with_columns(meta=replace(block.meta, sources=block.meta.sources | held.sources))
 
-    blocks = counted()
-    first = list(islice(blocks, 2))
-    if len(first) == 1:
-        write(first[0], out)
-    else:
-        write_shards(chain(first, blocks), out)
-    return Done(out, counts["images"], counts["pairs"], broken, dropped=held.dropped)
+    _write(counted(), out)
+    return Done(out, counts["images"], counts["pairs"], broken, held.dropped)
 
 
 def about(model: Opened, task: str, **more: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Opened:
     """A model in evaluation mode on its device.
 
     name, sha256  what it is called, and the hash of the weights that were read
-    dtype         of its arithmetic; match: how the names of the file fitted
+    dtype         of its tower's arithmetic; match: how the names of the file fitted
     """
 
     module: nn.Module
@@ -63,7 +63,14 @@ def opened(
     file = path if path.is_file() else weights_of(path, best)
     match = load(module, file, MODELS[card.model].CHECKPOINTS, strict)
     name = folder.resolve().name if folder is not None else path.stem
-    return Opened(module.to(where, precise).eval(), card, name, sha256(file), where, precise, match)
+    _in_precision(module.to(where), precise)
+    return Opened(module.eval(), card, name, sha256(file), where, precise, match)
+
+
+def _in_precision(module: nn.Module, dtype: torch.dtype) -> None:
+    """The tower computes in `dtype`; what makes logits of its features, a scale of 100 for one, stays in float32."""
+    tower = getattr(module, "backbone", module)
+    tower.to(dtype)
 
 
 def card_folder(path: Path) -> Path | None:
@@ -90,7 +97,10 @@ def _unknown(path: Path) -> UsageError | MissingData:
         return MissingData(f"{path}: no such model; a run's folder, a checkpoint or a file of weights was expected")
     if path.is_dir():
         return MissingData(f"{path}: no {FILE} in it, which says what a model is; is it the folder of a run?")
+    if path.suffix in STORES:
+        return UsageError(f"{path}: a feature store predicts with --zero-shot IMAGES LABELS")
     return UsageError(f"{path}: say what these weights are of with --recipe, such as --recipe defr-clip-lse")
 
 
 OWN = (checkpoints.WEIGHTS, checkpoints.AVERAGE)
+STORES = (".h5", ".hdf5")

@@ -8,45 +8,55 @@ labels that the images came with are not taken along, so that a student sees the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hoitool.data import Dataset, Meta, no_pairs, offsets_of
+from hoitool.data import Dataset, Meta, concat, no_pairs, offsets_of, select_images
 from hoitool.data.dataset import Array
 from hoitool.errors import DataError, UsageError
 
 EXTRA = "pseudo_labels"  # the key in meta.extras
+PICTURES = "pictures"  # in it: the folder of the images' pictures
 KEPT = ("key", "file_name", "width", "height", "subset")
 
 
-def as_dataset(images: Dataset, logits: Array, threshold: float, provenance: dict[str, Any]) -> Dataset:
+def as_dataset(parts: Iterable[tuple[Dataset, Array]], threshold: float, provenance: dict[str, Any]) -> Dataset:
     """Images with the labels (of their label_kind) that a teacher gives them.
 
-    logits      (I, K), one row per image in order, one column per label
+    parts       images and their logits (I, K), one row per image in order, one column per label; as many as there are
     threshold   probability, above 0 and below 1
     provenance  what made the logits: model, SHA-256 of its checkpoint; stands in meta.extras with threshold and counts
     Raises UsageError for another threshold, DataError for logits of another shape or that are not numbers, and where no
     label reaches the threshold.
     """
-    _require_numbers(images, logits)
-    least = np.full(1, cut(threshold))  # float64, and so is the comparison
-    sure: Array = logits >= least
-    chosen: Array = np.asarray(sure.any(axis=1))
-    if not chosen.any():
-        best = 1 / (1 + math.exp(-float(logits.max(initial=-700.0))))
-        raise DataError(f"no label of {len(images):,} images reaches {threshold:g}, the best has {best:.3g}; lower it")
-    place, label = np.nonzero(sure[chosen])
-    held = {name: getattr(images, name) for name in KEPT if getattr(images, name) is not None}
-    return Dataset(
-        meta=_meta(images, threshold, provenance, chosen, label),
-        **{name: column[chosen] for name, column in held.items()},
-        **no_pairs(int(chosen.sum())),
+    least, most, count = np.full(1, cut(threshold)), -math.inf, 0  # float64, and so is the comparison
+    kept: list[tuple[Dataset, Array, Array]] = []
+    for images, logits in parts:
+        _require_numbers(images, logits)
+        sure = np.greater_equal(logits, least)
+        place, label = np.nonzero(sure)
+        rows, counts = np.unique(place, return_counts=True)
+        kept.append((select_images(_bare(images), rows), label, counts))
+        most, count = max(most, float(logits.max(initial=-700.0))), count + len(images)
+    if not sum(len(label) for _, label, _ in kept):
+        best = 1 / (1 + math.exp(-most))
+        raise DataError(f"no label of {count:,} images reaches {threshold:g}, the best has {best:.3g}; lower it")
+    images, label = concat([part for part, _, _ in kept]), np.concatenate([label for _, label, _ in kept])
+    return images.with_columns(
+        meta=_meta(images, threshold, provenance, count, label),
         image_label=label.astype(np.int32),
         image_value=np.ones(len(label), np.int8),
-        image_label_offsets=offsets_of(np.bincount(place)),
+        image_label_offsets=offsets_of(np.concatenate([counts for _, _, counts in kept])),
     )
+
+
+def _bare(images: Dataset) -> Dataset:
+    """The images alone."""
+    meta = replace(images.meta, box_frame="continuous", score="final", extras={})
+    return Dataset(meta=meta, **{name: getattr(images, name) for name in KEPT}, **no_pairs(len(images)))
 
 
 def cut(threshold: float) -> float:
@@ -56,15 +66,14 @@ def cut(threshold: float) -> float:
     return math.log(threshold) - math.log1p(-threshold)
 
 
-def _meta(images: Dataset, threshold: float, provenance: dict[str, Any], chosen: Array, label: Array) -> Meta:
+def _meta(images: Dataset, threshold: float, provenance: dict[str, Any], seen: int, label: Array) -> Meta:
     counts = {
-        "images": int(chosen.sum()),
-        "left_out": int((~chosen).sum()),
+        "images": len(images),
+        "left_out": seen - len(images),
         "labels": len(label),
         "classes": len(np.unique(label)),
     }
-    told = provenance | {"threshold": threshold, "counts": counts}
-    return replace(images.meta, box_frame="continuous", score="final", extras={EXTRA: told})
+    return replace(images.meta, extras={EXTRA: provenance | {"threshold": threshold, "counts": counts}})
 
 
 def _require_numbers(images: Dataset, logits: Array) -> None:

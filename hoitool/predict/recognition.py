@@ -6,8 +6,9 @@ apart. Ranking, and so every average precision, is the same; sigmoid makes proba
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,26 +37,48 @@ class Pace:
     skip_broken: bool = False
 
 
-def image_logits(
-    module: nn.Module, album: Album, card: Card, pace: Pace | None = None, told: str = "recognising"
-) -> tuple[Array, dict[str, str]]:
-    """(I, K) float32 logits of the pictures of an album, and which could not be read and why (their rows are NaN).
+class Logits(NamedTuple):
+    """A batch: places (n,) of its pictures in the album, their rows (n, K) float32, name -> why of those left out."""
 
-    module  takes (B, 3, S, S) normalised pictures and gives (B, K); it computes where its weights are, as they are
+    places: Array
+    rows: Array
+    broken: dict[str, str]
+
+
+def logit_batches(
+    module: nn.Module, album: Album, card: Card, pace: Pace | None = None, told: str = "recognising"
+) -> Iterator[Logits]:
+    """The logits of the pictures of an album, in its order, a batch at a time.
+
+    module  takes (B, 3, S, S) normalised pictures and gives (B, K); it computes where its tower is, as it is
     Raises DataError and MissingData for a picture that cannot be read, naming its file, unless those are skipped.
     """
     pace = pace or Pace()
     rule = squash(card)
-    weight = next(module.parameters())
+    weight = next(getattr(module, "backbone", module).parameters())
     eye = Eye(rule, weight.device, weight.dtype)
+    none = np.empty((0, card.meta.classes), np.float32)
+    batches = loaded(album, rule.pixels, pace.batch, pace.workers, pace.skip_broken)
+    for places, pixels, wrong in progress(batches, told, total=-(-len(album.names) // pace.batch)):
+        rows = none
+        if len(places):
+            with torch.inference_mode():
+                rows = module(eye(np.stack(pixels))).float().cpu().numpy()
+        yield Logits(places, rows, wrong)
+
+
+def image_logits(
+    module: nn.Module, album: Album, card: Card, pace: Pace | None = None, told: str = "recognising"
+) -> tuple[Array, dict[str, str]]:
+    """(I, K) float32 logits of an album, and which pictures could not be read and why: their rows are NaN.
+
+    As `logit_batches`, all at once.
+    """
     made = np.full((len(album.names), card.meta.classes), np.nan, np.float32)
     broken: dict[str, str] = {}
-    batches = loaded(album, rule.pixels, pace.batch, pace.workers, pace.skip_broken)
-    with torch.inference_mode():
-        for places, pixels, wrong in progress(batches, told, total=-(-len(album.names) // pace.batch)):
-            broken |= wrong
-            if len(places):
-                made[places] = module(eye(np.stack(pixels))).float().cpu().numpy()
+    for places, rows, wrong in logit_batches(module, album, card, pace, told):
+        made[places] = rows
+        broken |= wrong
     return made, broken
 
 

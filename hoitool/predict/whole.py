@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hoitool import workspace
-from hoitool.data import Dataset, Predictions, iter_shards, select_images, write
+from hoitool.data import Dataset, Predictions, iter_shards, write
 from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite, sha256
@@ -22,7 +20,7 @@ from hoitool.predict.detectors.finding import boxes_in, file_name
 from hoitool.predict.draw import draw_all
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import Opened, card_folder
-from hoitool.predict.pseudo_labels import as_dataset, cut
+from hoitool.predict.pseudo_labels import PICTURES, as_dataset, cut
 from hoitool.predict.recognition import Pace
 from hoitool.predict.sources import images_for
 
@@ -110,7 +108,7 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     for reason, count in done.dropped.items():
         say(f"dropped {count:,}: {reason}")
     drawn = _drawn(done, album, asked) if asked.draw else None
-    sure = _write_sure(model, images, done, asked) if asked.pseudo is not None else ""
+    sure = _write_sure(model, album, done, asked) if asked.pseudo is not None else ""
     return Made(done, task, model.name, drawn, asked.pseudo, sure)
 
 
@@ -164,13 +162,12 @@ def _drawn(done: Done, album: Album, asked: Asked) -> Path:
     return folder
 
 
-def _write_sure(model: Opened, images: Dataset, done: Done, asked: Asked) -> str:
-    """Write the labels that the model is sure of, of the pictures that could be read; how many there are."""
-    assert done.logits is not None
+def _write_sure(model: Opened, album: Album, done: Done, asked: Asked) -> str:
+    """Write the labels that the model is sure of, out of the predictions; how many there are."""
     assert asked.pseudo is not None
-    read = np.flatnonzero(~np.isnan(done.logits).any(axis=1))
-    said = {"model": model.name, "weights_sha256": model.sha256}
-    made = as_dataset(select_images(images, read), done.logits[read], asked.threshold, said)
+    said = {"model": model.name, "weights_sha256": model.sha256, PICTURES: str(album.pictures.folder.resolve())}
+    parts = ((part, part.need("image_scores")) for part in iter_shards(done.path))
+    made = as_dataset(parts, asked.threshold, said)
     write(made, asked.pseudo)
     labels = len(made.need("image_label"))
     return f"{labels:,} labels of {len(made):,} images, of probability {asked.threshold:g} or more"

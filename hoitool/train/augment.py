@@ -49,7 +49,7 @@ def _resampled(pixels: Array, size: int, mode: str) -> Array:
 
 
 def _blended(picture: Image.Image, grey: int, factor: float) -> Image.Image:
-    """A picture further from a grey, or nearer to it: ImageEnhance's brightness and contrast, by a table of 256 values."""
+    """A picture further from a grey, or nearer to it: ImageEnhance's brightness and contrast, by a table."""
     table = Image.blend(Image.new("L", RAMP.size, grey), RAMP, factor)
     return picture.point(list(table.tobytes()) * 3)
 

@@ -63,6 +63,19 @@ def memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
+@contextmanager
+def within_memory(samples: int) -> Iterator[None]:
+    """Turn the end of a device's memory into one line. samples: at once on it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        less = "" if samples == 1 else f"optimise.per_device={samples // 2} (accumulated to the same batch), "
+        raise UsageError(
+            f"the device's memory does not hold a pass of {samples} samples; try {less}"
+            "optimise.gradient_checkpointing=true or optimise.precision=bfloat16; --dry-run estimates the memory"
+        ) from error
+
+
 def save_memory(module: torch.nn.Module, pace: Pace) -> None:
     """Turn on gradient checkpointing, by the method that timm and open_clip, or transformers, give their models."""
     if not pace.gradient_checkpointing:

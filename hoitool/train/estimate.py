@@ -24,12 +24,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from hoitool.train.device import save_memory
+from hoitool.train.device import save_memory, within_memory
 from hoitool.train.optimisers import optimiser_of
 from hoitool.train.order import Order
 from hoitool.train.plan import Pace, Plan, Spread, spread
 
-TIMED = {"cpu": (1, 2), "cuda": (16, 5)}  # samples at most in a pass, and passes, of which the fastest counts
+TIMED, PASS, PASSES = 64, 4.0, 2  # samples at most in a pass, its seconds about at most, passes: the fastest counts
 
 Sample = Callable[[int], Tensor]  # n -> n samples, made by torch from their shape
 
@@ -93,7 +93,7 @@ class Estimate:
             *([("  average", _mb(held.average))] if held.average else []),
             ("  one step", f"{_mb(held.working)}, gradients of {_mb(held.gradients)} among it"),
             ("  one sample", f"{_mb(held.activations)} kept for the way back"),
-            ("arithmetic", f"{self.flops / 1e9:,.1f} GFLOP a sample, forward and backward"),
+            ("arithmetic", f"{self.flops / 1e9:,.3g} GFLOP a sample, forward and backward"),
             ("batch", self.spread),
             ("steps", f"{self.steps:,}, {self.per_epoch:,} an epoch"),
             ("time", f"about {_duration(self.seconds)} of computing ({self._measured()})"),
@@ -121,7 +121,8 @@ def estimate(
     save_memory(module, pace)
     optimiser_of(module, plan)
     memory = _memory(module, sample, plan, lies, world)
-    time = _timed(module.to(device), sample, plan, lies.per_device)
+    with within_memory(min(lies.per_device, TIMED)):
+        time = _timed(module.to(device), sample, plan, lies.per_device)
     seconds = time.sample * samples * order.steps / order.per_epoch / world
     flops = operations(module, sample)
     return Estimate(_counted(module), memory, flops, lies.told(), order.per_epoch, order.steps, time, seconds)
@@ -171,11 +172,11 @@ def _kept(module: nn.Module, sample: Sample, plan: Plan, held: int, live: Live) 
 def _timed(module: nn.Module, sample: Sample, plan: Plan, held: int) -> Time:
     """The time of a sample on the module's device."""
     device = next(module.parameters()).device
-    most, passes = TIMED[device.type]
-    count = min(held, most)
-    images = sample(count).to(device)
     module.train()
-    seconds = [_seconds(module, images, plan) for _ in range(passes)]
+    alone = min(_seconds(module, sample(1).to(device), plan) for _ in range(PASSES))  # the first one warms up
+    count = max(1, min(held, TIMED, int(PASS / alone)))
+    images = sample(count).to(device)
+    seconds = [_seconds(module, images, plan) for _ in range(PASSES)]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
     return Time(min(seconds) / count, count, name)
 
@@ -249,7 +250,7 @@ def _share(total: int, trained: int) -> str:
 
 
 def _mb(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
+    return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e6:.2g} MB"
 
 
 def _duration(seconds: float) -> str:

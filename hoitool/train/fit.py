@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from hoitool import workspace
+from hoitool.models.weights import Match
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import opened
 from hoitool.train import run, trackers
@@ -84,9 +85,11 @@ def fit(
         return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
 
 
-def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> Estimate:
-    """What a training would take; nothing is written."""
-    job = prepare(recipe, say, None, device)
+def estimated(
+    recipe: Recipe, say: Say, device: Device = "auto", checkpoint: Path | None = None
+) -> tuple[Estimate, Match | None]:
+    """What a training would take, and how the names of its checkpoint fit; nothing but label embeddings is written."""
+    job = prepare(recipe, say, checkpoint, device)
     size = job.card.image_size
     shape = (job.module.backbone.dim,) if is_probe(recipe) else (3, size, size)
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -95,7 +98,8 @@ def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> Estimate:
         return torch.rand(count, *shape)
 
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu"
-    return estimate(job.module, sample, job.plan, job.pace, int(job.task.repeated.sum()), world, place)
+    samples = int(job.task.repeated.sum())
+    return estimate(job.module, sample, job.plan, job.pace, samples, world, place), job.match
 
 
 def _predicted(job: Job, recipe: Recipe, folder: Path, device: Device) -> Done | None:

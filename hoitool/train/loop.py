@@ -26,7 +26,7 @@ from hoitool.progress import progress
 from hoitool.train import checkpoint, metrics
 from hoitool.train.average import Average, put
 from hoitool.train.checkpoint import Best, Checkpoint
-from hoitool.train.device import accelerator_of, bare, from_main, memory, moved, save_memory, threads
+from hoitool.train.device import accelerator_of, bare, from_main, memory, moved, save_memory, threads, within_memory
 from hoitool.train.loader import Batch, batches
 from hoitool.train.metrics import Clock
 from hoitool.train.optimisers import optimiser_of, set_rate
@@ -131,6 +131,7 @@ class _Training:
         if self.accelerator.scaler is not None and state.scaler:
             self.accelerator.scaler.load_state_dict(state.scaler)
         self.step, self.best = state.step, state.best
+        self.figures = metrics.figures(self.metrics)
 
     def run(self) -> Trained:
         """All remaining steps, and what is due after each."""
@@ -139,7 +140,10 @@ class _Training:
         parts = Parts(self.order, self.step, self.accelerator.process_index, self.spread.world, self.spread.per_device)
         pinned = self.accelerator.device.type == "cuda"
         self.written, self.clock = time.monotonic(), Clock()
-        with closing(batches(self.task, parts, self.pace.workers, pinned)) as loaded:
+        with (
+            within_memory(self.spread.per_device),
+            closing(batches(self.task, parts, self.pace.workers, pinned)) as loaded,
+        ):
             for step in self._counted(range(self.step, self.order.steps)):
                 self.clock.add(self._advance(step, loaded))
                 self.step = step + 1

@@ -32,6 +32,12 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def figures(path: Path) -> dict[str, float]:
+    """The figures of the last evaluation in a file; none where there is none."""
+    found = [line["evaluation"] for line in lines(path) if "evaluation" in line]
+    return {name: math.nan if value is None else value for name, value in found[-1].items()} if found else {}
+
+
 def cut(path: Path, step: int) -> None:
     """Leave out what was written after a step, by a process that was killed later than its last checkpoint."""
     kept = [line for line in lines(path) if line["step"] <= step]

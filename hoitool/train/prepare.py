@@ -21,6 +21,7 @@ from hoitool.losses.bce import positive_weights
 from hoitool.losses.contract import Loss
 from hoitool.models import MODELS
 from hoitool.models.card import Card
+from hoitool.models.weights import Match
 from hoitool.predict.recognition import Pace as Loading
 from hoitool.train import settings
 from hoitool.train.backbone import Backbone, architecture, resolved
@@ -41,6 +42,7 @@ class Job:
 
     test    the annotated images that are scored and predicted for, with their pictures; None: there are none
     inputs  the files that decide the weights, by what they are; loading: how test pictures are read
+    match   how the names of a checkpoint that it starts from fitted; None: it starts from none
     """
 
     task: Recognition
@@ -51,6 +53,7 @@ class Job:
     inputs: dict[str, Path]
     test: tuple[Dataset, Album] | None
     loading: Loading
+    match: Match | None = None
 
 
 def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Literal["auto", "cpu"] = "auto") -> Job:
@@ -64,7 +67,7 @@ def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Li
     inputs: dict[str, Path] = {}
     images, meta = training_images(recipe.data, inputs, say)
     test = test_images(recipe.data, meta, inputs)
-    module, card = start(recipe, meta, inputs, say, checkpoint)
+    module, card, match = start(recipe, meta, inputs, say, checkpoint)
     pace = pace_of(recipe, device)
     loading = Loading(recipe.optimise.per_device or recipe.optimise.batch, pace.workers)
     examination = None if test is None else _examination(recipe.evaluate, test, loading)
@@ -77,7 +80,7 @@ def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Li
         recipe.seed,
         examination,
     )
-    return Job(task, module, plan_of(recipe), pace, card, inputs, test, loading)
+    return Job(task, module, plan_of(recipe), pace, card, inputs, test, loading, match)
 
 
 def _examination(rule: settings.Evaluate, test: tuple[Dataset, Album], loading: Loading) -> Examination:
@@ -89,14 +92,15 @@ def _examination(rule: settings.Evaluate, test: tuple[Dataset, Album], loading: 
 
 def start(
     recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, checkpoint: Path | None = None
-) -> tuple[nn.Module, Card]:
-    """The module as training starts it, and its card. The same seed makes the same module."""
+) -> tuple[nn.Module, Card, Match | None]:
+    """The module as training starts it, its card, how a checkpoint fitted. The same seed makes the same module."""
     if checkpoint is not None:
         card = card_of(recipe, meta)
         module = card.build()
-        say(f"started from {checkpoint}: {load_checkpoint(module, card.model, checkpoint).summary()}")
+        match = load_checkpoint(module, card.model, checkpoint)
+        say(f"started from {checkpoint}: {match.summary()}")
         inputs["checkpoint"] = checkpoint
-        return module, card
+        return module, card, match
     backbone = resolved(recipe.model)
     if backbone.note:
         say(backbone.note)
@@ -108,7 +112,7 @@ def start(
     torch.manual_seed(recipe.seed)
     module = build(**card.numbers, language=rows, weights=backbone.weights)
     inputs |= {name: path for name, path in (("backbone", backbone.weights), ("language", store)) if path is not None}
-    return module, card
+    return module, card, None
 
 
 def card_of(recipe: Recipe, meta: Meta) -> Card:

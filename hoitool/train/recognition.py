@@ -72,7 +72,7 @@ class Recognition(Task):
         picture = self.images.open(index)
         numbers = generator(self.seed, epoch, index)
         pixels = augmented(picture, self.augment, self.card.image_size, numbers)
-        return {"pixels": np.array(pixels), "target": self.images.target(index), "index": index}
+        return {"pixels": pixels, "target": self.images.target(index), "index": index}
 
     def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> torch.Tensor:
         """The criterion of the module's logits; only 1 is positive."""

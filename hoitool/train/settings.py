@@ -33,9 +33,7 @@ class Classifier(Section):
     encoder: str | None = Field(None, description="language: what embedded the labels, as in `embed labels --model`")
     space: Literal["joint", "pre-projection"] = Field("joint", description="language: which of the encoder's spaces")
     prompts: str = Field("defr", description="language: the prompt set")
-    store: str | None = Field(
-        None, description="language: the store of label embeddings; none: the one that fits, or a new one"
-    )
+    store: str | None = Field(None, description="language: the store of embeddings; none: one that fits, or is made")
 
     @model_validator(mode="after")
     def _names_its_language(self) -> Classifier:

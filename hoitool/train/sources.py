@@ -12,6 +12,7 @@ from hoitool.embed.pictures import Album, album_of
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.labels import LABEL_SPACES, difference, load_labels
 from hoitool.lookup import unknown_name
+from hoitool.predict.pseudo_labels import EXTRA, PICTURES
 from hoitool.train import settings
 from hoitool.train.images import Images, images_of, joined
 
@@ -47,7 +48,10 @@ def test_images(rule: settings.Data, meta: Meta, inputs: dict[str, Path]) -> tup
 
 
 def pictures_of(data: Dataset, rule: settings.Data) -> Path:
-    """The folder of a dataset's pictures."""
+    """The folder of a dataset's pictures: pseudo-labels say it, others are looked for where the recipe says."""
+    said = data.meta.extras.get(EXTRA, {}).get(PICTURES)
+    if said is not None:
+        return Path(said)
     return Path(rule.images) if rule.images is not None else workspace.images_folder(data.meta.dataset)
 
 

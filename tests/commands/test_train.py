@@ -116,6 +116,14 @@ def test_a_dry_run_writes_nothing(workspace, hoitool):
     assert "parameters" in hoitool("train", "--dry-run", "--device", "cpu").out
 
 
+def test_a_dry_run_shows_how_a_checkpoint_fits(inside, hoitool):
+    weights = sorted((inside / "runs" / "recipe" / "checkpoint").glob("step-*"))[-1] / "weights.safetensors"
+    arguments = ["train", "--dry-run", "--device", "cpu", "--checkpoint", weights]
+    table = json.loads(hoitool(*arguments, "--json").out)["checkpoint"]
+    assert {row[0] for row in table} == {"matched"}
+    assert "classifier.weight" in hoitool(*arguments).out
+
+
 def test_a_run_is_not_run_over_and_goes_on_by_itself(inside, hoitool):
     again = hoitool("train")
     assert again.code == 2
@@ -222,13 +230,14 @@ def test_two_processes_are_one_with_the_whole_batch(workspace, hoitool):
 
     (workspace / "recipe.yaml").write_text(RECIPE.replace("epochs: 2", "epochs: 1"))
     assert hoitool("train", "--name", "one", "--device", "cpu").code == 0
-    spread = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    spread = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     made = subprocess.run(
         [*spread, "-m", "hoitool", "train", "--name", "two", "--device", "cpu"],
         cwd=workspace,
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
     )
     assert made.returncode == 0, made.stderr
     assert "effective batch 8 = 2 devices x 4 samples x 1 accumulated" in made.stderr
@@ -238,7 +247,7 @@ def test_two_processes_are_one_with_the_whole_batch(workspace, hoitool):
         for name in ("one", "two")
     )
     for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-4)
     found = (workspace / "runs" / name / "predictions-test.parquet" for name in ("one", "two"))
     labels = [load(path).label.tolist() for path in found]
     assert labels[0] == labels[1]

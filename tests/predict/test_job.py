@@ -60,11 +60,22 @@ def test_recognition_writes_logits_of_every_image(model, test, tmp_path):
     done = predict(model, images, album, tmp_path / "p.parquet", {"task": "recognition"}, Pace(batch=3))
     made = load(done.path)
     assert made.image_scores.shape == (TEST, 30)
-    assert np.array_equal(made.image_scores, done.logits)
     one_by_one, _ = image_logits(model.module, album, model.card, Pace(batch=1))
-    np.testing.assert_allclose(done.logits, one_by_one, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(made.image_scores, one_by_one, rtol=1e-5, atol=1e-5)
     with pytest.raises(DataError, match="expected"):
-        image_predictions(images, done.logits[:3], model.card.meta)
+        image_predictions(images, one_by_one[:3], model.card.meta)
+
+
+def test_many_images_come_as_shards(model, test, tmp_path, monkeypatch):
+    """Blocks of four images or a batch more: the same rows, whatever lies in memory at once."""
+    images, album = test
+    whole = predict(model, images, album, tmp_path / "one.parquet", {"task": "recognition"}, Pace(batch=3))
+    monkeypatch.setattr("hoitool.predict.job.BLOCK", 4 * 4 * 30)
+    done = predict(model, images, album, tmp_path / "p.parquet", {"task": "recognition"}, Pace(batch=3))
+    assert len(list(done.path.glob("*.parquet"))) == 2
+    made = load(done.path)
+    assert made.key.tolist() == images.key.tolist()
+    assert np.array_equal(made.image_scores, load(whole.path).image_scores)
 
 
 def test_a_broken_picture_stops_or_is_left_out(model, trained, tmp_path):

@@ -142,7 +142,7 @@ def test_pseudo_labels_are_trained_on_beside_the_real_ones(workspace):
     images = load(workspace / "data" / "demo" / "test.parquet")
     logits = np.full((len(images), images.meta.classes), -9.0)
     logits[:, 3] = 9.0
-    write(as_dataset(images, logits, 0.5, {"model": "teacher"}), workspace / "sure.parquet")
+    write(as_dataset([(images, logits)], 0.5, {"model": "teacher"}), workspace / "sure.parquet")
     job = prepare(resolve("recipe.yaml", ["data.beside=[sure.parquet]"]), silent)
     assert len(job.task) == TRAIN + TEST
     assert np.flatnonzero(job.task.images.target(TRAIN) == 1).tolist() == [3]
@@ -187,6 +187,32 @@ def test_every_loss_is_built_from_a_recipe(workspace, name):
 
 
 def test_what_a_training_would_take_is_told_and_nothing_written(workspace):
-    found = estimated(resolve("recipe.yaml"), silent, "cpu")
+    found, _ = estimated(resolve("recipe.yaml"), silent, "cpu")
     assert found.to_json()["steps"] == 6
+    assert not (workspace / "runs").exists()
+
+
+def test_a_probe_learns_on_features_that_are_made_once(workspace):
+    said: list[str] = []
+    changes = ["model.train=classifier", "augment.flip=0.0", "augment.brightness=0.0", "augment.contrast=0.0"]
+    recipe = resolve("recipe.yaml", [*RECOGNITION, *changes, "augment.crop_scale=null"])
+    start = prepare(recipe, silent).module.state_dict()
+    made = fit(recipe, workspace / "runs" / "probe", said.append)
+    held = weights(made.folder)
+    stays = [name for name in held if name.startswith("backbone.")]
+    assert stays and all(torch.equal(held[name], start[name]) for name in stays)
+    assert not torch.equal(held["classifier.weight"], start["classifier.weight"])
+    assert sum("once through" in line for line in said) == 2
+    result = score(load(workspace / "data" / "demo" / "test.parquet"), load(made.predicted.path), "hico")
+    assert result.mean("full") == pytest.approx(made.trained.figures["full"], abs=1e-6)
+    said.clear()
+    fit(recipe, workspace / "runs" / "again", said.append)
+    assert not any("once through" in line for line in said)
+    assert estimated(recipe, silent, "cpu")[0].to_json()["steps"] == made.trained.steps
+
+
+def test_a_tracker_that_is_not_there_is_said_before_anything_is_read(workspace, monkeypatch):
+    monkeypatch.setattr("hoitool.train.trackers.find_spec", lambda _: None)
+    with pytest.raises(MissingData, match="pip install wandb"):
+        run(workspace / "runs" / "first", track=("wandb",))
     assert not (workspace / "runs").exists()

@@ -214,3 +214,16 @@ def test_two_processes_equal_one(tmp_path):
     assert losses(tmp_path / "one") == pytest.approx(losses(tmp_path / "two"), rel=1e-5)
     figures = json.loads((tmp_path / "two" / "figures.json").read_text())
     assert figures == pytest.approx(metrics.lines(tmp_path / "one" / metrics.FILE)[-1]["evaluation"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("held", "told"), [(8, r"8 samples; try optimise.per_device=4 \(accum"), (1, "1 samples; try opt")]
+)
+def test_the_end_of_a_devices_memory_is_one_line(tmp_path, held, told):
+    class Large(Regression):
+        def loss(self, module, batch):
+            raise torch.OutOfMemoryError("CUDA out of memory.\nmuch more")
+
+    with pytest.raises(UsageError, match=told) as stopped:
+        train(Large(), mlp(), plan(), tmp_path, pace(per_device=held))
+    assert len(str(stopped.value).splitlines()) == 1

@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 import torch
 from tiny_run import TEST, TRAIN, make_workspace
 
+from hoitool.convert import load
 from hoitool.errors import DataError
 from hoitool.models import checkpoints
 from hoitool.predict.recognition import image_logits
@@ -97,11 +98,11 @@ def test_a_run_ends_with_the_whole_model(workspace):
     assert moved == {"classifier"}
     job.module.load_state_dict(held)
     scores, _ = image_logits(job.module.eval(), job.test[1], job.card)
-    assert np.allclose(scores, done.predicted.logits, atol=1e-5)
+    assert np.allclose(scores, load(done.predicted.path).image_scores, atol=1e-5)
 
 
 def test_a_dry_run_makes_nothing(workspace):
-    found = estimated(recipe(), silent, "cpu")
+    found, _ = estimated(recipe(), silent, "cpu")
     assert found.parameters["backbone"][1] == 0
     assert not (workspace / "features").exists()
 

@@ -179,3 +179,8 @@ def test_an_unfinished_line_of_metrics_is_left_out(tmp_path):
     assert metrics.lines(path) == [{"step": 1, "loss": None}, {"step": 2, "loss": 0.5}]
     metrics.cut(path, 1)
     assert metrics.lines(path) == [{"step": 1, "loss": None}]
+
+
+def test_a_training_that_has_ended_still_knows_its_figures(whole):
+    trained, module = rich(whole[0], resume=True)
+    assert_equal_runs(whole, whole[0], trained, module)
