@@ -13,7 +13,8 @@ import hoitool.demo
 from hoitool.convert import load
 from hoitool.eval import score
 
-MARGIN = 0.2  # mAP above chance; it was 0.28 to 0.49 over eight seeds of scenes and both recipes
+# mAP above chance; over four seeds of scenes and both recipes it was 0.39 to 0.52, and 0.23 to 0.57 of rare classes
+MARGINS = {"full": 0.3, "rare": 0.2}
 
 
 @pytest.fixture
@@ -65,8 +66,8 @@ def test_it_learns_far_more_than_chance(tmp_path, monkeypatch, hoitool, encoder)
     chance = chances(truth, predicted)
     assert max(chance["full"]) < 0.25
     made = figures(here)
-    assert made["full"] > np.mean(chance["full"]) + MARGIN
-    assert made["rare"] > np.mean(chance["rare"]) + MARGIN
+    for split, margin in MARGINS.items():
+        assert made[split] > np.mean(chance[split]) + margin
 
 
 def chances(truth, predicted, draws=10):
@@ -74,4 +75,4 @@ def chances(truth, predicted, draws=10):
     rng = np.random.default_rng(0)
     drawn = [replace(predicted, score=rng.random(len(predicted.score))) for _ in range(draws)]
     results = [score(truth, each, "hico-det") for each in drawn]
-    return {split: [result.mean(split) for result in results] for split in ("full", "rare")}
+    return {split: [result.mean(split) for result in results] for split in MARGINS}

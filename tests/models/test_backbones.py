@@ -19,6 +19,7 @@ from hoitool.models.backbones import build_backbone, load_backbone  # noqa: E402
     [
         ({"name": "clop"}, "No backbone named 'clop'. Did you mean 'clip'"),
         ({"name": "tiny:er"}, "No backbone named 'tiny:er'. Did you mean 'tiny'"),
+        ({"name": "tiny:0"}, "No backbone named 'tiny:0'. Did you mean 'tiny'"),
         ({"name": "clip:ViT-B-23"}, "No architecture of open_clip named 'ViT-B-23'. Did you mean"),
         ({"name": "clip:RN50"}, "clip:RN50: its image tower is no plain transformer over patches"),
         ({"name": "clip:ViT-B-16-SigLIP"}, "clip:ViT-B-16-SigLIP: its image tower is no plain transformer"),
@@ -38,6 +39,12 @@ def test_what_is_not_built_is_told(asked, told):
 
 def test_tiny_has_the_patches_that_are_asked_for():
     assert build_backbone("tiny", 64, patch=8).grid == (8, 8)
+
+
+@pytest.mark.parametrize(("name", "projected", "dim"), [("tiny", False, 64), ("tiny", True, 32), ("tiny:9", True, 9)])
+def test_tiny_projects_to_the_numbers_that_are_asked_for(name, projected, dim):
+    tower = build_backbone(name, 64, projected=projected)
+    assert tower.dim == dim == tower(torch.zeros(2, 3, 64, 64)).shape[1]
 
 
 @pytest.mark.parametrize("arch", ["ViT-B-16", "ViT-L-14-quickgelu", "ViT-bigG-14"])

@@ -105,6 +105,18 @@ def test_only_the_part_that_is_no_number_is_named(tmp_path):
     assert "13.jpg" in str(stopped.value)
 
 
+def test_threads_are_those_of_the_pace_while_it_trains(tmp_path):
+    before, seen = torch.get_num_threads(), set()
+
+    class Watched(Regression):
+        def loss(self, module, batch):
+            seen.add(torch.get_num_threads())
+            return super().loss(module, batch)
+
+    train(Watched(), mlp(), plan(epochs=1), tmp_path, pace(threads=before + 1))
+    assert (seen, torch.get_num_threads()) == ({before + 1}, before)
+
+
 def test_metrics_say_what_happened(tmp_path):
     module = mlp()
     trained = train(Regression(), module, plan(), tmp_path, pace(log_every=3))
