@@ -78,7 +78,11 @@ def train(
         _estimate(*fit.estimated(recipe, tell, where, checkpoint), as_json)
         return
     _log(tell)
-    made = fit.fit(recipe, folder, tell, resume, checkpoint, where, tuple(track or ()))
+    try:
+        made = fit.fit(recipe, folder, tell, resume, checkpoint, where, tuple(track or ()))
+    except KeyboardInterrupt:
+        tell(f"interrupted; `hoitool train --resume --name {folder.name}` goes on from the last checkpoint")
+        raise
     if os.environ.get("RANK", "0") == "0":
         _report(made, as_json)
 
