@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
-from hoitool.errors import UsageError
+from hoitool.errors import CheckFailed, UsageError
 from hoitool.workspace import RECIPE
 
 if TYPE_CHECKING:
@@ -136,14 +136,17 @@ def _print(recipe: Recipe, as_json: bool) -> None:
 
 
 def _estimate(found: Estimate, match: Match | None, as_json: bool) -> None:
+    """What it takes; then raise for a checkpoint that does not fit, which a training would refuse."""
     from hoitool.report.terminal import facts, grid
 
     if as_json:
         show_json(found.to_json() | ({} if match is None else {"checkpoint": match.table()}))
-        return
-    show(facts("What this training takes", dict(found.told())))
-    if match is not None:
-        show(grid("The checkpoint", ["state", "its name", "ours"], [list(row) for row in match.table()]))
+    else:
+        show(facts("What this training takes", dict(found.told())))
+        if match is not None:
+            show(grid("The checkpoint", ["state", "its name", "ours"], [list(row) for row in match.table()]))
+    if match is not None and not match.complete:
+        raise CheckFailed(f"the checkpoint does not fit, and would be refused: {match.summary()}")
 
 
 def _report(made: Fitted, as_json: bool) -> None:

@@ -17,11 +17,12 @@ State = dict[str, torch.Tensor]
 class Average:
     """The averaged state of a module."""
 
-    def __init__(self, module: torch.nn.Module, decay: float) -> None:
-        """The module must lie on its device already: its tensors are kept in view."""
+    def __init__(self, module: torch.nn.Module, decay: float, state: State | None = None) -> None:
+        """state: an average to go on with. The module's tensors are kept in view: they must stay where they are."""
         self.decay = decay
         self._own: State = module.state_dict()
         self.state = copied(self._own)
+        put(state or {}, self.state)
 
     @torch.no_grad()
     def update(self) -> None:

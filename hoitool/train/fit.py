@@ -88,8 +88,10 @@ def fit(
 def estimated(
     recipe: Recipe, say: Say, device: Device = "auto", checkpoint: Path | None = None
 ) -> tuple[Estimate, Match | None]:
-    """What a training would take, and how the names of its checkpoint fit; nothing but label embeddings is written."""
-    job = prepare(recipe, say, checkpoint, device)
+    """What a training would take, and how the names of its checkpoint fit, be it in part; nothing but label embeddings
+    is written.
+    """
+    job = prepare(recipe, say, checkpoint, device, strict=False)
     size = job.card.image_size
     shape = (job.module.backbone.dim,) if is_probe(recipe) else (3, size, size)
     world = int(os.environ.get("WORLD_SIZE", "1"))

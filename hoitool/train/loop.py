@@ -24,7 +24,7 @@ from hoitool.files import writing
 from hoitool.models import checkpoints
 from hoitool.progress import progress
 from hoitool.train import checkpoint, metrics
-from hoitool.train.average import Average, put
+from hoitool.train.average import Average, State, put
 from hoitool.train.checkpoint import Best, Checkpoint
 from hoitool.train.device import accelerator_of, bare, from_main, memory, moved, save_memory, threads, within_memory
 from hoitool.train.loader import Batch, batches
@@ -93,17 +93,18 @@ class _Training:
         self.module = module.to(self.accelerator.device)
         save_memory(module, pace)
         optimiser = optimiser_of(self.module, plan)
-        self.average = None if plan.ema is None else Average(self.module, plan.ema)
         self.step = 0
         self.best: Best | None = None
         self.figures: dict[str, float] = {}
-        self._begin(optimiser, resume)
+        averaged = self._begin(optimiser, resume)
         self.model = self.accelerator.prepare_model(torch.compile(module) if pace.compile else module)
+        # not before: on several CPUs accelerate gives the module's weights another place in memory
+        self.average = None if plan.ema is None else Average(self.module, plan.ema, averaged)
         self.optimiser = self.accelerator.prepare_optimizer(optimiser)
         self.watch = Watch(self.accelerator)
 
-    def _begin(self, optimiser: torch.optim.Optimizer, resume: bool) -> None:
-        """Look for checkpoints, and take over the last one's state."""
+    def _begin(self, optimiser: torch.optim.Optimizer, resume: bool) -> State | None:
+        """Look for checkpoints, and take over the last one's state; returns its averaged weights."""
         made = checkpoints.steps(self.checkpoints)
         if made and not resume:
             raise UsageError(f"{self.checkpoints}: has checkpoints; --resume goes on, or train into another folder")
@@ -114,8 +115,10 @@ class _Training:
                 self.checkpoints.mkdir(parents=True, exist_ok=True)
             checkpoint.clean(self.checkpoints)
             metrics.cut(self.metrics, state.step if state else 0)
-        if state:
-            self._take(state, optimiser)
+        if state is None:
+            return None
+        self._take(state, optimiser)
+        return state.average
 
     def _take(self, state: Checkpoint, optimiser: torch.optim.Optimizer) -> None:
         if state.world != self.spread.world:
@@ -126,8 +129,6 @@ class _Training:
             )
         put(checkpoint.fitting(state.weights, self.module), self.module.state_dict())
         optimiser.load_state_dict(state.optimiser)
-        if self.average is not None and state.average is not None:
-            put(state.average, self.average.state)
         if self.accelerator.scaler is not None and state.scaler:
             self.accelerator.scaler.load_state_dict(state.scaler)
         self.step, self.best = state.step, state.best

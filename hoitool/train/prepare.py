@@ -56,10 +56,17 @@ class Job:
     match: Match | None = None
 
 
-def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Literal["auto", "cpu"] = "auto") -> Job:
+def prepare(
+    recipe: Recipe,
+    say: Say,
+    checkpoint: Path | None = None,
+    device: Literal["auto", "cpu"] = "auto",
+    strict: bool = True,
+) -> Job:
     """Resolve a recipe. say: called with a line for each thing that was chosen.
 
     checkpoint  weights of the whole model to start from, in place of the backbone's own and the language's
+    strict      whether all of it must fit (hoitool/models/weights.py)
 
     Raises MissingData for files that are not there, UsageError where several could be meant, DataError for what does
     not fit together.
@@ -67,7 +74,7 @@ def prepare(recipe: Recipe, say: Say, checkpoint: Path | None = None, device: Li
     inputs: dict[str, Path] = {}
     images, meta = training_images(recipe.data, inputs, say)
     test = test_images(recipe.data, meta, inputs)
-    module, card, match = start(recipe, meta, inputs, say, checkpoint)
+    module, card, match = start(recipe, meta, inputs, say, checkpoint, strict)
     pace = pace_of(recipe, device)
     loading = Loading(recipe.optimise.per_device or recipe.optimise.batch, pace.workers)
     examination = None if test is None else _examination(recipe.evaluate, test, loading)
@@ -91,13 +98,13 @@ def _examination(rule: settings.Evaluate, test: tuple[Dataset, Album], loading: 
 
 
 def start(
-    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, checkpoint: Path | None = None
+    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, checkpoint: Path | None = None, strict: bool = True
 ) -> tuple[nn.Module, Card, Match | None]:
     """The module as training starts it, its card, how a checkpoint fitted. The same seed makes the same module."""
     if checkpoint is not None:
         card = card_of(recipe, meta)
         module = card.build()
-        match = load_checkpoint(module, card.model, checkpoint)
+        match = load_checkpoint(module, card.model, checkpoint, strict)
         say(f"started from {checkpoint}: {match.summary()}")
         inputs["checkpoint"] = checkpoint
         return module, card, match

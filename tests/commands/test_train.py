@@ -124,6 +124,22 @@ def test_a_dry_run_shows_how_a_checkpoint_fits(inside, hoitool):
     assert "classifier.weight" in hoitool(*arguments).out
 
 
+def test_a_dry_run_shows_where_a_checkpoint_does_not_fit(inside, hoitool, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    path = sorted((inside / "runs" / "recipe" / "checkpoint").glob("step-*"))[-1] / "weights.safetensors"
+    held = load_file(path)
+    held |= {"classifier.weight": held["classifier.weight"][:3], "extra": held.pop("backbone.visual.ln_pre.bias")}
+    save_file(held, tmp_path / "other.safetensors")
+    arguments = ["--device", "cpu", "--checkpoint", tmp_path / "other.safetensors"]
+    made = hoitool("train", "--dry-run", "--json", *arguments)
+    assert made.code == 3
+    assert "1 missing (backbone.visual.ln_pre.bias), 1 left over (extra)" in made.err
+    first = [row[0] for row in json.loads(made.out)["checkpoint"][:4]]
+    assert first == ["shape [3, 64] for [30, 64]", "missing", "left over", "matched"]
+    assert hoitool("train", "--name", "other", *arguments).code == 1
+
+
 def test_a_run_is_not_run_over_and_goes_on_by_itself(inside, hoitool):
     again = hoitool("train")
     assert again.code == 2

@@ -15,7 +15,7 @@ pytest.importorskip("accelerate")
 
 import numpy as np  # noqa: E402
 import tiny_task  # noqa: E402
-from tiny_task import Regression, mlp, pace, plan  # noqa: E402
+from tiny_task import SPREAD, Regression, mlp, pace, plan  # noqa: E402
 
 from hoitool.errors import DataError, UsageError  # noqa: E402
 from hoitool.models import checkpoints  # noqa: E402
@@ -200,7 +200,7 @@ def test_gradient_checkpointing_that_a_model_does_not_know_is_refused(tmp_path):
 def test_two_processes_equal_one(tmp_path):
     """torchrun with gloo: the same effective batch, and the same weights but for the rounding of sums.
 
-    The last batch of an epoch has 6 samples: 3 for each process, in parts of 2 and 1.
+    The last batch of an epoch has 6 samples: 3 for each process, in parts of 2 and 1. What is compared are averages.
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     script = [str(Path(tiny_task.__file__)), "spread", str(tmp_path / "two"), "8"]
@@ -208,7 +208,7 @@ def test_two_processes_equal_one(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     module = mlp()
-    train(Regression(), module, plan(batch=8, clip=1.0), tmp_path / "one", pace(per_device=4))
+    train(Regression(), module, plan(batch=8, **SPREAD), tmp_path / "one", pace(per_device=4))
     for name, tensor in torch.load(tmp_path / "two" / "module.pt", weights_only=True).items():
         torch.testing.assert_close(tensor, module.state_dict()[name], rtol=1e-5, atol=1e-6)
     assert losses(tmp_path / "one") == pytest.approx(losses(tmp_path / "two"), rel=1e-5)
