@@ -33,6 +33,9 @@ class Model:
         typer.Option(metavar="NAME|FILE", help="With --recipe: the labels of its outputs; a label space or a dataset."),
     ] = "hico"
     best: Annotated[bool, typer.Option("--best", help="Of a run the best weights, not the last.")] = False
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Take what fits of a file of weights, and say what does not.")
+    ] = False
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
     precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.")] = "fp32"
 
@@ -160,7 +163,10 @@ def _opened(path: Path, which: Model) -> Opened:
             from hoitool.train.sources import labels_named
 
             card = card_of(resolve(which.recipe), labels_named(which.labels))
-        return opened(path, card, which.best, which.device, which.precision)
+        made = opened(path, card, which.best, which.device, which.precision, not which.lenient)
+    if not made.match.complete:
+        say(f"{path}: {made.match.summary()}")
+    return made
 
 
 def _asked(which: Model, pictures: Pictures, pairs: Pairs, writing: Writing) -> Asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -67,7 +68,10 @@ def train(
     tell = say if os.environ.get("RANK", "0") == "0" else _silent
     if device not in ("auto", "cpu"):
         raise UsageError(f"--device {device}: expected auto or cpu; CUDA_VISIBLE_DEVICES chooses among GPUs")
-    recipe, folder = _wanted(arguments or [], config, name, resume, tell)
+    chosen = list(arguments or ())
+    if checkpoint is not None:
+        chosen.append(f"model.checkpoint={json.dumps(str(checkpoint))}")
+    recipe, folder = _wanted(chosen, config, name, resume, tell)
     if print_config:
         _print(recipe, as_json)
         return
@@ -75,11 +79,11 @@ def train(
 
     where: Literal["auto", "cpu"] = "cpu" if device == "cpu" else "auto"
     if dry_run:
-        _estimate(*fit.estimated(recipe, tell, where, checkpoint), as_json)
+        _estimate(*fit.estimated(recipe, tell, where), as_json)
         return
     _log(tell)
     try:
-        made = fit.fit(recipe, folder, tell, resume, checkpoint, where, tuple(track or ()))
+        made = fit.fit(recipe, folder, tell, resume, where, tuple(track or ()))
     except KeyboardInterrupt:
         tell(f"interrupted; `hoitool train --resume --name {folder.name}` goes on from the last checkpoint")
         raise
@@ -93,15 +97,15 @@ def _wanted(
     """The recipe and the run's folder."""
     from hoitool import workspace
     from hoitool.train.recipe import resolve
-    from hoitool.train.run import CONFIG, newest
+    from hoitool.train.run import CONFIG, named, newest
 
-    names = [text for text in arguments if "=" not in text]
-    changes = [text for text in arguments if "=" in text]
+    names = [text for text in arguments if "=" not in text or Path(text).is_file()]
+    changes = [text for text in arguments if text not in names]
     if len(names) > 1:
         raise UsageError(f"{names[1]!r}: one recipe at a time ({names[0]!r} is one); settings are changed by key=value")
     if not names and config is None:
         if resume:
-            folder = newest() if name is None else workspace.run_named(name)
+            folder = newest() if name is None else named(name)
             tell(f"going on with {folder}")
             return resolve(folder / CONFIG, changes), folder
         names = [str(RECIPE) if RECIPE.exists() else DEFAULT]
@@ -151,6 +155,7 @@ def _estimate(found: Estimate, match: Match | None, as_json: bool) -> None:
 
 def _report(made: Fitted, as_json: bool) -> None:
     """What came out, and where it lies."""
+    from hoitool import workspace
     from hoitool.report.terminal import facts
 
     if as_json:
@@ -158,7 +163,8 @@ def _report(made: Fitted, as_json: bool) -> None:
         return
     show(facts(str(made.folder), made.told()))
     if made.predicted is not None:
-        say("`hoitool eval` scores these predictions")
+        own = made.folder.parent == workspace.RUNS
+        say(f"`hoitool eval{'' if own else f' {made.predicted.path}'}` scores these predictions")
 
 
 def _log(tell: Callable[[str], None]) -> None:

@@ -97,6 +97,8 @@ def read_card(folder: Path) -> Card:
     if space.hash != digest:
         raise DataError(f"{path}: is of label space {name!r} {digest:.12}, the one found is {space.hash:.12}")
     mean, std = (_colour(held[each], f"{path}: {each}") for each in ("mean", "std"))
+    if min(std) <= 0:
+        raise DataError(f"{path}: std is {held['std']!r:.60}, expected three numbers above 0")
     return Card(held["model"], held["numbers"], space, held["label_kind"], mean, std, held["predict"])
 
 

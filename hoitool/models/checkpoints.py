@@ -13,12 +13,15 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from hoitool.errors import DataError
+from hoitool.errors import DataError, MissingData
 from hoitool.files import load_json, reading, require, sha256
 
 VERSION = 1
 FOLDER, ABOUT, WEIGHTS, AVERAGE = "checkpoint", "about.json", "weights.safetensors", "average.safetensors"
 KIND = "a checkpoint of hoitool"
+REMOVE = "remove the checkpoint to go on from the one before it"
+HELD = {"step": int, "sha256": dict}
+HELD_BY_STEPS = {"world": int, "best": dict | None, "scaler": dict, "plan": dict}
 
 
 def steps(folder: Path, kind: str = "step") -> list[Path]:
@@ -46,20 +49,21 @@ def read_about(path: Path) -> dict[str, Any]:
     about: dict[str, Any] = load_json(path / ABOUT, KIND, dict)
     if about.get("version") != VERSION:
         raise DataError(f"{path / ABOUT}: version {about.get('version')!r}, expected {VERSION} ({KIND})")
-    names = {"step", "sha256"} | ({"world", "best", "scaler", "plan"} if path.name.startswith("step-") else set())
-    if missing := sorted(names - about.keys()):
-        raise DataError(f"{path / ABOUT}: no {missing[0]!r} ({KIND} expected)")
+    kinds = HELD | (HELD_BY_STEPS if path.name.startswith("step-") else {})
+    for name, kind in kinds.items():
+        if name not in about or not isinstance(about[name], kind):
+            raise DataError(f"{path / ABOUT}: {name} is {about.get(name)!r:.60}, not what a checkpoint says; {REMOVE}")
     return about
 
 
 def check(path: Path, about: dict[str, Any]) -> None:
     """Raise DataError for the first file that is not as it was written."""
     for name, made in about["sha256"].items():
-        if sha256(require(path / Path(name).name, KIND)) != made:
-            raise DataError(
-                f"{path / name}: damaged, its content is not what was written; remove {path} to go on from the "
-                "checkpoint before it"
-            )
+        file = path / Path(name).name
+        if not file.is_file():
+            raise MissingData(f"{file}: no such file ({KIND} expected); {REMOVE}")
+        if sha256(file) != made:
+            raise DataError(f"{file}: damaged, its content is not what was written; {REMOVE}")
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -8,6 +8,9 @@ every name, is taken off.
 
 from __future__ import annotations
 
+import pickle
+import re
+import warnings
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,9 +45,22 @@ def read_tensors(path: Path, what: str = "a checkpoint") -> dict[str, torch.Tens
             return _stripped(load_file(path), path)
         if torchscript.is_archive(path):
             return torchscript.tensors(path)
-        with torch.serialization.safe_globals(ALLOWED):
-            held = torch.load(path, "cpu", weights_only=True)
+        held = _loaded(path)
         return _stripped(_unpacked(held, path), path)
+
+
+def _loaded(path: Path) -> Any:
+    """What a torch file holds. Raises DataError for one that asks for more than tensors, ValueError for another."""
+    try:
+        with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that are none of torch's
+            return torch.load(path, "cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"(?:GLOBAL|function|class) ([\w.]+)", str(error))
+        if wanted is None:
+            raise ValueError("no file of tensors") from error
+        told = f"not readable as tensors and plain values: it asks for {wanted[1]}, which could run code; refused"
+        raise DataError(f"{path}: {told}") from error
 
 
 def _unpacked(held: Any, path: Path) -> Mapping[Any, Any]:

@@ -33,7 +33,7 @@ from hoitool.models.pairing import PUBLISHED, PairRule
 from hoitool.predict.candidates import Candidates, candidates
 from hoitool.predict.loading import loaded
 from hoitool.predict.looking import Look, Looking, View, looking
-from hoitool.predict.recognition import Pace
+from hoitool.predict.recognition import Pace, require_finite
 from hoitool.progress import progress, working
 
 BLOCK = 1000  # images of predictions that are kept in memory
@@ -102,7 +102,9 @@ def _scored(
         broken |= wrong
         held = images[places].tolist()
         views = [_view(boxes, table, image, picture) for image, picture in zip(held, pictures, strict=True)]
-        yield from zip(held, _batch_scores(look, views, table, held, rule), strict=True)
+        for image, scores in zip(held, _batch_scores(look, views, table, held, rule), strict=True):
+            require_finite(scores[None], [str(boxes.key[image])])
+            yield image, scores
 
 
 def _view(boxes: Dataset, table: Candidates, image: int, pixels: Array) -> View:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -38,12 +39,21 @@ class Head:
     problem: str = ""
 
 
+class Images(NamedTuple):
+    """Images with their pictures, notes (a line each), and name -> why of those that were left out."""
+
+    data: Dataset
+    album: Album
+    notes: list[str]
+    broken: dict[str, str]
+
+
 def images_in(
     paths: Sequence[Path], labels: LabelSpace, label_kind: LabelKind = "interactions", skip_broken: bool = False
-) -> tuple[Dataset, Album, list[str]]:
-    """The pictures below folders, and those named, as images without annotations; and notes, a line each.
+) -> Images:
+    """The pictures below folders, and those named, as images without annotations.
 
-    skip_broken  leave pictures out whose head cannot be read, and say so in a note
+    skip_broken  leave pictures out whose head cannot be read
     Raises MissingData for a path that is not there and where there are no pictures, DataError for a broken picture.
     """
     given = [Path(os.path.normpath(path.absolute())) for path in paths]
@@ -52,15 +62,23 @@ def images_in(
     names = sorted(path.relative_to(root).as_posix() for path in found)
     with quiet(), ThreadPoolExecutor(READERS) as pool:
         heads = list(progress(pool.map(head, (root / name for name in names)), "reading sizes", len(names)))
-    broken = [f"{root / name}: {each.problem}" for name, each in zip(names, heads, strict=True) if each.problem]
+    pairs = list(zip(names, heads, strict=True))
+    broken = {printable(name): f"{root / name}: {each.problem}" for name, each in pairs if each.problem}
+    first = next(iter(broken.values()), "")
     if broken and not skip_broken:
-        raise DataError(f"{broken[0]}; --skip-broken leaves such files out")
-    kept = [(name, each) for name, each in zip(names, heads, strict=True) if not each.problem]
+        raise DataError(f"{first}; --skip-broken leaves such files out")
+    kept = [(name, each) for name, each in pairs if not each.problem]
     if not kept:
-        raise DataError(f"{broken[0]}; none of {len(broken)} can be read")
+        raise DataError(f"{first}; none of {len(broken)} can be read")
     images = _dataset(kept, Meta(labels, root.name.lstrip("."), label_kind=label_kind, box_frame="continuous"))
     turned = [name for name, each in kept if each.turned]
-    return images, Album([name for name, _ in kept], images.key, Pictures(root)), _notes(others, broken, turned)
+    album = Album([name for name, _ in kept], images.key, Pictures(root))
+    return Images(images, album, _notes(others, turned), broken)
+
+
+def printable(name: str) -> str:
+    """A name that any file can hold: what is no text in it becomes an escape."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def head(path: Path) -> Head:
@@ -110,12 +128,10 @@ def _dataset(kept: list[tuple[str, Head]], meta: Meta) -> Dataset:
     return Dataset(meta=meta, key=names, file_name=names, width=width, height=height, **no_pairs(len(kept)))
 
 
-def _notes(others: list[Path], broken: list[str], turned: list[str]) -> list[str]:
+def _notes(others: list[Path], turned: list[str]) -> list[str]:
     made = []
     if others:
         made.append(f"passed over {len(others):,} files that are no pictures, such as {min(others)}")
-    if broken:
-        made.append(f"left out {len(broken):,} pictures, the first {broken[0]}")
     if turned:
         made.append(
             f"{len(turned):,} pictures are turned by their camera's note (EXIF) and are taken as they are stored, the "

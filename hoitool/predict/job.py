@@ -18,7 +18,7 @@ import numpy as np
 from hoitool.data import Dataset, Predictions, select_images, write, write_shards
 from hoitool.data.dataset import Array
 from hoitool.embed.pictures import Album
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.models.defr import Defr
 from hoitool.models.pairing import PairRule
 from hoitool.predict.boxes import Boxes, boxes_for
@@ -78,7 +78,7 @@ def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pac
             count += len(places)
             yield image_predictions(select_images(images, places), rows, labels, predict=said)
 
-    _write(blocks(), out)
+    _write(_some(blocks(), broken), out)
     return Done(out, count, 0, broken)
 
 
@@ -94,6 +94,14 @@ def _gathered(batches: Iterable[Logits], most: int, broken: dict[str, str]) -> I
             held, made = [], True
     if held and (not made or any(len(each.places) for each in held)):
         yield np.concatenate([each.places for each in held]), np.concatenate([each.rows for each in held])
+
+
+def _some(blocks: Iterator[Predictions], broken: dict[str, str]) -> Iterator[Predictions]:
+    """The blocks. Raises DataError for the first picture where none at all could be read."""
+    for block in blocks:
+        if broken and not len(block):
+            raise DataError(f"{next(iter(broken.values()))}; none of {len(broken)} pictures could be read")
+        yield block
 
 
 def _write(blocks: Iterator[Predictions], out: Path) -> None:

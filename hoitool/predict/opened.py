@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
 
-from hoitool.embed.encoder import Precision, Settings
+from hoitool.embed.encoder import PRECISIONS, Settings
 from hoitool.embed.encoders.device import place
 from hoitool.errors import MissingData, UsageError
 from hoitool.files import sha256
+from hoitool.lookup import unknown_name
 from hoitool.models import MODELS, checkpoints
 from hoitool.models.card import FILE, Card, read_card
 from hoitool.models.weights import Match, load
@@ -53,7 +53,9 @@ def opened(
     strict  whether each name of the file must have its place (hoitool/models/weights.py)
     Raises MissingData, DataError and UsageError, each naming the file.
     """
-    where, precise = place(Settings(device=device, precision=cast(Precision, precision)))
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    where, precise = place(Settings(device=device, precision=precision))
     folder = card_folder(path)
     if card is None:
         if folder is None:

@@ -6,7 +6,7 @@ apart. Ranking, and so every average precision, is the same; sigmoid makes proba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -64,7 +64,18 @@ def logit_batches(
         if len(places):
             with torch.inference_mode():
                 rows = module(eye(np.stack(pixels))).float().cpu().numpy()
+            require_finite(rows, [album.names[place] for place in places.tolist()])
         yield Logits(places, rows, wrong)
+
+
+def require_finite(rows: Array, names: Sequence[str]) -> None:
+    """Raise DataError naming the first picture of which a model says something that is no finite number."""
+    wrong = ~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
+    if wrong.any():
+        raise DataError(
+            f"{names[int(wrong.argmax())]}: the model's scores are no finite numbers; its weights are not, or half "
+            "precision does not hold them"
+        )
 
 
 def image_logits(

@@ -9,11 +9,11 @@ from hoitool import workspace
 from hoitool.convert import sniff
 from hoitool.convert.inputs import load_truth
 from hoitool.data import Dataset, Meta, no_pairs
-from hoitool.embed.pictures import Album, album_of
+from hoitool.embed.pictures import album_of
 from hoitool.errors import MissingData, UsageError
 from hoitool.labels import difference
 from hoitool.models.card import Card
-from hoitool.predict.folder import images_in
+from hoitool.predict.folder import Images, images_in
 
 
 def images_for(
@@ -22,8 +22,8 @@ def images_for(
     pictures: Path | None = None,
     subset: str | None = None,
     skip_broken: bool = False,
-) -> tuple[Dataset, Album, list[str]]:
-    """What `sources` mean: one dataset, or folders and files of pictures; and notes, a line each.
+) -> Images:
+    """What `sources` mean: one dataset, or folders and files of pictures.
 
     pictures  the folder of a dataset's pictures; None: the workspace's
     subset    of a dataset that holds several
@@ -43,8 +43,8 @@ def images_for(
         told = (
             f"{annotated[0]}: not of the model's labels ({differs}): its pictures are taken, its boxes and labels not"
         )
-        return _bare(data, card), album, [*notes, told]
-    return data, album, notes
+        return Images(_bare(data, card), album, [*notes, told], {})
+    return Images(data, album, notes, {})
 
 
 def _bare(data: Dataset, card: Card) -> Dataset:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from hoitool.predict.boxes import Boxes
 from hoitool.predict.detectors.detector import load_detector
 from hoitool.predict.detectors.finding import boxes_in, file_name
 from hoitool.predict.draw import draw_all
-from hoitool.predict.job import Done, predict
+from hoitool.predict.job import POWERS, Done, predict
 from hoitool.predict.opened import Opened, card_folder
 from hoitool.predict.pseudo_labels import PICTURES, as_dataset, cut
 from hoitool.predict.recognition import Pace
 from hoitool.predict.sources import images_for
 
 Say = Callable[[str], None]
+DEFAULTS: dict[str, Any] = {"task": "recognition", "mask": "as-written", "mask_layers": 1} | dict.fromkeys(POWERS, 1.0)
+PAIRS = ("boxes", "detector", "detector_weights")
 TASKS = ("recognition", "detection")
 
 
@@ -95,7 +98,7 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     Raises UsageError, MissingData and DataError, before anything is computed where that can be known.
     """
     wanted = wanted_of(model.card, asked)
-    images, album, notes = images_for(sources, model.card, asked.pictures, asked.subset, asked.pace.skip_broken)
+    images, album, notes, unread = images_for(sources, model.card, asked.pictures, asked.subset, asked.pace.skip_broken)
     for note in notes:
         say(note)
     task = task_of(wanted["task"], images, asked, say)
@@ -105,6 +108,7 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     if task == "detection" and asked.detector is not None:
         boxes = _detected(images, album, asked, out, say)
     done = predict(model, images, album, out, wanted | {"task": task}, asked.pace, boxes)
+    done = replace(done, broken=unread | done.broken)
     for reason, count in done.dropped.items():
         say(f"dropped {count:,}: {reason}")
     drawn = _drawn(done, album, asked) if asked.draw else None
@@ -114,7 +118,10 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
 
 def wanted_of(card: Card, asked: Asked) -> dict[str, Any]:
     """How predictions are made, out of what is asked for and the card."""
-    wanted = card.predict | asked.how
+    wanted = DEFAULTS | card.predict | asked.how
+    for name in POWERS:
+        if not isinstance(wanted[name], int | float) or not 0 <= wanted[name] < math.inf:
+            raise UsageError(f"{name} is {wanted[name]!r:.40}, expected a finite number of at least 0")
     if wanted["task"] not in TASKS:
         raise unknown_name("task", wanted["task"], TASKS)
     if asked.boxes is not None and asked.detector is not None:
@@ -124,6 +131,11 @@ def wanted_of(card: Card, asked: Asked) -> dict[str, Any]:
 
 def task_of(task: str, images: Dataset, asked: Asked, say: Say) -> str:
     """The task: pictures without any boxes are recognised, where pairs were not asked for."""
+    given = [name for name in PAIRS if getattr(asked, name) is not None]
+    if task == "recognition" and given:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} is of pairs, and whole pictures are recognised here; add --task detection"
+        )
     if task == "recognition" or asked.boxes is not None or asked.detector is not None or len(images.boxes):
         return task
     if asked.how.get("task") == "detection":
@@ -179,6 +191,8 @@ def _check(out: Path, asked: Asked, task: str) -> None:
             raise UsageError(f"{path}: expected a name that ends in .parquet")
         refuse_overwrite(path, asked.overwrite)
     if asked.pseudo is not None:
+        if asked.pseudo.resolve() == out.resolve():
+            raise UsageError(f"{out}: the predictions' name; --as-dataset needs another")
         cut(asked.threshold)
         if task != "recognition":
             raise UsageError("--as-dataset is of labels of whole images: add --task recognition")

@@ -8,8 +8,7 @@ and 0.5 for the others.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ import timm
 from hoitool import workspace
 from hoitool.embed.encoders import clip_weights
 from hoitool.embed.encoders import timm as timm_weights
-from hoitool.errors import DataError, HoitoolError
+from hoitool.errors import DataError
 from hoitool.files import load_json, require, sha256
 from hoitool.train.settings import Model
+from hoitool.train.spelling import as_settings
 
 RANDOM = "random"
 Colour = tuple[float, float, float]
@@ -30,7 +30,6 @@ Colours = tuple[Colour, Colour]  # mean and standard deviation of pictures from 
 CLIPS: Colours = (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
 PLAIN: Colours = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 NUMBERS = ("embed_dim", "vision_cfg", "quick_gelu")  # of open_clip's configuration of a model: those of images
-SPELLINGS = {"--weights ": "model.weights=", "--model ": "model.backbone="}  # of an encoder's options as settings
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def resolved(model: Model) -> Backbone:
     """
     kind, _, variant = model.backbone.partition(":")
     source = _source(model)
-    with _as_settings():
+    with as_settings():
         name, config, weights, colours = FINDERS.get(kind, _other)(model.backbone, variant, source)
     if source == RANDOM or weights is None:
         return Backbone(name, config, None, None, None, *colours, f"backbone {name}: starts from random numbers")
@@ -130,17 +129,3 @@ def _colour(held: Any, default: Colour, where: str) -> Colour:
         raise DataError(f"{where} of pictures is {held!r:.60}, expected three numbers: red, green, blue")
     red, green, blue = map(float, held)
     return red, green, blue
-
-
-@contextlib.contextmanager
-def _as_settings() -> Iterator[None]:
-    """What an error tells to try is said in settings of a recipe, in place of an encoder's options."""
-    try:
-        yield
-    except HoitoolError as error:
-        told = str(error)
-        for option, setting in SPELLINGS.items():
-            told = told.replace(option, setting)
-        if told == str(error):
-            raise
-        raise type(error)(told) from error

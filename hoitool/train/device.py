@@ -21,8 +21,7 @@ MIXED = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 def accelerator_of(plan: Plan, pace: Pace) -> Any:
     """The devices that there are; under torchrun all of its processes. Raises UsageError for float16 on a CPU."""
     AcceleratorState._reset_state()  # a training before this one may have had another precision
-    if plan.precision == "float16" and (pace.device == "cpu" or not torch.cuda.is_available()):
-        raise UsageError("float16 needs a GPU; on the CPU train in float32 or bfloat16")
+    require_precision(plan, pace)
     return Accelerator(mixed_precision=MIXED[plan.precision], cpu=pace.device == "cpu")
 
 
@@ -35,6 +34,12 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def require_precision(plan: Plan, pace: Pace) -> None:
+    """Raise UsageError for float16 on a CPU."""
+    if plan.precision == "float16" and (pace.device == "cpu" or not torch.cuda.is_available()):
+        raise UsageError("float16 needs a GPU; on the CPU train in float32 or bfloat16")
 
 
 def bare(model: torch.nn.Module) -> torch.nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,21 +61,26 @@ def fit(
     folder: Path,
     say: Say,
     resume: bool = False,
-    checkpoint: Path | None = None,
     device: Device = "auto",
     track: tuple[str, ...] = (),
 ) -> Fitted:
     """Train what a recipe says into a run's folder, and predict for its test images.
 
-    checkpoint  weights of the whole model to start from, in place of the backbone's own and the language's
-    track       where metrics go beside the run's own file: names of hoitool.train.trackers
+    track  where metrics go beside the run's own file: names of hoitool.train.trackers
     Raises UsageError for a run that is there already unless it is to go on, and what `prepare`, `train` and `predict`
     raise. A run whose training has ended is only predicted for.
     """
     if _is_main():
         run.require_new(folder, resume)
     trackers.require(track)
-    job = prepare(recipe, say, checkpoint, device)
+    job = prepare(recipe, say, device)
+    with run.held(folder) if _is_main() else nullcontext():
+        return _fitted(job, recipe, folder, say, resume, device, track)
+
+
+def _fitted(
+    job: Job, recipe: Recipe, folder: Path, say: Say, resume: bool, device: Device, track: tuple[str, ...]
+) -> Fitted:
     run.begin(folder, dump(recipe), job.inputs, resume=resume)
     if _is_main():
         job.card.write(folder)
@@ -85,13 +91,11 @@ def fit(
         return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
 
 
-def estimated(
-    recipe: Recipe, say: Say, device: Device = "auto", checkpoint: Path | None = None
-) -> tuple[Estimate, Match | None]:
+def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> tuple[Estimate, Match | None]:
     """What a training would take, and how the names of its checkpoint fit, be it in part; nothing but label embeddings
     is written.
     """
-    job = prepare(recipe, say, checkpoint, device, strict=False)
+    job = prepare(recipe, say, device, lenient=True)
     size = job.card.image_size
     shape = (job.module.backbone.dim,) if is_probe(recipe) else (3, size, size)
     world = int(os.environ.get("WORLD_SIZE", "1"))

@@ -192,8 +192,12 @@ class _Training:
         if (between and due(self.step, between)) or last:
             self._evaluate()
         late = self.pace.checkpoint_minutes and time.monotonic() - self.written > 60 * self.pace.checkpoint_minutes
-        if last or due(self.step, self.pace.checkpoint_steps) or (late and due(self.step, self.pace.log_every)):
+        if last or due(self.step, self.pace.checkpoint_steps) or (late and self._is_seen()):
             self._write()
+
+    def _is_seen(self) -> bool:
+        """Whether metrics are written after this step, or an epoch ends."""
+        return due(self.step, self.pace.log_every) or due(self.step, self.order.per_epoch)
 
     def _line(self, **held: Any) -> None:
         if not self.accelerator.is_main_process:

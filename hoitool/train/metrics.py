@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hoitool.errors import DataError
 from hoitool.files import write_text, writing
 
 FILE = "metrics.jsonl"
@@ -23,12 +24,15 @@ def lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file up to one that a killed process left unfinished; none where there is no file."""
     if not path.exists():
         return []
-    found = []
+    found: list[dict[str, Any]] = []
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            found.append(json.loads(text))
+            line = json.loads(text)
         except json.JSONDecodeError:
             break
+        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+            raise DataError(f"{path}, line {len(found) + 1}: expected an object with a step, came {text:.60}")
+        found.append(line)
     return found
 
 

@@ -77,7 +77,7 @@ class Pace(BaseModel):
     evaluate_every          epochs between two evaluations; 0: at the end alone
     best, best_is           the figure of the evaluation that decides which weights are kept as the best
     checkpoint_steps        steps between two checkpoints; None: none by steps
-    checkpoint_minutes      minutes between two checkpoints, looked at where metrics are written
+    checkpoint_minutes      minutes between two checkpoints, looked at where metrics are written and epochs end
     keep                    how many checkpoints stay
     device                  auto: GPUs where there are any
     threads                 threads of the CPU's arithmetic; None: torch's own number. A small model is faster with 1

@@ -43,4 +43,6 @@ def pace_of(recipe: Recipe, device: Literal["auto", "cpu"] = "auto") -> Pace:
         best=recipe.evaluate.best,
         device=device,
         threads=held.threads,
+        checkpoint_minutes=held.checkpoint_minutes,
+        keep=held.keep,
     )

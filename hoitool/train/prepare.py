@@ -21,10 +21,14 @@ from hoitool.losses.bce import positive_weights
 from hoitool.losses.contract import Loss
 from hoitool.models import MODELS
 from hoitool.models.card import Card
+from hoitool.models.defr import Defr
 from hoitool.models.weights import Match
+from hoitool.predict.boxes import boxes_for
+from hoitool.predict.looking import Looking, looking
 from hoitool.predict.recognition import Pace as Loading
 from hoitool.train import settings
 from hoitool.train.backbone import Backbone, architecture, resolved
+from hoitool.train.device import require_precision
 from hoitool.train.evaluate import figure_names
 from hoitool.train.images import Images, repetitions
 from hoitool.train.language import language_rows
@@ -56,17 +60,8 @@ class Job:
     match: Match | None = None
 
 
-def prepare(
-    recipe: Recipe,
-    say: Say,
-    checkpoint: Path | None = None,
-    device: Literal["auto", "cpu"] = "auto",
-    strict: bool = True,
-) -> Job:
-    """Resolve a recipe. say: called with a line for each thing that was chosen.
-
-    checkpoint  weights of the whole model to start from, in place of the backbone's own and the language's
-    strict      whether all of it must fit (hoitool/models/weights.py)
+def prepare(recipe: Recipe, say: Say, device: Literal["auto", "cpu"] = "auto", lenient: bool = False) -> Job:
+    """Resolve a recipe. say: called with a line for each thing that was chosen; lenient: a checkpoint fits in part.
 
     Raises MissingData for files that are not there, UsageError where several could be meant, DataError for what does
     not fit together.
@@ -74,8 +69,11 @@ def prepare(
     inputs: dict[str, Path] = {}
     images, meta = training_images(recipe.data, inputs, say)
     test = test_images(recipe.data, meta, inputs)
-    module, card, match = start(recipe, meta, inputs, say, checkpoint, strict)
-    pace = pace_of(recipe, device)
+    module, card, match = start(recipe, meta, inputs, say, lenient)
+    if test is not None and recipe.predict.task == "detection":
+        require_pairs(module, card, test, recipe.predict, inputs)
+    plan, pace = plan_of(recipe), pace_of(recipe, device)
+    require_precision(plan, pace)
     loading = Loading(recipe.optimise.per_device or recipe.optimise.batch, pace.workers)
     examination = None if test is None else _examination(recipe.evaluate, test, loading)
     task = Recognition(
@@ -87,7 +85,7 @@ def prepare(
         recipe.seed,
         examination,
     )
-    return Job(task, module, plan_of(recipe), pace, card, inputs, test, loading, match)
+    return Job(task, module, plan, pace, card, inputs, test, loading, match)
 
 
 def _examination(rule: settings.Evaluate, test: tuple[Dataset, Album], loading: Loading) -> Examination:
@@ -97,14 +95,32 @@ def _examination(rule: settings.Evaluate, test: tuple[Dataset, Album], loading: 
     return Examination(*test, rule.protocol, rule.variant, loading)
 
 
+def require_pairs(
+    module: nn.Module,
+    card: Card,
+    test: tuple[Dataset, Album],
+    rule: settings.Predict,
+    inputs: dict[str, Path],
+) -> None:
+    """Raise for what would end the predictions after the training: no boxes, a mask that the model cannot have."""
+    path = None if rule.boxes is None else Path(rule.boxes)
+    boxes_for(test[0], path)
+    if path is not None:
+        inputs["boxes"] = path
+    if isinstance(module, Defr):
+        looking(module, card, Looking(rule.mask, rule.mask_layers))
+
+
 def start(
-    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, checkpoint: Path | None = None, strict: bool = True
+    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, lenient: bool = False
 ) -> tuple[nn.Module, Card, Match | None]:
     """The module as training starts it, its card, how a checkpoint fitted. The same seed makes the same module."""
-    if checkpoint is not None:
+    if recipe.model.checkpoint is not None:
+        checkpoint = Path(recipe.model.checkpoint)
         card = card_of(recipe, meta)
+        torch.manual_seed(recipe.seed)
         module = card.build()
-        match = load_checkpoint(module, card.model, checkpoint, strict)
+        match = load_checkpoint(module, card.model, checkpoint, recipe.model.strict and not lenient)
         say(f"started from {checkpoint}: {match.summary()}")
         inputs["checkpoint"] = checkpoint
         return module, card, match

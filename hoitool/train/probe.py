@@ -134,7 +134,12 @@ class Tower:
 def _make(job: Images, path: Path, workers: int, best_batch: Callable[[], int], say: Callable[[str], None]) -> None:
     """Make a store, or go on with it, unless it is there."""
     count = len(job.album.names)
-    done = engine.found(job, path) if path.exists() else None
+    try:
+        done = engine.found(job, path) if path.exists() else None
+    except UsageError:  # pictures have changed, or others have their names
+        say(f"features: {path} is of other pictures, and made anew")
+        path.unlink()
+        done = None
     if done is None:
         say(f"features: each of {count:,} pictures once through {job.manifest.model}, into {path}")
         done = engine.run(job, path, engine.Pace(best_batch(), max(1, workers)))

@@ -97,7 +97,18 @@ def _over(path: Path, recipe: str | Path) -> Layer:
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """PyYAML's safe loader, with numbers as YAML 1.2 has them: 1e-4 is one."""
+    """PyYAML's safe loader, with numbers as YAML 1.2 has them (1e-4 is one), that takes no key twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """A mapping, of which each key stands once."""
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r:.40} twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

@@ -7,12 +7,13 @@ metrics.jsonl, checkpoint/   what the loop writes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,9 +23,10 @@ import torch
 
 from hoitool import workspace
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.files import load_json, require, sha256, write_text
+from hoitool.files import load_json, require, sha256, write_text, writing
+from hoitool.models import checkpoints
 
-CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
 PACKAGES = ("hoitool", "torch", "torchvision", "accelerate", "safetensors", "timm", "open_clip_torch", "transformers")
 
 
@@ -39,10 +41,12 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
         return
     require_new(folder, resume)
     starts: list[dict[str, Any]] = []
-    if (folder / CONFIG).exists():
+    if (folder / CONFIG).exists() and resume:
         if (first := _difference((folder / CONFIG).read_text(encoding="utf-8"), config)) is not None:
             raise UsageError(f"{folder / CONFIG}: the run was started with another configuration ({first})")
         starts = load_json(require(folder / ENVIRONMENT, "a run"), "the starts of a run", list)
+        if starts and not (isinstance(starts[0], dict) and isinstance(starts[0].get("inputs"), dict)):
+            raise DataError(f"{folder / ENVIRONMENT}: entry 0 has no object 'inputs' (the starts of a run expected)")
     hashes = {name: sha256(require(path, name)) for name, path in inputs.items()}
     for name, made in (starts[0]["inputs"] if starts else {}).items():
         if hashes.get(name) != made:
@@ -51,15 +55,48 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
     write_text(folder / ENVIRONMENT, json.dumps([*starts, environment(hashes)], indent=1) + "\n")
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """While a process trains a run no other one may. Raises UsageError where one does.
+
+    The lock goes with its process, however that ends; where the system has no such locks there is none.
+    """
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        yield
+        return
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / LOCK).open("w")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"{folder}: another process trains this run; wait for it, or take another --name"
+            ) from error
+        yield
+
+
 def require_new(folder: Path, resume: bool) -> None:
     """Raise UsageError for a run that is there already, unless it is to go on."""
-    if (folder / CONFIG).exists() and not resume:
-        raise UsageError(f"{folder}: has a run already; --resume goes on with it, or choose another name with --name")
+    if resume or not checkpoints.steps(folder / checkpoints.FOLDER):
+        return  # what ended before its first checkpoint left nothing to lose
+    raise UsageError(f"{folder}: has a run already; --resume goes on with it, or choose another name with --name")
+
+
+def named(name: str) -> Path:
+    """The run of a name, or at a path. Raises MissingData where there is none."""
+    folder = workspace.run_named(name)
+    if not (folder / CONFIG).is_file():
+        raise MissingData(f"{folder}: no such run to go on with (no {CONFIG} there)")
+    return folder
 
 
 def newest() -> Path:
     """The run in runs/ that was started last. Raises MissingData where there is none."""
-    found = [folder for folder in workspace.runs() if (folder / CONFIG).is_file()]
+    found = [folder for folder in workspace.runs() if all((folder / name).is_file() for name in (CONFIG, ENVIRONMENT))]
     if not found:
         raise MissingData(f"no run in {workspace.RUNS}/ to go on with; name a recipe, and `hoitool train` starts one")
     return max(found, key=lambda folder: (folder / ENVIRONMENT).stat().st_mtime_ns)

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Numbers = Annotated[tuple[float, float], Field(strict=False)]  # YAML has lists
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Side = Annotated[int, Field(ge=1, le=8192)]  # pixels
+NAME = r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$"  # of a folder in runs/
 
 
 class Section(BaseModel):
@@ -48,8 +50,10 @@ class Model(Section):
     name: str = Field("defr", description="the model")
     backbone: str = Field(description="the image tower: tiny, tiny:N (projected to N), clip, clip:ARCH, timm:NAME")
     weights: str | None = Field(None, description="its weights: a tag, file or folder, or random; none: its own")
+    checkpoint: str | None = Field(None, description="weights of the whole model to start from, in place of others")
+    strict: bool = Field(True, description="whether all of the checkpoint must fit; false: the rest starts at random")
     patch: Count = Field(description="side of the backbone's patches")
-    image_size: Count = Field(description="side of the square picture; position grids are resized to it")
+    image_size: Side = Field(description="side of the square picture; position grids are resized to it")
     classifier: Classifier = Field(Classifier(), description="the classifier")
     log_scale: float = Field(4.61, description="logits are exp(log_scale) times the cosine; 0: features as they are")
     train_scale: bool = Field(False, description="whether the scale is trained, up to 4.61")
@@ -142,7 +146,7 @@ class Optimise(Section):
         default_factory=dict, description="factor of lr by the beginning of parameters' names; 0: they stay"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="weight decay")
-    momentum: Share = Field(0.9, description="of sgd")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of sgd")
     epochs: Count = Field(description="times through the repeated images")
     batch: Count = Field(description="effective batch: images behind one step, over all devices")
     per_device: Count | None = Field(None, description="images at once on a device; none: batch over devices")
@@ -155,6 +159,8 @@ class Optimise(Section):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="decay of averaged weights; none: none")
     compile: bool = Field(False, description="torch.compile")
     gradient_checkpointing: bool = Field(False, description="less memory, more time")
+    checkpoint_minutes: Positive = Field(10.0, description="minutes between two checkpoints, and one at the end")
+    keep: Count = Field(2, description="how many checkpoints stay")
     threads: Count | None = Field(None, description="threads of a CPU's arithmetic; none: one a core")
 
 
@@ -201,9 +207,9 @@ class Reference(Section):
 class Recipe(Section):
     """All that decides a training, and what was published for it."""
 
-    name: str = Field(description="the recipe's name; none: that of its file")
+    name: Annotated[str, Field(pattern=NAME)] = Field(description="the recipe's name; none: that of its file")
     summary: str = Field("", description="what it is, in a line")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="of initial weights, order and augmentation")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of initial weights, order and augmentation")
     model: Model = Field(description="the network")
     loss: Loss = Field(description="what is minimised")
     data: Data = Field(Data(), description="which images")

@@ -15,6 +15,7 @@ from hoitool.lookup import unknown_name
 from hoitool.predict.pseudo_labels import EXTRA, PICTURES
 from hoitool.train import settings
 from hoitool.train.images import Images, images_of, joined
+from hoitool.train.spelling import as_settings
 
 Say = Callable[[str], None]
 
@@ -27,7 +28,8 @@ def training_images(rule: settings.Data, inputs: dict[str, Path], say: Say) -> t
     inputs["images"] = path
     inputs |= {f"beside {each}": Path(each) for each in rule.beside}
     held = [load_truth(each)[0] for each in (path, *map(Path, rule.beside))]
-    parts = [images_of(data, pictures_of(data, rule), rule.labels, rule.split) for data in held]
+    with as_settings():
+        parts = [images_of(data, pictures_of(data, rule), rule.labels, rule.split) for data in held]
     return joined(held, parts), held[0].meta
 
 
@@ -44,7 +46,8 @@ def test_images(rule: settings.Data, meta: Meta, inputs: dict[str, Path]) -> tup
     if differs or truth.meta.label_kind != meta.label_kind:
         raise DataError(f"{path}: not of the labels that are trained on: {differs or truth.meta.label_kind}")
     inputs["test images"] = path
-    return truth, album_of(truth, pictures_of(truth, rule))
+    with as_settings():
+        return truth, album_of(truth, pictures_of(truth, rule))
 
 
 def pictures_of(data: Dataset, rule: settings.Data) -> Path:

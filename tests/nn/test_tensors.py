@@ -65,7 +65,7 @@ class Harm:
 def test_a_pickle_that_wants_to_run_code_does_not(tmp_path, monkeypatch):
     monkeypatch.setenv("HARM", str(tmp_path / "harm"))
     torch.save({"model": STATE, "extra": Harm()}, tmp_path / "w.pth")
-    with pytest.raises(DataError, match=r"w.pth: not readable as a checkpoint") as caught:
+    with pytest.raises(DataError, match=r"w.pth: not readable as tensors .* asks for posix.mkdir") as caught:
         read_tensors(tmp_path / "w.pth")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "harm").exists()

@@ -27,7 +27,7 @@ def photos(tmp_path):
 
 
 def test_a_folder_is_taken_with_its_sizes_and_without_what_is_no_picture(photos):
-    images, album, notes = images_in([photos], HICO, "verbs")
+    images, album, notes, _ = images_in([photos], HICO, "verbs")
     validate(images)
     assert images.key.tolist() == ["a/b.jpg", "a/c.PNG", "b.jpg"] == album.names
     assert images.width.tolist() == [5, 3, 6] and images.height.tolist() == [7, 2, 4]
@@ -52,7 +52,7 @@ def test_the_images_pass_through_parquet(photos, tmp_path):
     ],
 )
 def test_names_are_paths_below_what_all_are_in(photos, named, keys):
-    images, album, notes = images_in([photos / name for name in named], HICO)
+    images, album, notes, _ = images_in([photos / name for name in named], HICO)
     assert images.key.tolist() == keys and not notes
     assert [album.open(i).size for i in range(len(keys))] == list(zip(images.width, images.height, strict=True))
 
@@ -60,7 +60,7 @@ def test_names_are_paths_below_what_all_are_in(photos, named, keys):
 def test_a_named_file_is_a_picture_whatever_it_is_called(photos, monkeypatch):
     noise(9, 8).save(photos / "upload", format="jpeg")
     monkeypatch.chdir(photos)
-    images, album, _ = images_in([type(photos)("upload")], HICO)
+    images, album, *_ = images_in([type(photos)("upload")], HICO)
     assert images.key.tolist() == ["upload"] and album.open(0).size == (9, 8)
     with pytest.raises(DataError, match=r"notes.txt: not a picture, by its first bytes"):
         images_in([photos / "notes.txt"], HICO)
@@ -71,9 +71,9 @@ def test_a_broken_picture_is_one_line_or_left_out(photos):
     with pytest.raises(DataError) as told:
         images_in([photos], HICO)
     assert "aa.jpg" in str(told.value) and "--skip-broken" in str(told.value) and "\n" not in str(told.value)
-    images, _, notes = images_in([photos], HICO, skip_broken=True)
+    images, _, _, broken = images_in([photos], HICO, skip_broken=True)
     assert "aa.jpg" not in images.key and len(images) == 3
-    assert any(note.startswith("left out 1 pictures") and "aa.jpg" in note for note in notes)
+    assert list(broken) == ["aa.jpg"] and "aa.jpg" in broken["aa.jpg"]
 
 
 def test_nothing_to_predict_for_is_said(photos, tmp_path):
@@ -93,7 +93,7 @@ def test_pictures_that_a_camera_turned_are_told(tmp_path):
     exif[0x0112] = 6
     picture.save(tmp_path / "a.jpg", exif=exif)
     noise(6, 3).save(tmp_path / "b.jpg")
-    images, album, notes = images_in([tmp_path], HICO)
+    images, album, notes, _ = images_in([tmp_path], HICO)
     assert (images.width[0], images.height[0]) == album.open(0).size == (6, 3)
     assert len(notes) == 1 and "1 pictures are turned" in notes[0] and "'a.jpg'" in notes[0]
 

@@ -40,7 +40,7 @@ def model(trained, monkeypatch):
 
 @pytest.fixture
 def test(model, trained):
-    images, album, _ = images_for([trained / "data" / "demo" / "test.parquet"], model.card)
+    images, album, *_ = images_for([trained / "data" / "demo" / "test.parquet"], model.card)
     return images, album
 
 
@@ -82,7 +82,7 @@ def test_a_broken_picture_stops_or_is_left_out(model, trained, tmp_path):
     folder = shutil.copytree(trained / "raw" / "demo" / "images", tmp_path / "images")
     broken = sorted((folder / "test").iterdir())[2]
     broken.write_bytes(b"\xff\xd8 no picture")
-    images, album, _ = images_for([trained / "data" / "demo" / "test.parquet"], model.card, folder)
+    images, album, *_ = images_for([trained / "data" / "demo" / "test.parquet"], model.card, folder)
     out, wanted = tmp_path / "p.parquet", model.card.predict
     for task in ("recognition", "detection"):
         with pytest.raises(DataError, match=broken.name):

@@ -21,6 +21,7 @@ from hoitool.train import metrics
 from hoitool.train.fit import estimated, fit
 from hoitool.train.prepare import criterion, prepare
 from hoitool.train.recipe import resolve
+from hoitool.train.recognition import Recognition
 
 RECOGNITION = ("predict.task=recognition",)
 
@@ -46,7 +47,7 @@ def weights(folder):
 def test_a_run_holds_what_it_was_and_what_it_made(workspace):
     made = run(workspace / "runs" / "first")
     assert made.trained.steps == 2 * TRAIN // 8
-    held = {path.name for path in made.folder.iterdir() if not path.name.startswith("labels-")}
+    held = {path.name for path in made.folder.iterdir() if not path.name.startswith(("labels-", "."))}
     assert held == {"config.yaml", "environment.json", "metrics.jsonl", "checkpoint", "model.json"} | {
         "predictions-test.parquet"
     }
@@ -75,22 +76,50 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(workspace):
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(workspace, monkeypatch):
     whole = weights(run(workspace / "runs" / "whole").folder)
-    folder = workspace / "runs" / "cut"
-    monkeypatch.setattr("hoitool.train.recognition.Recognition.evaluate", _stop)
+    folder, often = workspace / "runs" / "cut", "optimise.checkpoint_minutes=1e-9"
+    evaluate, calls = Recognition.evaluate, []
+
+    def stopping(task, module):
+        calls.append(task)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(task, module)
+
+    monkeypatch.setattr(Recognition, "evaluate", stopping)
     with pytest.raises(KeyboardInterrupt):
-        run(folder)
-    monkeypatch.undo()
-    monkeypatch.chdir(workspace)
+        run(folder, often)
+    monkeypatch.setattr(Recognition, "evaluate", evaluate)
     with pytest.raises(UsageError, match="--resume"):
-        run(folder)
-    cut = weights(run(folder, resume=True).folder)
+        run(folder, often)
+    cut = weights(run(folder, often, resume=True).folder)
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
     with pytest.raises(UsageError, match="seed"):
-        run(folder, "seed=3", resume=True)
+        run(folder, often, "seed=3", resume=True)
 
 
-def _stop(*_):
-    raise KeyboardInterrupt
+def test_a_run_from_a_checkpoint_goes_on_by_itself(workspace):
+    first = run(workspace / "runs" / "first").folder
+    from_it = f"model.checkpoint={first}"
+    run(workspace / "runs" / "second", from_it)
+    gone_on = run(workspace / "runs" / "second", from_it, resume=True)
+    assert gone_on.trained.steps == 2 * TRAIN // 8
+
+
+def test_what_ended_before_its_first_checkpoint_uses_no_name_up(workspace):
+    with pytest.raises(UsageError, match="float16"):
+        run(workspace / "runs" / "first", "optimise.precision=float16", device="cpu")
+    with pytest.raises(UsageError, match="no parameter"):
+        run(workspace / "runs" / "first", "optimise.groups={backbone: 0.0, classifier: 0.0}")
+    assert run(workspace / "runs" / "first").trained.steps == 2 * TRAIN // 8
+
+
+@pytest.mark.parametrize(
+    ("change", "error"), [("predict.boxes=nowhere.json", MissingData), ("predict.mask_layers=50", UsageError)]
+)
+def test_what_would_end_the_predictions_is_said_before_the_training(workspace, change, error):
+    with pytest.raises(error, match=change.partition("=")[2] if error is MissingData else "mask_layers is 50"):
+        run(workspace / "runs" / "first", "predict.task=detection", change)
+    assert not (workspace / "runs").exists()
 
 
 def test_the_loss_falls_on_one_batch(workspace):
@@ -128,7 +157,7 @@ def test_a_run_opens_by_its_folder_its_checkpoint_and_its_file(workspace):
 def test_a_checkpoint_starts_another_run(workspace):
     folder = run(workspace / "runs" / "first").folder
     file = checkpoints.steps(folder / checkpoints.FOLDER)[-1] / checkpoints.WEIGHTS
-    job = prepare(resolve("recipe.yaml"), silent, file)
+    job = prepare(resolve("recipe.yaml", [f"model.checkpoint={file}"]), silent)
     held = weights(folder)
     assert all(torch.equal(value, held[name]) for name, value in job.module.state_dict().items())
     assert job.inputs["checkpoint"] == file

@@ -32,6 +32,8 @@ REACHED = {
     "optimise.threads=2": (Pace, "threads", 2),
     "data.workers=1": (Pace, "workers", 1),
     "evaluate.every=2": (Pace, "evaluate_every", 2),
+    "optimise.checkpoint_minutes=3.0": (Pace, "checkpoint_minutes", 3.0),
+    "optimise.keep=5": (Pace, "keep", 5),
     "evaluate.best=few@5": (Pace, "best", "few@5"),
 }
 

@@ -39,10 +39,29 @@ def test_a_run_says_what_it_was_made_from(tmp_path, data):
 
 def test_going_on_enters_another_start(tmp_path, data):
     run.begin(tmp_path / "run", CONFIG, {"data": data})
+    run.begin(tmp_path / "run", CONFIG, {"data": data})
+    assert len(starts(tmp_path / "run")) == 1, "what has no checkpoint begins anew"
+    (tmp_path / "run" / "checkpoint" / "step-00000001").mkdir(parents=True)
     with pytest.raises(UsageError, match="--resume goes on"):
         run.begin(tmp_path / "run", CONFIG, {"data": data})
     run.begin(tmp_path / "run", CONFIG, {"data": data}, resume=True)
     assert len(starts(tmp_path / "run")) == 2
+
+
+def test_one_process_trains_a_run(tmp_path):
+    with run.held(tmp_path / "run"), pytest.raises(UsageError, match="another process"), run.held(tmp_path / "run"):
+        pass
+    with run.held(tmp_path / "run"):
+        pass
+
+
+def test_starts_that_are_none_are_told(tmp_path, data):
+    run.begin(tmp_path / "run", CONFIG, {"data": data})
+    (tmp_path / "run" / run.ENVIRONMENT).write_text("[{}]")
+    with pytest.raises(DataError, match="inputs"):
+        run.begin(tmp_path / "run", CONFIG, {"data": data}, resume=True)
+    with pytest.raises(MissingData, match="no such run"):
+        run.named(str(tmp_path / "other"))
 
 
 def test_a_run_that_is_not_there_yet_may_be_resumed(tmp_path, data):

@@ -60,7 +60,7 @@ def test_boxes_are_aligned_with_the_images_the_surest_first(photos):
 def test_only_pictures_of_one_size_are_looked_at_together(tmp_path):
     for i, width in enumerate((30, 20, 30, 20, 20, 40)):
         noise(width, 10, i).save(tmp_path / f"{i}.png")
-    images, album, _ = images_in([tmp_path], HICO)
+    images, album, *_ = images_in([tmp_path], HICO)
     stub = Stub()
     data = find_boxes(images, album, stub).data
     assert [[shape[1] for shape in call] for call in stub.calls] == [[20, 20], [20], [30], [30], [40]]
