@@ -2,7 +2,7 @@
 
     image encoder   features of regions, or a network's grid, pooled (hoitool/models/vse_images.py)
     text encoder    BERT, or a GRU over word vectors, pooled (hoitool/models/vse_texts.py)
-    similarity      images (B, dim) by captions (C, dim): images @ captions.T
+    similarity      images (B, dim) by captions (C, dim): their products (B, C)
 Trained with the triplet loss (hoitool/losses/triplet.py). Source: Chen et al., Learning the Best Pooling Strategy for
 Visual Semantic Embedding, CVPR 2021, and its published code, whose checkpoints load: two states in a list.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import BertConfig
 
@@ -54,6 +55,12 @@ class Vse(nn.Module):
         mask      (B, K) bool: the regions that are there, or the cells that are kept; None, all
         """
         return self.image(images, mask), self.text(captions)
+
+
+def similarity(images: Tensor, captions: Tensor) -> Tensor:
+    """(B, C) products of embeddings (B, dim) and (C, dim), in their precision, under mixed precision as well."""
+    with torch.autocast(images.device.type, enabled=False):
+        return images @ captions.T
 
 
 def build(
