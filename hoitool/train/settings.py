@@ -45,7 +45,7 @@ class Classifier(Section):
 class Model(Section):
     """The network."""
 
-    name: str = Field("defr", description="the model")
+    name: Literal["defr"] = Field("defr", description="the model")
     backbone: str = Field(description="the image tower: tiny, tiny:N (projected to N), clip, clip:ARCH, timm:NAME")
     weights: str | None = Field(None, description="its weights: a tag, file or folder, or random; none: its own")
     patch: Count = Field(description="side of the backbone's patches")
