@@ -9,10 +9,11 @@ torchvision = pytest.importorskip("torchvision")
 pytest.importorskip("transformers")
 
 from hoitool.errors import DataError, UsageError  # noqa: E402
-from hoitool.models.vse import BERTS, build  # noqa: E402
+from hoitool.losses.triplet import Triplet  # noqa: E402
+from hoitool.models.vse import BERTS, CHECKPOINTS, build, similarity  # noqa: E402
 from hoitool.models.vse_images import CNN, GRIDS  # noqa: E402
 from hoitool.models.vse_texts import BiGRU  # noqa: E402
-from hoitool.models.weights import matched  # noqa: E402
+from hoitool.models.weights import load, matched  # noqa: E402
 
 TINY = {"images": "tiny", "texts": "tiny", "dim": 24, "vocabulary": 40}
 CAPTIONS = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 0, 0, 0], [39, 0, 0, 0, 0]])
@@ -58,6 +59,36 @@ def test_regions_and_cells_that_are_not_there_do_not_matter():
 def test_a_caption_without_words_is_refused(texts):
     with pytest.raises(DataError, match="a set to pool has no features"):
         tiny(texts=texts).text(torch.tensor([[5, 6], [0, 0]]))
+
+
+def test_regions_and_a_gru_learn_a_batch():
+    model, regions = tiny(images="regions", texts="bigru", features=10, words=6), torch.randn(3, 4, 10)
+    optimiser, losses = torch.optim.AdamW(model.parameters(), lr=1e-2), []
+    for _ in range(20):
+        loss = Triplet()(similarity(*model(regions, CAPTIONS)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(held.grad is not None for held in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_regions_and_a_gru_in_half_precision_come_near(dtype):
+    model = tiny(images="regions", texts="bigru", features=10, words=6).eval()
+    regions = torch.randn(3, 4, 10)
+    expected = model(regions, CAPTIONS)
+    with torch.autocast("cpu", dtype):
+        made = model(regions, CAPTIONS)
+    for held, wanted in zip(made, expected, strict=True):
+        torch.testing.assert_close(held, wanted, rtol=0, atol=0.02)
+
+
+def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
+    torch.save(tiny(images="regions", features=10).state_dict(), tmp_path / "w.pt")
+    with pytest.raises(DataError, match=r"^[^\n]*w.pt: not the weights of this Vse: [^\n]*left over[^\n]*$"):
+        load(tiny(), tmp_path / "w.pt", CHECKPOINTS)
 
 
 def test_a_gru_there_and_back_by_hand():
