@@ -11,6 +11,9 @@ value    a mean over rows of what each row costs, so that batches combine weight
          float32 arithmetic and result, float64 for float64 logits; finite for all finite float16 logits
 Nothing is modified. Tables that are not two of one shape (B, C), or are empty, raise DataError; a parameter out of its
 range raises UsageError. Each file also has the pure function per row or element.
+
+Losses of other inputs are no entries, what trains with them names them: triplet.py (image-text matching), vild.py (the
+embeddings of an open-vocabulary detector).
 """
 
 from __future__ import annotations

@@ -14,5 +14,6 @@ MODELS = Lookup(
     {
         "defr": "hoitool.models.defr",
         "defr-detection": "hoitool.models.defr_detection",
+        "vse": "hoitool.models.vse",
     },
 )

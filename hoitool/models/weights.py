@@ -3,6 +3,7 @@
 A key map is a literal table of rules (pattern, our name), read from the top: the first pattern, a regular expression
 that must match a whole name, decides; our name may use its groups; None is for what a file holds and no module wants.
 The grid of a tower's positions is made to fit its pictures.
+Two names of a file for one place are taken where their tensors are equal: modules that share a part save it twice.
 What matched, what is missing and what is left over is a value, `Match`; unless all of it fits, loading is refused.
 """
 
@@ -31,7 +32,8 @@ class Match:
     matched    our name -> the file's, of one shape
     wrong      our name -> (the file's, its shape, our shape), of different ones
     missing    our names that the file does not have
-    left_over  the file's names that have no place; unwanted: those that the key map says no module wants
+    left_over  the file's names that have no place
+    unwanted   those that the key map says no module wants, and second names of what is matched
     """
 
     matched: Mapping[str, str]
@@ -61,8 +63,13 @@ class Match:
         return ", ".join([f"{len(self.matched)} matched", *told])
 
 
+def under(key_map: KeyMap, theirs: str, ours: str) -> KeyMap:
+    """A key map for a part of a model: `theirs`, a pattern without groups, and `ours` stand before its names."""
+    return tuple((f"{theirs}(?:{pattern})", None if our is None else ours + our) for pattern, our in key_map)
+
+
 def matched(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap) -> Match:
-    """How a file's tensors fit a module. Raises DataError where two of its names become one of ours."""
+    """How a file's tensors fit a module. Raises DataError where two that differ become one of ours."""
     wanted = module.state_dict()
     ours: dict[str, str] = {}
     left_over: list[str] = []
@@ -70,8 +77,10 @@ def matched(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap) -> 
     for name in state:
         known, our = _ours(name, key_map)
         if our in ours:
-            raise DataError(f"{ours[our]!r} and {name!r} of the checkpoint are both {our!r} here")
-        if our is not None and our in wanted:
+            if not torch.equal(state[ours[our]], state[name]):
+                raise DataError(f"{ours[our]!r} and {name!r} of the checkpoint are both {our!r} here, and differ")
+            unwanted.append(name)
+        elif our is not None and our in wanted:
             ours[our] = name
         else:
             (unwanted if known and our is None else left_over).append(name)

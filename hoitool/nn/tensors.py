@@ -3,7 +3,7 @@
 Read are safetensors, torch's own files and TorchScript archives. A torch file is unpickled with weights_only: tensors
 and plain values, and the few types of ALLOWED, which training scripts save beside the weights and which run nothing.
 The state dict may stand alone or under a name of CONTAINERS; `module.`, which DistributedDataParallel puts before
-every name, is taken off.
+every name, is taken off. Of several in a list, or as PARTS, the names begin with the place or the part: 0.fc.weight.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from hoitool.files import reading, require
 from hoitool.nn import torchscript
 
 CONTAINERS = ("model_state_dict", "state_dict", "model")
+PARTS = ("base", "top")  # the two states of the detector's network in VSE-infinity's files
 EXPECTED = f"expected a state dict, alone or as {', '.join(map(repr, CONTAINERS))}"
 _SCALAR = np.float64(0).__reduce__()[0]
 # the options of a script, and numpy's numbers under the names that older and newer versions give them
@@ -64,9 +65,14 @@ def _loaded(path: Path) -> Any:
 
 
 def _unpacked(held: Any, path: Path) -> Mapping[Any, Any]:
-    """The state dict out of its container."""
+    """The state dict out of its container, or several as one."""
     if isinstance(held, Mapping):
-        held = next((held[name] for name in CONTAINERS if isinstance(held.get(name), Mapping)), held)
+        held = next((held[name] for name in CONTAINERS if isinstance(held.get(name), Mapping | list)), held)
+    parts: dict[Any, Any] = dict(enumerate(held)) if isinstance(held, list) else {}
+    if isinstance(held, Mapping) and all(name in held for name in PARTS):
+        parts = {name: held[name] for name in PARTS}
+    if parts and all(isinstance(part, Mapping) for part in parts.values()):
+        return {f"{i}.{name}": value for i, part in parts.items() for name, value in _stripped(part, path).items()}
     if not isinstance(held, Mapping):
         raise DataError(f"{path}: holds a {type(held).__name__}; {EXPECTED}")
     return held

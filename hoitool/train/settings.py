@@ -47,7 +47,7 @@ class Classifier(Section):
 class Model(Section):
     """The network."""
 
-    name: str = Field("defr", description="the model")
+    name: Literal["defr"] = Field("defr", description="the model")
     backbone: str = Field(description="the image tower: tiny, tiny:N (projected to N), clip, clip:ARCH, timm:NAME")
     weights: str | None = Field(None, description="its weights: a tag, file or folder, or random; none: its own")
     checkpoint: str | None = Field(None, description="weights of the whole model to start from, in place of others")

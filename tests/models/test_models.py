@@ -16,15 +16,27 @@ pytest.importorskip("timm")
 from safetensors.torch import save_file  # noqa: E402
 
 from hoitool.errors import DataError, UsageError  # noqa: E402
+from hoitool.losses.triplet import Triplet  # noqa: E402
 from hoitool.models import defr  # noqa: E402
 from hoitool.models.defr_detection import DefrDetection  # noqa: E402
+from hoitool.models.vse import similarity  # noqa: E402
 from hoitool.models.weights import load  # noqa: E402
 
 IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 BOXES = torch.tensor([[0.0, 0.0, 20.0, 30.0], [5.0, 5.0, 60.0, 60.0], [40.0, 0.0, 64.0, 64.0], [1.0, 2.0, 3.0, 4.0]])
 TARGETS = (torch.rand(4, 7, generator=torch.Generator().manual_seed(2)) < 0.3).float()
-TINY = {name: {"backbone": "tiny", "image_size": 64, "classes": 7} for name in MODELS}
-INPUTS = {"defr": (IMAGES,), "defr-detection": (IMAGES, BOXES, BOXES.flip(0), torch.tensor([0, 0, 2, 1]))}
+CAPTIONS = torch.tensor([[5, 6, 7, 8, 0], [9, 10, 0, 0, 0], [11, 5, 12, 13, 14]])
+RECOGNISER = {"backbone": "tiny", "image_size": 64, "classes": 7}
+TINY = {
+    "defr": RECOGNISER,
+    "defr-detection": RECOGNISER,
+    "vse": {"images": "tiny", "texts": "tiny", "dim": 16, "vocabulary": 20},
+}
+INPUTS = {
+    "defr": (IMAGES,),
+    "defr-detection": (IMAGES, BOXES, BOXES.flip(0), torch.tensor([0, 0, 2, 1])),
+    "vse": (IMAGES, CAPTIONS),
+}
 
 
 @pytest.fixture(params=MODELS)
@@ -35,14 +47,27 @@ def model(request):
     return built
 
 
+def scored(model, inputs):
+    """Logits of a recogniser (B, 7), similarities of a matcher (B, B)."""
+    made = model(*inputs)
+    return made if isinstance(made, torch.Tensor) else similarity(*made)
+
+
+def cost(model, scores):
+    if model.name == "vse":
+        return Triplet()(scores)
+    return torch.nn.functional.binary_cross_entropy_with_logits(scores, TARGETS[: len(scores)])
+
+
 def test_every_model_says_what_it_is(model):
     assert MODELS[model.name].SUMMARY
     assert MODELS[model.name].CHECKPOINTS
 
 
 def test_shapes(model):
-    logits = model(*INPUTS[model.name])
-    assert logits.shape == (len(INPUTS[model.name][-1]), 7)
+    inputs = INPUTS[model.name]
+    logits = scored(model, inputs)
+    assert logits.shape == (len(inputs[-1]), 3 if model.name == "vse" else 7)
     assert torch.isfinite(logits).all()
 
 
@@ -50,8 +75,7 @@ def test_the_loss_falls_on_one_batch(model):
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
     losses = []
     for _ in range(20):
-        logits = model(*INPUTS[model.name])
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, TARGETS[: len(logits)])
+        loss = cost(model, scored(model, INPUTS[model.name]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -60,7 +84,7 @@ def test_the_loss_falls_on_one_batch(model):
 
 
 def test_every_parameter_learns(model):
-    model(*INPUTS[model.name]).square().sum().backward()
+    scored(model, INPUTS[model.name]).square().sum().backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
@@ -68,18 +92,18 @@ def test_saved_and_loaded(model, tmp_path):
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     torch.manual_seed(1)
     entry = MODELS[model.name]
-    other = entry.build(**TINY[model.name])
+    other = entry.build(**TINY[model.name]).eval()
     assert load(other, tmp_path / "model.safetensors", entry.CHECKPOINTS).complete
     inputs = INPUTS[model.name]
-    torch.testing.assert_close(other(*inputs), model(*inputs), rtol=0, atol=0)
+    torch.testing.assert_close(scored(other, inputs), scored(model.eval(), inputs), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_comes_near(model, dtype):
     inputs = INPUTS[model.name]
-    expected = model(*inputs)
+    expected = scored(model.eval(), inputs)
     with torch.autocast("cpu", dtype):
-        made = model(*inputs)
+        made = scored(model, inputs)
         made.square().sum().backward()
     torch.testing.assert_close(made, expected, rtol=0.1, atol=0.05 * float(expected.detach().abs().max()))
 

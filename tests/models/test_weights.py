@@ -10,7 +10,7 @@ pytest.importorskip("safetensors")
 from safetensors.torch import save_file  # noqa: E402
 
 from hoitool.errors import DataError, MissingData  # noqa: E402
-from hoitool.models.weights import AS_THEY_ARE, load, matched  # noqa: E402
+from hoitool.models.weights import AS_THEY_ARE, load, matched, under  # noqa: E402
 
 KEYS = ((r"head\.(\d)\.(.+)", r"\1.\2"), (r"old_.+", None), (r"head\.(.+)", "never"))
 
@@ -95,6 +95,26 @@ def test_two_names_for_one_place_are_refused(saved):
     state = {f"{part}.{name}": held for part in "ab" for name, held in module().state_dict().items()}
     with pytest.raises(DataError, match=r"w.pth: 'a.0.weight' and 'b.0.weight' of the checkpoint are both '0.weight'"):
         load(module(), saved(state), keys)
+
+
+def test_two_names_of_one_tensor_are_one(saved):
+    keys = ((r"(?:a|b)\.(.+)", r"\1"),)
+    held = {name: value + 1 for name, value in module().state_dict().items()}
+    model = module()
+    match = load(model, saved({f"{part}.{name}": value for part in "ab" for name, value in held.items()}), keys)
+    assert match.complete
+    assert match.matched["0.weight"] == "a.0.weight"
+    assert match.unwanted == tuple(f"b.{name}" for name in held)
+    assert all(torch.equal(value, held[name]) for name, value in model.state_dict().items())
+
+
+def test_a_key_map_for_a_part_stands_under_its_names():
+    keys = under(KEYS, r"net\.", "part.")
+    part = torch.nn.ModuleDict({"part": module()})
+    state = {f"net.head.{name}": held for name, held in module().state_dict().items()}
+    match = matched(part, state | {"net.old_x": torch.zeros(1), "head.0.weight": torch.zeros(2, 3)}, keys)
+    assert sorted(match.matched) == sorted(part.state_dict())
+    assert (match.unwanted, match.left_over) == (("net.old_x",), ("head.0.weight",))
 
 
 def test_half_precision_becomes_the_precision_of_the_module(tmp_path):

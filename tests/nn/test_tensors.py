@@ -36,6 +36,29 @@ def test_a_state_dict_is_found_in_its_container(suffix, container, prefix, tmp_p
     same(read_tensors(path))
 
 
+@pytest.mark.parametrize(
+    ("held", "starts"),
+    [
+        ({"model": [STATE, STATE], "epoch": 3}, ["0.", "1."]),
+        ([STATE], ["0."]),
+        ({"base": STATE, "top": STATE, "epoch": 3}, ["base.", "top."]),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_several_states_become_one(held, starts, prefix, tmp_path):
+    def wrapped(held):
+        if held is STATE:
+            return {f"{prefix}{name}": value for name, value in STATE.items()}
+        return [wrapped(part) for part in held] if isinstance(held, list) else held
+
+    held = wrapped(held) if isinstance(held, list) else {name: wrapped(part) for name, part in held.items()}
+    torch.save(held, tmp_path / "w.pth")
+    made = read_tensors(tmp_path / "w.pth")
+    assert len(made) == len(starts) * len(STATE)
+    for start in starts:
+        same({name.removeprefix(start): value for name, value in made.items() if name.startswith(start)})
+
+
 def test_safetensors_are_read(tmp_path):
     save_file(STATE, tmp_path / "w.safetensors")
     same(read_tensors(tmp_path / "w.safetensors"))
@@ -82,6 +105,8 @@ def test_an_allowed_type_runs_no_code_of_the_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("held", "told"),
     [
+        ({"model": [STATE, 3]}, "holds a list; expected a state dict"),
+        ({"model": [STATE, {}]}, "holds no tensors; expected"),
         ([1, 2], "holds a list; expected a state dict, alone or as 'model_state_dict'"),
         ({}, "holds no tensors; expected"),
         ({"model": {}}, "holds no tensors; expected"),
