@@ -27,14 +27,9 @@ class Ratings:
         """The number of pairs."""
         return len(self.score)
 
-    def __getitem__(self, rows: Array) -> Ratings:
-        """Some of the pairs."""
-        return Ratings(self.first[rows], self.second[rows], self.score[rows], self.original[rows])
-
-    def placed(self, first: Array, second: Array) -> tuple[Ratings, Array, Array]:
-        """The ratings by the places of ids in `first` and `second`, and the places, -1 for an id that is not there."""
-        one, two = places(self.first, first), places(self.second, second)
-        return replace(self, first=one, second=two), one, two
+    def placed(self, first: Array, second: Array) -> Ratings:
+        """The ratings by the places of their ids in `first` and `second`, -1 for an id that is not there."""
+        return replace(self, first=places(self.first, first), second=places(self.second, second))
 
 
 def places(wanted: Array, held: Array) -> Array:

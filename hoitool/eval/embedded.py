@@ -115,7 +115,9 @@ def _require_same(one: Embedded, other: Embedded) -> None:
         wrong = np.flatnonzero(mine != theirs)
         if len(wrong):
             came, expected = theirs[wrong[0]], mine[wrong[0]]
-            raise DataError(f"{where}{what} {wrong[0]} is {came!s}, expected {expected!s} as in {whose}; embed one file")
+            raise DataError(
+                f"{where}{what} {wrong[0]} is {came!s}, expected {expected!s} as in {whose}; embed one file"
+            )
     if not np.array_equal(one.image, other.image):
         raise DataError(f"{where}its captions are of other images than those of {whose}; embed one file")
 
@@ -144,4 +146,10 @@ def _from_store(store: Store) -> Embedded:
 
 def _told(store: Store) -> dict[str, Any]:
     held = store.manifest
-    return {"path": str(store.path), "content": store.content, "model": held.model, "weights": held.weights, "dim": held.dim}
+    return {
+        "path": str(store.path),
+        "content": store.content,
+        "model": held.model,
+        "weights": held.weights,
+        "dim": held.dim,
+    }

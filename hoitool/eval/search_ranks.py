@@ -124,7 +124,7 @@ def _side(axis: int, queries: Array, pool: Array, pairs: tuple[Array, Array]) ->
 
 def _lengths(rows: Array) -> Array:
     """(N,) lengths of rows, not below the true ones. Raises DataError for one that is not finite."""
-    lengths = 1.01 * np.sqrt(np.einsum("ij,ij->i", rows, rows).astype(np.float64))
+    lengths: Array = 1.01 * np.sqrt(np.einsum("ij,ij->i", rows, rows).astype(np.float64))
     wrong = np.flatnonzero(~np.isfinite(lengths))
     if len(wrong):
         raise DataError(f"row {wrong[0]} of the embeddings is not finite ({len(wrong)} of {len(rows)} are)")
@@ -169,7 +169,5 @@ def _decide(left: Array, right: Array, side: _Side, start: int, cells: Array) ->
 
 def _sums(held: Array, axis: int) -> Array:
     """How many cells of each row (axis 0) or column (axis 1) of a block of at most ROWS rows are true."""
-    if axis == 0:
-        return np.count_nonzero(held, axis=1)
-    made: Array = np.add.reduce(held.view(np.uint8), axis=0, dtype=np.uint8)
+    made: Array = np.count_nonzero(held, axis=1) if axis == 0 else held.view(np.uint8).sum(axis=0, dtype=np.uint8)
     return made
