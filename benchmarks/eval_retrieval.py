@@ -30,8 +30,9 @@ from hoitool.eval.embedded import from_stores
 from hoitool.eval.search_ranks import rank_among
 from hoitool.store import Store
 held = from_stores([Store(sys.argv[1])])
-query = np.arange(len(held.captions))
-rank_among(held.captions, (np.repeat(query, 4), (np.arange(1, 5) + query[:, None] % 5).ravel() % 5 + query.repeat(4) // 5 * 5))
+query = np.repeat(np.arange(len(held.captions)), 4)
+item = query // 5 * 5 + (query + np.tile(np.arange(1, 5), len(held.captions))) % 5
+rank_among(held.captions, (query, item))
 """
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from hoitool.convert.csv_cells import Table, open_table
-from hoitool.convert.image_ids import trailing_number
+from hoitool.convert.image_ids import LONGEST, trailing_number
 from hoitool.data.dataset import Array
 from hoitool.data.ratings import Ratings
 from hoitool.errors import DataError
@@ -27,13 +27,13 @@ from hoitool.files import reading, require
 WHAT = "ratings of Crisscrossed Captions"
 SCORE, METHOD = "agg_score", "sampling_method"
 ORIGINAL = ("c2c_cocaption", "c2i_original")
-LARGEST = 5.0
+HIGHEST = 5.0
 
 
 def caption_number(text: str) -> int | None:
     """COCO's id in the name of a caption, None where there is none."""
     place, _, number = text.rpartition(":")
-    return trailing_number(number) if place and number.isdecimal() else None
+    return int(number) if place and number.isdecimal() and len(number) <= LONGEST else None
 
 
 KINDS: dict[str, tuple[Callable[[str], int | None], Callable[[str], int | None]]] = {
@@ -66,9 +66,9 @@ def _read(file: Path, first: Callable[[str], int | None], second: Callable[[str]
         raise DataError(f"{file}, line 1: expected two columns of captions or images, {SCORE} and {METHOD}")
     table = open_table(file, (*header[:2], SCORE, METHOD), (*header[:2], SCORE, METHOD))
     score = table.numbers(SCORE)
-    wrong = np.flatnonzero(~((score >= 0) & (score <= LARGEST)))
+    wrong = np.flatnonzero(~((score >= 0) & (score <= HIGHEST)))
     if len(wrong):
-        raise table.error(int(wrong[0]), SCORE, f"a rating from 0 to {LARGEST:g}")
+        raise table.error(int(wrong[0]), SCORE, f"a rating from 0 to {HIGHEST:g}")
     methods, code = table.names(METHOD)
     original = np.array([*(name in ORIGINAL for name in methods), False])[code]
     return Ratings(_ids(table, header[0], first), _ids(table, header[1], second), score, original)

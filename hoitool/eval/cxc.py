@@ -1,8 +1,8 @@
 """Crisscrossed Captions: retrieval with the positives that people rated, within and across images and captions.
 
-Settings with R@K, split `full`: `image-to-text` and `text-to-image` (positives: an image's own captions, and pairs rated
-at least 3 in SITS), `text-to-text` (the other captions of the image, and pairs rated at least 3 in STS) and
-`image-to-image` (pairs rated at least 2.5 in SIS); a query without a positive is left out, and a query's similarity with
+Settings with R@K, split `full`: `image-to-text` and `text-to-image` (positives: an image's own captions, and pairs
+rated at least 3 in SITS), `text-to-text` (the other captions of the image, and pairs rated at least 3 in STS) and
+`image-to-image` (pairs rated at least 2.5 in SIS); a query without a positive is left out, and its similarity with
 itself is 0. Settings `sts`, `sis`, `sits`: Spearman's rank correlation of similarities and ratings, over all pairs and
 as mean and standard deviation over samples, each of half of the queries with one rated partner each.
 Ratings run from 0 to 5. Source: Parekh et al., EACL 2021; evaluation.py of vse_infty; docs/protocols/cxc.md.
@@ -10,6 +10,7 @@ Ratings run from 0 to 5. Source: Parekh et al., EACL 2021; evaluation.py of vse_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -19,7 +20,7 @@ import numpy as np
 from hoitool.data.ratings import Ratings
 from hoitool.eval.embedded import Embedded
 from hoitool.eval.rank_correlation import sampled, spearman
-from hoitool.eval.result import Result, Row
+from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.search_figures import (
     RECALLS,
     per_query,
@@ -130,7 +131,7 @@ def within_pairs(own: Pairs, ratings: Ratings, least: float, symmetric: bool) ->
     return _distinct(np.append(own[0], one[apart]), np.append(own[1], two[apart]))
 
 
-def correlations(embedded: Embedded, name: str, ratings: Ratings) -> Array:
+def rated_similarities(embedded: Embedded, name: str, ratings: Ratings) -> Array:
     """(N,) float64 similarity of each rated pair of a kind (sts, sis or sits)."""
     one = embedded.images if name == SIS else embedded.captions
     two = embedded.captions if name == STS else embedded.images
@@ -138,12 +139,12 @@ def correlations(embedded: Embedded, name: str, ratings: Ratings) -> Array:
 
 
 def _correlation(name: str, embedded: Embedded, ratings: Ratings, rule: CxcRule) -> Row:
-    similarity = correlations(embedded, name, ratings)
+    similarity = rated_similarities(embedded, name, ratings)
     samples = sampled(ratings.first, similarity, ratings.score, rule.samples, np.random.default_rng(rule.seed))
     metrics = {
         "spearman": spearman(similarity, ratings.score),
-        "spearman_mean": float(np.mean(samples)),
-        "spearman_std": float(np.std(samples)),
+        "spearman_mean": mean(samples),
+        "spearman_std": float(np.std(samples)) if len(samples) else math.nan,
     }
     return Row(name, FULL, len(ratings), metrics)
 

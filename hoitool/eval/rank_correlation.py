@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hoitool.errors import DataError
-
 Array = NDArray[Any]
 
 
@@ -23,22 +21,20 @@ def spearman(one: Array, two: Array) -> float:
 
 
 def sampled(query: Array, one: Array, two: Array, samples: int, rng: np.random.Generator) -> Array:
-    """(samples,) correlations of one and two (N,), each over half of the queries and one row of each of them.
+    """(S,) correlations of one and two (N,), each over half of the queries and one row of each of them.
 
     query  (N,) the query that a row belongs to. Half is rounded down; queries and rows are drawn evenly.
-    Raises DataError for fewer than four queries, of which no half has a correlation.
+    Samples that have no correlation are left out: S is less than `samples` then.
     """
     order = np.argsort(query, kind="stable")
     start, count = np.unique(query[order], return_index=True, return_counts=True)[1:]
-    if len(start) < 4:
-        raise DataError(f"{len(start)} queries have ratings, expected at least 4 to correlate halves of them")
     codes = [np.unique(values, return_inverse=True)[1] for values in (one, two)]
     made = np.empty(samples)
     for i in range(samples):
         drawn = rng.permutation(len(start))[: len(start) // 2]
         rows = order[start[drawn] + rng.integers(0, count[drawn])]
         made[i] = _of_codes(codes[0][rows], codes[1][rows])
-    return made
+    return made[~np.isnan(made)]
 
 
 def _of_codes(one: Array, two: Array) -> float:
@@ -46,8 +42,8 @@ def _of_codes(one: Array, two: Array) -> float:
     if len(one) < 2:
         return math.nan
     x, y = (ranks - ranks.mean() for ranks in (_ranks(one), _ranks(two)))
-    spread = math.sqrt(float(x @ x) * float(y @ y))
-    return float(x @ y) / spread if spread else math.nan
+    spread = math.sqrt(float((x * x).sum()) * float((y * y).sum()))
+    return float((x * y).sum()) / spread if spread else math.nan
 
 
 def _ranks(code: Array) -> Array:

@@ -2,8 +2,8 @@
 
 Similarity is the dot product of embeddings, in an ensemble the mean of the models' similarities. Settings:
 `image-to-text` ranks captions for each image by the best of its own, `text-to-image` ranks images for each caption,
-`both` has rsum. Splits: `full`, one run on all images; of exactly 5,000 images also `five-fold`: each figure is the mean
-over five runs on 1,000 consecutive images (COCO's 1K; `full` is its 5K then, and Flickr30K's test of 1,000 images).
+`both` has rsum. Splits: `full`, one run on all images; of exactly 5,000 images also `five-fold`: each figure is the
+mean over five runs on 1,000 consecutive images (COCO's 1K; `full` is its 5K then, and Flickr30K's test of 1,000).
 Source: evaluation.py of vse_infty (Chen et al., CVPR 2021), from VSE++ (Faghri et al., BMVC 2018); Karpathy's splits;
 docs/protocols/retrieval.md.
 """
