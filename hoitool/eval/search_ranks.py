@@ -21,6 +21,7 @@ from hoitool.errors import DataError
 Array = NDArray[Any]
 CELLS = 2**22  # similarities of a block, and numbers that are gathered at once
 ROWS = 255  # of a block: its columns are counted in uint8
+DEPTH = 256  # numbers of a row that are summed at once: the error of a similarity grows with it
 TERMS = 8  # roundings of a similarity besides those of its sum
 
 
@@ -117,9 +118,10 @@ def _side(axis: int, queries: Array, pool: Array, pairs: tuple[Array, Array]) ->
     np.maximum.at(positive, pairs[0], similarities(queries, pool, pairs))
     positive[positive == -np.inf] = np.inf
     reach = _lengths(queries) * _lengths(pool).max(initial=0)
-    terms = queries.shape[1] + TERMS
-    coarse, fine = (1.01 * terms * np.finfo(kind).eps / 2 * reach for kind in (np.float32, np.float64))
-    return _Side(axis, positive, coarse + 1e-37, 2 * fine)
+    dim = queries.shape[1]
+    coarse = 1.01 * (min(dim, DEPTH) + dim // DEPTH + TERMS) * np.finfo(np.float32).eps / 2 * reach
+    fine = 2 * 1.01 * (dim + TERMS) * np.finfo(np.float64).eps / 2 * reach
+    return _Side(axis, positive, coarse + 1e-37, fine)
 
 
 def _lengths(rows: Array) -> Array:
@@ -141,7 +143,7 @@ def _scan(left: Array, right: Array, skipped: tuple[Array, Array], sides: Sequen
         stop = min(start + rows, len(left))
         some = slice(*np.searchsorted(skipped_left, (start, stop)))
         out = skipped_left[some] - start, skipped_right[some]
-        block = single[start:stop] @ turned
+        block = _product(single[start:stop], turned)
         block[out] = -np.inf
         for side in sides:
             queries, above, near = side.compare(block, start, side.coarse)
@@ -155,6 +157,14 @@ def _scan(left: Array, right: Array, skipped: tuple[Array, Array], sides: Sequen
             queries, above, tied = side.compare(exact, start, side.fine)
             side.before[queries] += _sums(above, side.axis)
             side.tied[queries] += _sums(tied, side.axis)
+
+
+def _product(rows: Array, turned: Array) -> Array:
+    """rows (n, D) @ turned (D, N), a part of D after the other, so that errors stay small."""
+    made: Array = rows[:, :DEPTH] @ turned[:DEPTH]
+    for start in range(DEPTH, len(turned), DEPTH):
+        made += rows[:, start : start + DEPTH] @ turned[start : start + DEPTH]
+    return made
 
 
 def _decide(left: Array, right: Array, side: _Side, start: int, cells: Array) -> None:
