@@ -32,7 +32,7 @@ def sampled(query: Array, one: Array, two: Array, samples: int, rng: np.random.G
     made = np.empty(samples)
     for i in range(samples):
         drawn = rng.permutation(len(start))[: len(start) // 2]
-        rows = order[start[drawn] + rng.integers(0, count[drawn])]
+        rows = order[start[drawn] + (rng.random(len(drawn)) * count[drawn]).astype(np.int64)]
         made[i] = _of_codes(codes[0][rows], codes[1][rows])
     return made[~np.isnan(made)]
 

@@ -108,7 +108,8 @@ def scored(embedded: Embedded, rule: RetrievalRule) -> tuple[list[Row], tuple[Ra
 
 def ranks_of(embedded: Embedded) -> tuple[Ranks, Ranks]:
     """Ranks of images (I,) among captions by the best of their own, and of captions (C,) among images."""
-    return rank(embedded.images, embedded.captions, (embedded.image, np.arange(len(embedded.image))))
+    captions, images = rank(embedded.captions, embedded.images, (np.arange(len(embedded.image)), embedded.image))
+    return images, captions
 
 
 def _figures(ranks: tuple[Ranks, Ranks], rule: RetrievalRule) -> dict[str, dict[str, float]]:

@@ -126,7 +126,7 @@ def _side(axis: int, queries: Array, pool: Array, pairs: tuple[Array, Array]) ->
 
 def _lengths(rows: Array) -> Array:
     """(N,) lengths of rows, not below the true ones. Raises DataError for one that is not finite."""
-    lengths: Array = 1.01 * np.sqrt(np.einsum("ij,ij->i", rows, rows).astype(np.float64))
+    lengths: Array = 1.01 * np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     wrong = np.flatnonzero(~np.isfinite(lengths))
     if len(wrong):
         raise DataError(f"row {wrong[0]} of the embeddings is not finite ({len(wrong)} of {len(rows)} are)")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from oracles.search import figures, positions
-from searches import embedded, unit
+from searches import embedded
 
 from hoitool.errors import DataError, UsageError
 from hoitool.eval import explained, from_json, score, variants
@@ -185,6 +185,9 @@ def test_the_envelope_comes_back_and_the_signature_names_every_field():
         assert all(f"|{field['name']}:" in signature for field in explained("retrieval")["fields"])
 
 
-def test_rows_are_normalised_by_the_caller():
-    rows = unit(np.random.default_rng(0).standard_normal((4, 3)))
-    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+def test_halves_and_doubles_are_ranked_like_single_numbers():
+    held = embedded([3] * 10, near=0.4)
+    half = replace(held, images=held.images.astype(np.float16), captions=held.captions.astype(np.float16))
+    for kind in (np.float32, np.float64):
+        other = replace(half, images=half.images.astype(kind), captions=half.captions.astype(kind))
+        assert evaluate(other).rows == evaluate(half).rows
