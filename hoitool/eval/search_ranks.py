@@ -9,8 +9,8 @@ Memory is a block of similarities, whatever the size of the pool; one pass ranks
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,34 +43,29 @@ class Ranks:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """The queries of one direction. axis: 0 where they are the rows of a block, 1 where they are its columns.
+    """The queries of one direction, and what is counted for them.
 
     positive        (Q,) float64 similarity of the best positive, infinite without one
     coarse, fine    (Q,) how far from it a similarity in float32, in float64 may be and still be equal
+    before, tied    (Q,) items above the best positive, and equal to it
     """
 
-    axis: int
     positive: Array
     coarse: Array
     fine: Array
-    before: Array = field(init=False)
-    tied: Array = field(init=False)
+    before: Array
+    tied: Array
 
-    def __post_init__(self) -> None:
-        for name in ("before", "tied"):
-            object.__setattr__(self, name, np.zeros(len(self.positive), np.int64))
-
-    def compare(self, block: Array, start: int, slack: Array) -> tuple[slice, Array, Array]:
-        """The queries of a block of rows from `start` on, which of it is above their positives, and what is near."""
-        queries = slice(start, start + len(block)) if self.axis == 0 else slice(None)
+    def compare(self, block: Array, axis: int, queries: slice, slack: Array) -> tuple[Array, Array]:
+        """Which cells of a block, whose rows (axis 0) or columns are queries, are above their positives, or near."""
         low, high = (
-            np.expand_dims(self.positive[queries] + by, 1 - self.axis).astype(block.dtype, copy=False)
+            np.expand_dims(self.positive[queries] + by, 1 - axis).astype(block.dtype, copy=False)
             for by in (-slack[queries], slack[queries])
         )
         above = block > high
         near = block >= low
         near ^= above
-        return queries, above, near
+        return above, near
 
     @property
     def ranks(self) -> Ranks:
@@ -84,9 +79,13 @@ def rank(left: Array, right: Array, pairs: tuple[Array, Array]) -> tuple[Ranks, 
     pairs  the positives: places in left (P,) and in right (P,), each pair once
     Raises DataError for rows that are not finite.
     """
-    sides = _side(0, left, right, pairs), _side(1, right, left, pairs[::-1])
-    _scan(left, right, pairs, sides)
-    return sides[0].ranks, sides[1].ranks
+    rows, columns = _side(left, right, pairs), _side(right, left, pairs[::-1])
+    single, turned = _singles(left, right)
+    for start, stop in _blocks(left, right):
+        block = _product(single[start:stop], turned)
+        for axis, side in enumerate((rows, columns)):
+            _count(side, axis, block, (left[start:stop], start), (right, 0))
+    return rows.ranks, columns.ranks
 
 
 def rank_among(rows: Array, pairs: tuple[Array, Array]) -> Ranks:
@@ -94,9 +93,16 @@ def rank_among(rows: Array, pairs: tuple[Array, Array]) -> Ranks:
 
     pairs  the positives: queries (P,) and items (P,), each pair once, none with itself
     """
-    side = _side(0, rows, rows, pairs)
-    itself = np.arange(len(rows))
-    _scan(rows, rows, (np.append(pairs[0], itself), np.append(pairs[1], itself)), (side,))
+    side = _side(rows, rows, pairs)
+    single, turned = _singles(rows, rows)
+    for start, stop in _blocks(rows, rows):  # each similarity is made once: of a row with those from its block on
+        block = _product(single[start:stop], turned[:, start:])
+        mine, later = (rows[start:stop], start), (rows[stop:], stop)
+        own, width = block[:, : stop - start].copy(), stop - start
+        np.fill_diagonal(own, -np.inf)
+        _count(side, 0, own, mine, mine)
+        for axis in (0, 1):
+            _count(side, axis, block[:, width:], mine, later)
     side.before[...] += side.positive + side.fine < 0
     side.tied[...] += np.abs(side.positive) <= side.fine
     return side.ranks
@@ -113,15 +119,18 @@ def similarities(left: Array, right: Array, pairs: tuple[Array, Array]) -> Array
     return made
 
 
-def _side(axis: int, queries: Array, pool: Array, pairs: tuple[Array, Array]) -> _Side:
+def _side(queries: Array, pool: Array, pairs: tuple[Array, Array]) -> _Side:
+    own = similarities(queries, pool, pairs)
     positive = np.full(len(queries), -np.inf)
-    np.maximum.at(positive, pairs[0], similarities(queries, pool, pairs))
+    np.maximum.at(positive, pairs[0], own)
     positive[positive == -np.inf] = np.inf
     reach = _lengths(queries) * _lengths(pool).max(initial=0)
     dim = queries.shape[1]
     coarse = 1.01 * (min(dim, DEPTH) + dim // DEPTH + TERMS) * np.finfo(np.float32).eps / 2 * reach
     fine = 2 * 1.01 * (dim + TERMS) * np.finfo(np.float64).eps / 2 * reach
-    return _Side(axis, positive, coarse + 1e-37, fine)
+    equal = pairs[0][own >= positive[pairs[0]] - fine[pairs[0]]]  # positives, which are no rivals
+    tied = -np.bincount(equal, minlength=len(queries))
+    return _Side(positive, coarse + 1e-37, fine, np.zeros(len(queries), np.int64), tied)
 
 
 def _lengths(rows: Array) -> Array:
@@ -133,30 +142,16 @@ def _lengths(rows: Array) -> Array:
     return lengths
 
 
-def _scan(left: Array, right: Array, skipped: tuple[Array, Array], sides: Sequence[_Side]) -> None:
-    """Count, for each side, the pairs of left and right that are not skipped."""
+def _blocks(left: Array, right: Array) -> Iterator[tuple[int, int]]:
+    """Rows of left whose similarities with right are made at once."""
     rows = min(ROWS, max(1, CELLS // max(1, len(right))))
-    order = np.argsort(skipped[0], kind="stable")
-    skipped_left, skipped_right = skipped[0][order], skipped[1][order]
-    single, turned = left.astype(np.float32, copy=False), right.astype(np.float32, copy=False).T
     for start in range(0, len(left), rows):
-        stop = min(start + rows, len(left))
-        some = slice(*np.searchsorted(skipped_left, (start, stop)))
-        out = skipped_left[some] - start, skipped_right[some]
-        block = _product(single[start:stop], turned)
-        block[out] = -np.inf
-        for side in sides:
-            queries, above, near = side.compare(block, start, side.coarse)
-            open_cells = np.flatnonzero(near)
-            if open_cells.size * left.shape[1] <= CELLS:
-                side.before[queries] += _sums(above, side.axis)
-                _decide(left, right, side, start, open_cells)
-                continue
-            exact = left[start:stop].astype(np.float64) @ right.astype(np.float64).T  # rows that hardly differ
-            exact[out] = -np.inf
-            queries, above, tied = side.compare(exact, start, side.fine)
-            side.before[queries] += _sums(above, side.axis)
-            side.tied[queries] += _sums(tied, side.axis)
+        yield start, min(start + rows, len(left))
+
+
+def _singles(left: Array, right: Array) -> tuple[Array, Array]:
+    """left (L, D) and right turned (D, R), in float32."""
+    return left.astype(np.float32, copy=False), right.astype(np.float32, copy=False).T
 
 
 def _product(rows: Array, turned: Array) -> Array:
@@ -167,14 +162,27 @@ def _product(rows: Array, turned: Array) -> Array:
     return made
 
 
-def _decide(left: Array, right: Array, side: _Side, start: int, cells: Array) -> None:
-    """Count pairs by their similarity in float64; `cells` are their places in the block of rows from `start` on."""
-    rows, columns = np.divmod(cells, len(right))
-    rows += start
-    query = (rows, columns)[side.axis]
-    ahead = similarities(left, right, (rows, columns)) - side.positive[query]
-    np.add.at(side.before, query[ahead > side.fine[query]], 1)
-    np.add.at(side.tied, query[np.abs(ahead) <= side.fine[query]], 1)
+def _count(side: _Side, axis: int, block: Array, rows: tuple[Array, int], columns: tuple[Array, int]) -> None:
+    """Count a block of float32 similarities of rows and columns, each given with the place of its first in its side.
+
+    axis  0 where the rows are queries, 1 where the columns are. A cell of -inf does not count.
+    """
+    first = (rows, columns)[axis][1]
+    queries = slice(first, first + block.shape[axis])
+    above, near = side.compare(block, axis, queries, side.coarse)
+    cells = np.flatnonzero(near)
+    if cells.size * rows[0].shape[1] > CELLS:  # rows that hardly differ
+        exact = rows[0].astype(np.float64) @ columns[0].astype(np.float64).T
+        exact[np.isneginf(block)] = -np.inf
+        above, near = side.compare(exact, axis, queries, side.fine)
+        side.tied[queries] += _sums(near, axis)
+    else:
+        pairs = np.divmod(cells, max(1, block.shape[1]))
+        query = first + pairs[axis]
+        ahead = similarities(rows[0], columns[0], pairs) - side.positive[query]
+        np.add.at(side.before, query[ahead > side.fine[query]], 1)
+        np.add.at(side.tied, query[np.abs(ahead) <= side.fine[query]], 1)
+    side.before[queries] += _sums(above, axis)
 
 
 def _sums(held: Array, axis: int) -> Array:
