@@ -16,7 +16,7 @@ from hoitool.commands.embed import DEFAULT, Group
 from hoitool.convert import FORMATS, PREDICTION_FORMATS
 from hoitool.data import COLUMNS
 from hoitool.errors import EXTRAS
-from hoitool.eval import PROTOCOLS, variants
+from hoitool.eval import PROTOCOLS, SEARCHES, variants
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -94,7 +94,7 @@ def test_the_four_bare_commands_stand_in_the_readme_with_their_state():
 
 def test_every_protocol_variant_and_format_is_in_the_readme_and_has_a_page():
     text = (ROOT / "README.md").read_text()
-    for protocol in PROTOCOLS:
+    for protocol in (*PROTOCOLS, *SEARCHES):
         page = ROOT / "docs" / "protocols" / f"{protocol}.md"
         assert f"docs/protocols/{protocol}.md" in text
         for variant in variants(protocol):

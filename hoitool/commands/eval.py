@@ -12,15 +12,20 @@ from hoitool.commands.console import Json, say, show, show_json
 
 def evaluate(
     predictions: Annotated[
-        Path | None, typer.Argument(help="Predictions in any format; default: the newest run in runs/.")
+        list[Path] | None,
+        typer.Argument(
+            help="Predictions in any format; default: the newest run in runs/. Or stores of images and captions."
+        ),
     ] = None,
-    truth: Annotated[Path | None, typer.Option(help="Annotations; default: the matching file in data/.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Annotations, or cxc's ratings; default: the matching file in data/.")
+    ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(help="What to score by, see `hoitool explain`; default: by what the predictions hold."),
     ] = None,
     variant: Annotated[str | None, typer.Option(help="Variant of the protocol; default: the official one.")] = None,
-    setting: Annotated[str, typer.Option(help="default, known-object, or all.")] = "all",
+    setting: Annotated[str, typer.Option(help="default, known-object, ..., or all.")] = "all",
     split: Annotated[
         str,
         typer.Option(
@@ -47,13 +52,13 @@ def evaluate(
     from hoitool.progress import working
     from hoitool.report.per_class import check_suffix, write_per_class
     from hoitool.report.save import save
-    from hoitool.report.scoring import keep, score_files
+    from hoitool.report.scoring import keep, score_paths
     from hoitool.report.terminal import result_report
 
     if per_class is not None:
         check_suffix(per_class)
     with working("scoring"):
-        scored = score_files(predictions, truth, protocol, variant, subset, source_format, split, counts)
+        scored = score_paths(predictions or (), truth, protocol, variant, subset, source_format, split, counts)
     for line in scored.notes:
         say(line)
     shown = scored.result.select(setting, scored.shown)

@@ -14,11 +14,11 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Print each field of a protocol's rule and how its variants differ."""
-    from hoitool.eval import PROTOCOLS, explained
+    from hoitool.eval import PROTOCOLS, SEARCHES, explained, protocol_named
     from hoitool.report.terminal import grid
 
     if protocol is None:
-        rows = [[name, PROTOCOLS[name].__doc__.strip().splitlines()[0]] for name in PROTOCOLS]
+        rows = [[name, protocol_named(name).__doc__.strip().splitlines()[0]] for name in (*PROTOCOLS, *SEARCHES)]
         if as_json:
             show_json([dict(zip(("name", "summary"), row, strict=True)) for row in rows])
         else:

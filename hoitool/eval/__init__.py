@@ -10,19 +10,21 @@ from dataclasses import fields
 from typing import Any
 
 from hoitool.data import Dataset, Predictions
-from hoitool.errors import DataError
+from hoitool.errors import DataError, UsageError
 from hoitool.eval.result import Result, Row, from_json
 from hoitool.eval.signature import signature, told
 from hoitool.lookup import Lookup, unknown_name
 
 __all__ = [
     "PROTOCOLS",
+    "SEARCHES",
     "Result",
     "Row",
     "choose_variant",
     "explained",
     "from_json",
     "natural_protocol",
+    "protocol_named",
     "score",
     "variants",
 ]
@@ -37,12 +39,23 @@ PROTOCOLS = Lookup(
     },
 )
 
+# name -> module with VARIANTS and evaluate(embedded, ...), of images and captions in feature stores
+SEARCHES = Lookup(
+    "protocol",
+    {
+        "retrieval": "hoitool.eval.retrieval",
+        "cxc": "hoitool.eval.cxc",
+    },
+)
+
 
 def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", variant: str | None = None) -> Result:
     """Score predictions against truth under a named protocol, in its first variant unless one is named.
 
-    Raises UsageError for an unknown name, DataError when the predictions do not fit the truth.
+    Raises UsageError for an unknown name and for a search, DataError when the predictions do not fit the truth.
     """
+    if protocol in SEARCHES:
+        raise UsageError(f"protocol {protocol!r} scores embeddings in feature stores, not predictions")
     chosen = choose_variant(protocol, variant)
     if not isinstance(predictions, Predictions):
         raise DataError(f"{predictions!r} holds annotations, expected predictions")
@@ -69,12 +82,19 @@ def choose_variant(protocol: str, variant: str | None = None) -> str:
 
 def variants(protocol: str) -> list[str]:
     """The names of a protocol's variants, the default first."""
-    return list(PROTOCOLS[protocol].VARIANTS)
+    return list(protocol_named(protocol).VARIANTS)
+
+
+def protocol_named(name: str) -> Any:
+    """The module of a protocol. Raises UsageError, with suggestions, for an unknown name."""
+    if name not in PROTOCOLS and name not in SEARCHES:
+        raise unknown_name("protocol", name, [*PROTOCOLS, *SEARCHES])
+    return PROTOCOLS[name] if name in PROTOCOLS else SEARCHES[name]
 
 
 def explained(protocol: str) -> dict[str, Any]:
     """Each field of a protocol's rule with its meaning, and what each variant replaces, as JSON-ready values."""
-    module = PROTOCOLS[protocol]
+    module = protocol_named(protocol)
     rules = module.VARIANTS
     first = next(iter(rules.values()))
     names = [f for f in fields(first) if f.name != "reproduces"]

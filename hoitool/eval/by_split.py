@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hoitool.errors import UsageError
-from hoitool.eval import PROTOCOLS
+from hoitool.eval import protocol_named
 from hoitool.eval.result import Result, Row, told_group
 from hoitool.splits import RARE, Split
 
@@ -33,7 +33,7 @@ def with_split(result: Result, split: Split) -> Result:
     groups = {(name if plain else f"{split.name}:{name}"): split.mask(name) for name in split.groups}
     if split.zero_shot:
         groups[f"{split.name}:full"] = np.ones(len(result.per_class["id"]), bool)
-    made = [*PROTOCOLS[result.protocol].rows_of(result.per_class, groups, result.variant)]
+    made = [*protocol_named(result.protocol).rows_of(result.per_class, groups, result.variant)]
     if split.zero_shot:
         made = [row for setting in result.settings for row in _with_harmonic_mean(made, setting, split.name)]
     kept = [row for row in result.rows if row.split not in {row.split for row in made}]
@@ -44,7 +44,7 @@ def with_split(result: Result, split: Split) -> Result:
 def _require(result: Result, split: Split) -> None:
     if not split.groups or split.space is None:
         raise UsageError(f"split {split.name!r} chooses training data; it has no classes to report on")
-    if not hasattr(PROTOCOLS[result.protocol], "rows_of"):
+    if not hasattr(protocol_named(result.protocol), "rows_of"):
         raise UsageError(f"protocol {result.protocol!r} does not report on the classes of split {split.name!r}")
     labels = result.inputs["truth"]["labels"]
     if labels["sha256"] != split.space.hash:

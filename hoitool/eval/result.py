@@ -50,7 +50,8 @@ class Result:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Result {self.protocol}/{self.variant}: {self.settings[0]} mAP {self.mean(self.splits[0]):.4f}>"
+        metric, value = next(iter(self.rows[0].metrics.items()))
+        return f"<Result {self.protocol}/{self.variant}: {self.settings[0]} {metric} {value:.4f}>"
 
     def mean(self, split: str = "full", setting: str | None = None, metric: str = "mAP") -> float:
         """One figure, of the first setting unless one is named. Raises UsageError for an unknown name."""

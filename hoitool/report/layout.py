@@ -25,19 +25,35 @@ TITLES = {
     "agent": "Agent",
     "pairs": "Pairs",
     "without-point": "Without point",
+    "image-to-text": "Image to text",
+    "text-to-image": "Text to image",
+    "text-to-text": "Text to text",
+    "image-to-image": "Image to image",
+    "both": "Both",
+    "five-fold": "Five folds",
+    "sts": "STS",
+    "sis": "SIS",
+    "sits": "SITS",
 }
+RANKS = ("medR", "meanR")  # metrics that are no fractions
 
 
 @dataclass(frozen=True)
 class Groups:
-    """`heads`: each setting's title and its columns' titles; `rows`: a name and one value per column (NaN: none)."""
+    """`heads`: each setting's title and its columns' titles; `rows`: a name and one figure per column."""
 
     heads: list[tuple[str, list[str]]]
-    rows: list[tuple[str, list[float]]]
+    rows: list[tuple[str, list[str]]]
 
 
-def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -> Groups:
-    """One row per metric, one column per setting and split. `name` is what the first row is called."""
+def main_metrics(result: Result) -> tuple[str, ...]:
+    """What papers print of a result: its mAP, all figures but bounds where it has none."""
+    names = dict.fromkeys(name for row in result.rows for name in row.metrics)
+    return ("mAP",) if "mAP" in names else tuple(name for name in names if not name.endswith(("_low", "_high")))
+
+
+def two_groups(result: Result, name: str) -> Groups:
+    """One row per main metric, one column per setting and split. `name` is what the row of the mAP is called."""
     heads: list[tuple[str, list[str]]] = []
     columns: list[Row] = []
     for setting in result.settings:
@@ -47,9 +63,9 @@ def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -
     figures = [
         (
             name if metric == "mAP" else f"{name} ({metric})",
-            [row.metrics.get(metric, math.nan) for row in columns],
+            [figure(metric, row.metrics.get(metric, math.nan)) for row in columns],
         )
-        for metric in metrics
+        for metric in main_metrics(result)
     ]
     return Groups(heads, figures)
 
@@ -63,3 +79,8 @@ def title(name: str) -> str:
 def percent(value: float, digits: int = 2) -> str:
     """A fraction in per cent, a dash where there is none."""
     return "-" if math.isnan(value) else f"{100 * value:.{digits}f}"
+
+
+def figure(metric: str, value: float) -> str:
+    """A metric's value: a rank as it is, everything else in per cent; a dash where there is none."""
+    return percent(value / 100 if metric in RANKS else value)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hoitool import workspace
 from hoitool.convert.inputs import gather
 from hoitool.errors import HoitoolError, UsageError
-from hoitool.eval import Result, choose_variant, natural_protocol, score
-from hoitool.files import write_text
+from hoitool.eval import SEARCHES, Result, choose_variant, natural_protocol, score
+from hoitool.files import starts_with, write_text
 
 DEFAULT_PROTOCOL = "hico-det"
+SEARCH = "retrieval"  # of feature stores
 ZERO_SHOT = "zero-shot"  # all splits with unseen classes
 
 
@@ -33,6 +35,45 @@ class Scored:
     def name(self) -> str:
         """What the method is called in tables: its run, or the file."""
         return self.run.name if self.run is not None else self.predictions.stem
+
+
+def score_paths(
+    paths: Sequence[Path],
+    truth: Path | None = None,
+    protocol: str | None = None,
+    variant: str | None = None,
+    subset: str | None = None,
+    format: str | None = None,
+    split: str = "all",
+    counts: Path | None = None,
+) -> Scored:
+    """Score what a user names: feature stores under a search, else a file of predictions as `score_files` does.
+
+    Stores of images and captions are scored by `retrieval` where no protocol is named, several as an ensemble.
+    Raises UsageError for several files of predictions, and for options that a search does not have.
+    """
+    if protocol is None and paths and _is_store(paths[0]):
+        protocol = SEARCH
+    if protocol is not None and protocol in SEARCHES:
+        from hoitool.report.searching import score_stores
+
+        if format is not None or counts is not None:
+            raise UsageError(f"--from and --counts are of predictions; protocol {protocol!r} scores feature stores")
+        result = score_stores(paths, protocol, variant, truth, subset)
+        return Scored(result, paths[0], (), (split.lower(),))
+    if len(paths) > 1:
+        raise UsageError(
+            f"{len(paths)} files; predictions are scored one file at a time, {' and '.join(SEARCHES)} of several stores"
+        )
+    return score_files(paths[0] if paths else None, truth, protocol, variant, subset, format, split, counts)
+
+
+def _is_store(path: Path) -> bool:
+    if not starts_with(path, b"\x89HDF"):
+        return False
+    from hoitool.store.hdf5 import is_store
+
+    return is_store(path)
 
 
 def score_files(

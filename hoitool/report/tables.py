@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from hoitool.eval import Result
-from hoitool.report.layout import percent, two_groups
+from hoitool.report.layout import main_metrics, two_groups
 
 
 def markdown(result: Result, name: str) -> str:
-    """A Markdown table of mAP in per cent, one column per setting and split."""
+    """A Markdown table of the main metrics in per cent, one column per setting and split."""
     groups = two_groups(result, name)
     heads = [f"{setting} {split}" for setting, splits in groups.heads for split in splits]
-    lines = [f"| mAP (%) | {' | '.join(heads)} |", f"|:--|{'--:|' * len(heads)}"]
-    lines += [f"| {label} | {' | '.join(map(percent, values))} |" for label, values in groups.rows]
+    lines = [
+        f"| {'mAP (%)' if main_metrics(result) == ('mAP',) else '%'} | {' | '.join(heads)} |",
+        f"|:--|{'--:|' * len(heads)}",
+    ]
+    lines += [f"| {label} | {' | '.join(values)} |" for label, values in groups.rows]
     notes = "".join(f"\n{note}.\n" for note in result.notes)
     return "\n".join(lines) + f"\n\n`{result.signature}`\n{notes}"
 
 
 def latex(result: Result, name: str) -> str:
-    """A booktabs table of mAP in per cent, splits grouped under their settings."""
+    """A booktabs table of the main metrics in per cent, splits grouped under their settings."""
     groups = two_groups(result, name)
     columns = sum(len(splits) for _, splits in groups.heads)
     spans, rules, at = [], [], 2
@@ -34,7 +37,7 @@ def latex(result: Result, name: str) -> str:
         " ".join(rules),
         f"Method & {' & '.join(_tex(split) for _, splits in groups.heads for split in splits)} " + r"\\",
         r"\midrule",
-        *(f"{_tex(label)} & {' & '.join(map(percent, values))} " + r"\\" for label, values in groups.rows),
+        *(f"{_tex(label)} & {' & '.join(values)} " + r"\\" for label, values in groups.rows),
         r"\bottomrule",
         r"\end{tabular}",
     ]

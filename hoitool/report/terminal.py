@@ -11,10 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from hoitool.eval import Result
-from hoitool.report.layout import percent, title
+from hoitool.report.layout import RANKS, figure, title
 
-COUNTS = ("images", "pairs", "detections", "image_labels", "scores")
-METRIC_TITLES = {"mAP": "mAP", "recall": "Recall", "mAP_low": "mAP, ties worst", "mAP_high": "mAP, ties best"}
+COUNTS = ("images", "captions", "pairs", "detections", "image_labels", "scores", "sts_pairs", "sis_pairs", "sits_pairs")
+QUERIES = ("retrieval", "cxc")  # protocols whose means are over queries, or rated pairs
+METRIC_TITLES = {
+    "mAP": "mAP",
+    "recall": "Recall",
+    "mAP_low": "mAP, ties worst",
+    "mAP_high": "mAP, ties best",
+    "medR": "Median rank",
+    "meanR": "Mean rank",
+}
 
 
 def result_report(result: Result) -> RenderableType:
@@ -23,12 +31,12 @@ def result_report(result: Result) -> RenderableType:
     table = Table(title=f"{result.protocol} · {result.variant}", title_justify="left", header_style="bold")
     table.add_column("Setting")
     table.add_column("Split")
-    table.add_column("Classes", justify="right")
+    table.add_column("Queries" if result.protocol in QUERIES else "Classes", justify="right")
     for name in metrics:
-        table.add_column(f"{METRIC_TITLES.get(name, name)} (%)", justify="right")
+        table.add_column(f"{METRIC_TITLES.get(name, name)}{'' if name in RANKS else ' (%)'}", justify="right")
     for setting in result.settings:
         for i, row in enumerate(result.select(setting).rows):
-            figures = [percent(row.metrics.get(name, math.nan)) for name in metrics]
+            figures = [figure(name, row.metrics.get(name, math.nan)) for name in metrics]
             head = title(setting) if i == 0 else ""
             table.add_row(head, title(row.split), str(row.classes), *figures)
         table.add_section()
@@ -39,9 +47,14 @@ def result_report(result: Result) -> RenderableType:
 
 
 def _scored(inputs: Mapping[str, Any]) -> list[Text]:
-    lines = []
+    lines = [
+        Text(f"{'Store':<12}{held['path']} · {held['model']}, content {held['content'][:12]}")
+        for held in inputs.get("stores", ())
+    ]
     for name in ("truth", "predictions"):
         held = inputs.get(name, {})
+        if not held and "stores" in inputs:
+            continue
         digest = f" sha256 {held['sha256'][:12]}" if "sha256" in held else ""
         counts = [f"{held[k]:,} {k.replace('_', ' ')}" for k in COUNTS if k in held]
         if held.get("swapped_boxes"):

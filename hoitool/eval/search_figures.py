@@ -1,0 +1,65 @@
+"""The figures of a search from the ranks of its queries: recall at K, median and mean rank.
+
+Ranks are counted from 1. The median rank is the floor of the median, as vse_infty and the codes before it print it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hoitool.eval.result import mean
+from hoitool.eval.search_ranks import Array, Ranks
+
+RECALLS = (1, 5, 10)
+
+
+def search_figures(ranks: Ranks, ties: str, recalls: tuple[int, ...] = RECALLS) -> dict[str, float]:
+    """R@K as fractions, their mean mR, medR and meanR; where ties leave them open, the other bound of each R@K too.
+
+    ties  last: the best positive stands behind all that are as similar as it; first: before them
+    """
+    rank, other = (ranks.worst, ranks.best) if ties == "last" else (ranks.best, ranks.worst)
+    made = {f"R@{k}": mean(rank < k) for k in recalls}
+    made["mR"] = sum(made.values()) / len(made)
+    made["medR"] = math.floor(np.median(rank)) + 1 if len(rank) else math.nan
+    made["meanR"] = mean(rank) + 1
+    suffix = "high" if ties == "last" else "low"
+    return made | {f"R@{k}_{suffix}": mean(other < k) for k in recalls}
+
+
+def without_idle_bounds(metrics: dict[str, float]) -> dict[str, float]:
+    """The figures without bounds where all of them equal the figures that they bound."""
+    bounds = [name for name in metrics if name.endswith(("_low", "_high"))]
+    if any(metrics[name] != metrics[name.rpartition("_")[0]] for name in bounds):
+        return metrics
+    return {name: value for name, value in metrics.items() if name not in bounds}
+
+
+def remark(name: str, ranks: Ranks, ties: str) -> list[str]:
+    """A sentence on the ties of a search, none where there are none."""
+    tied = int(np.count_nonzero(ranks.best != ranks.worst))
+    if not tied:
+        return []
+    where = "behind" if ties == "last" else "before"
+    return [
+        f"{name}: {tied:,} of {len(ranks.best):,} queries have items as similar as their best positive, which is put "
+        f"{where} them"
+    ]
+
+
+def per_query(setting: str, image: Array, caption: Array, ranks: Ranks) -> dict[str, Array]:
+    """Columns with a row for each query: its image, its caption (-1 for none), the bounds of its rank, from 1."""
+    return {
+        "setting": np.full(len(image), setting, object),
+        "image": image,
+        "caption": caption,
+        "rank_best": ranks.best + 1,
+        "rank_worst": ranks.worst + 1,
+    }
+
+
+def stacked(tables: list[dict[str, Array]]) -> dict[str, Array]:
+    """Tables with the same columns, one below the other."""
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}

@@ -1,0 +1,132 @@
+"""hoitool eval of feature stores: what is printed and written, ensembles, ratings, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from searches import embedded, ratings, write_ratings, write_store
+
+from hoitool.eval import cxc, retrieval
+from hoitool.eval.embedded import ensemble
+from hoitool.report.searching import score_stores
+
+
+@pytest.fixture
+def held():
+    """Embeddings of eight images with captions."""
+    return embedded([2, 3, 1, 2, 6, 2, 2, 2], near=0.7)
+
+
+@pytest.fixture
+def rated(held):
+    """Ratings of them, by place."""
+    rng = np.random.default_rng(5)
+    count = {"sts": len(held.captions), "sis": len(held.key)}
+    return {
+        "sts": ratings(rng, count["sts"], count["sts"], 60),
+        "sis": ratings(rng, count["sis"], count["sis"], 30),
+        "sits": ratings(rng, count["sts"], count["sis"], 60),
+    }
+
+
+@pytest.fixture
+def store(held, tmp_path, monkeypatch):
+    """Their store, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return write_store(tmp_path / "one.h5", held)
+
+
+def test_a_store_is_scored_by_retrieval_without_being_asked(store, held, hoitool):
+    done = hoitool("eval", "one.h5", "--json")
+    assert done.code == 0
+    told = json.loads(done.out)
+    assert told["protocol"] == "retrieval"
+    assert told["results"] == json.loads(retrieval.evaluate(held).to_json())["results"]
+    assert told["inputs"]["stores"][0]["model"] == "test:tiny"
+    assert told["inputs"]["predictions"] == {"images": 8, "captions": 19, "dim": 6}
+
+
+def test_several_stores_are_an_ensemble(store, held, tmp_path):
+    other = embedded([2, 3, 1, 2, 6, 2, 2, 2], seed=1, dim=9)
+    second = write_store(tmp_path / "two.h5", other, model="test:other")
+    result = score_stores([store, second])
+    assert result.rows == retrieval.evaluate(ensemble([held, other])).rows
+    assert [each["model"] for each in result.inputs["stores"]] == ["test:tiny", "test:other"]
+
+
+def test_the_report_and_the_tables(store, hoitool, tmp_path):
+    done = hoitool("eval", "--protocol", "retrieval", "one.h5", "-o", "out")
+    assert done.code == 0, done.err
+    for part in ("Image to text", "Median rank", "rsum (%)", "Queries", "test:tiny", "8 images, 19 captions"):
+        assert part in done.out
+    assert "1 captions do not take part" in done.out
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert table.startswith("| % | Image to text Full | Text to image Full | Both Full |")
+    assert "one (medR)" in table
+    lines = (tmp_path / "out" / "per-class.csv").read_text().splitlines()
+    assert lines[0] == "setting,image,caption,rank_best,rank_worst"
+    assert len(lines) == 1 + 8 + 19
+
+
+def test_ratings_are_found_by_the_ids_of_coco(store, held, rated, tmp_path, hoitool):
+    write_ratings(tmp_path / "cxc", held, rated)
+    done = hoitool("eval", "--protocol", "cxc", "one.h5", "--truth", "cxc", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["results"] == json.loads(cxc.evaluate(held, rated).to_json())["results"]
+    assert set(told["inputs"]["truth"]["sources"]) == {"sts_test.csv", "sis_test.csv", "sits_test.csv"}
+    shown = hoitool("eval", "--protocol", "cxc", "one.h5", "--truth", "cxc", "--setting", "sts")
+    assert "60 sts pairs" in shown.out
+
+
+def test_images_that_nobody_rated_are_no_part_of_the_pool(held, rated, tmp_path):
+    more = embedded([2, 3, 1, 2, 6, 2, 2, 2, 3], near=0.7)
+    known = len(held.captions)
+    rows = replace(
+        more,
+        images=np.vstack([held.images, more.images[8:]]),
+        captions=np.vstack([held.captions, more.captions[known:]]),
+    )
+    result = score_stores(
+        [write_store(tmp_path / "more.h5", rows)], "cxc", None, write_ratings(tmp_path / "c", held, rated)
+    )
+    assert result.rows == cxc.evaluate(held, rated).rows
+    assert "1 images of the store are not rated: left out" in result.notes
+
+
+def test_what_is_refused_in_one_line(store, held, rated, tmp_path, hoitool):
+    write_store(tmp_path / "raw.h5", held, normalised=False)
+    write_store(tmp_path / "regions.h5", held, of="regions")
+    write_store(tmp_path / "other.h5", embedded([2, 3]))
+    write_store(tmp_path / "failed.h5", held, failed=[4])
+    write_ratings(tmp_path / "cxc", held, rated)
+    write_ratings(tmp_path / "far", replace(held, caption_id=held.caption_id + 1), rated)
+    for arguments, code, told in (
+        (["--protocol", "retrieval"], 4, "name those that `hoitool embed captions` made"),
+        (["--protocol", "retrieval", "absent.h5"], 4, "absent.h5: no such file"),
+        (["raw.h5"], 1, "normalised is False, expected True"),
+        (["regions.h5"], 1, "of is 'regions', expected 'captions'"),
+        (["failed.h5"], 1, "1 images could not be embedded, the first is 'COCO_val2014_000000000050.jpg'"),
+        (["one.h5", "other.h5"], 1, "other.h5: 2 images, expected the 8 of one.h5"),
+        (["one.h5", "--counts", "x.parquet"], 2, "--from and --counts are of predictions"),
+        (["one.h5", "--split", "rare"], 2, "split named 'rare'"),
+        (["one.h5", "--variant", "ties-frist"], 2, "'ties-first'"),
+        (["--protocol", "cxc", "one.h5"], 4, "Give the folder of sts_test.csv"),
+        (["--protocol", "cxc", "one.h5", "--truth", "cxc", "--subset", "val"], 4, "sts_val.csv: no such file"),
+        (["--protocol", "cxc", "one.h5", "--truth", "far"], 1, "is rated, which the store does not have (1 of"),
+        (["--protocol", "hico-det", "one.h5", "one.h5"], 2, "predictions are scored one file at a time"),
+        (["--protocol", "retreival", "one.h5"], 2, "'retrieval'"),
+    ):
+        done = hoitool("eval", *arguments)
+        lines = [line for line in done.err.splitlines() if line.startswith("hoitool: ")]
+        assert (done.code, len(lines)) == (code, 1), (arguments, done.err)
+        assert told in lines[0], (arguments, lines[0])
+
+
+def test_searches_are_explained(hoitool):
+    assert "retrieval" in hoitool("explain").out
+    for name in ("retrieval", "cxc"):
+        assert hoitool("explain", name).code == 0
