@@ -182,7 +182,7 @@ def _entries(data: Dataset) -> list[dict[str, Any]]:
     """The images of a part."""
     labels, label = data.meta.labels, data.need("label")
     numbers_of = np.array(category_ids(labels.coco_ids), np.int64)[data.categories].tolist()
-    boxes = data.boxes.tolist() if labels.roles else _plain(data.boxes)
+    boxes = data.boxes.tolist() if labels.roles else plain_boxes(data.boxes)
     things = [{"category_id": c, "bbox": box} for c, box in zip(numbers_of, boxes, strict=True)]
     columns = [data.subject.tolist(), data.object.tolist()]
     fields = ["subject_id", "object_id", "category_id"]
@@ -205,7 +205,7 @@ def _entries(data: Dataset) -> list[dict[str, Any]]:
     return made
 
 
-def _plain(boxes: Array) -> list[list[float]]:
+def plain_boxes(boxes: Array) -> list[list[float]]:
     """Boxes as numbers, whole ones without a fraction."""
     whole = np.array_equal(boxes, np.floor(boxes)) and (np.abs(boxes) < 2**53).all()
     rows: list[list[float]] = (boxes.astype(np.int64) if whole else boxes).tolist()
