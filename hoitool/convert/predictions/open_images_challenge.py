@@ -20,7 +20,7 @@ from hoitool.convert.open_images_rows import CLASSES, SCORE, WRITTEN, Rows, colu
 from hoitool.convert.open_images_tables import EXTRA, RELATIONS, Labels, labels_of_files, labels_of_truth
 from hoitool.convert.paired import own_boxes, paired_columns
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Meta, Predictions, image_index
+from hoitool.data import Dataset, Meta, Predictions, image_index, select_pairs
 from hoitool.errors import DataError
 from hoitool.files import refuse_overwrite, require
 
@@ -30,9 +30,10 @@ ORDER = ("ImageID", *CLASSES, RELATIONS[0], SCORE, *WRITTEN)
 
 
 def _with_own_boxes(data: Dataset) -> tuple[Dataset, Lost]:
-    """Each pair with two boxes of its own, as a row repeats them."""
-    made = own_boxes(data)
-    return made.with_columns(boxes=made.boxes + 0.0), {}
+    """Each pair with two boxes of its own, as a row repeats them, and an image that a row can name."""
+    named = data.key[data.image_of("pair")] != ""
+    made = own_boxes(data if named.all() else select_pairs(data, named))
+    return made.with_columns(boxes=made.boxes + 0.0), {"pairs of images without a name": int((~named).sum())}
 
 
 HOLDS = Holds(
