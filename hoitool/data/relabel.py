@@ -3,6 +3,7 @@
 interactions <-> verbs    by the label space; a verb with an object that has no interaction there cannot be one
 verbs -> agents+roles     dense predictions, as the writers of V-COCO's official format do: docs/protocols/v-coco.md
 agents+roles -> verbs     a role's score is its verb's; of the agents only actions without roles are verbs
+predicates                have subjects of any class, so they become nothing else, and nothing else becomes them
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ IMAGE_LEVEL = ("image_scores", "image_label", "image_value", "image_label_offset
 def relabel(data: Data, kind: LabelKind) -> tuple[Data, int]:
     """The same data with labels of another kind, and how many pairs have no label of that kind and are left out.
 
-    Labels of whole images go where the kind changes. Raises UsageError where the label space does not have the kind.
+    Labels of whole images go where the kind changes. Raises UsageError where the label space does not have the kind,
+    and for predicates.
     """
     if data.meta.label_kind == kind:
         return data, 0
+    if "predicates" in (kind, data.meta.label_kind):
+        raise UsageError(f"labels are {data.meta.label_kind}, expected {kind}: predicates are not of people alone")
     if "agents+roles" in (kind, data.meta.label_kind):
         if not data.meta.labels.roles:
             raise UsageError(f"label space {data.meta.labels.name!r} has no actions and roles")

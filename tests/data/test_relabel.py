@@ -162,7 +162,9 @@ def test_a_verb_with_an_object_that_has_no_interaction_is_left_out_and_counted()
 
 
 def _can_be(data) -> bool:
-    """Agents and roles are what predictions score."""
+    """Agents and roles are what predictions score; predicates become nothing else."""
+    if data.meta.label_kind == "predicates":
+        return False
     return data.meta.label_kind != "agents+roles" or isinstance(data, Predictions)
 
 
@@ -184,6 +186,8 @@ def test_kinds_that_cannot_be():
     demo = truth_of([(0, PERSON, CUP, 0)], labels=DEMO)
     with pytest.raises(UsageError, match="label space 'demo' has no actions and roles"):
         relabel(demo, "agents+roles")
+    with pytest.raises(UsageError, match="labels are interactions, expected predicates: predicates are not of people"):
+        relabel(demo, "predicates")
 
 
 def test_labels_of_whole_images_go_with_the_kind():
