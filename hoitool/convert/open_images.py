@@ -157,7 +157,9 @@ def _notes(file: Path, rows: Rows) -> list[str]:
         classes = np.array([*rows.classes.values, ""], object)[rows.classes.codes].tolist()
         verbs = np.array([*rows.predicates.values, ""], object)[rows.predicates.codes].tolist()
         others = sum(triplet not in found for triplet in zip(classes[::2], verbs, classes[1::2], strict=True))
-        told += [f"{file}: {others:,} relations are of triplets that the list beside it does not have"] if others else []
+        told += (
+            [f"{file}: {others:,} relations are of triplets that the list beside it does not have"] if others else []
+        )
     return told
 
 
@@ -240,7 +242,9 @@ def _sizes_table(parts: list[Dataset]) -> dict[str, Array]:
         return {}
     rows: dict[str, tuple[int, int]] = {}
     for part in sized:
-        for key, *size in zip(part.key.tolist(), part.need("width").tolist(), part.need("height").tolist(), strict=True):
+        for key, *size in zip(
+            part.key.tolist(), part.need("width").tolist(), part.need("height").tolist(), strict=True
+        ):
             if rows.setdefault(key, (size[0], size[1])) != (size[0], size[1]):
                 raise DataError(f"image {key!r} has two sizes, {rows[key]} and {tuple(size)}, in two subsets")
     sizes = np.array(list(rows.values()), np.int64).reshape(-1, 2)

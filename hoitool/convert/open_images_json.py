@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hoitool.convert.fields import member, names, numbers, rows_of, spread_integers, spread_numbers, texts, unique
+from hoitool.convert.fields import names, numbers, rows_of, spread_integers, spread_numbers, texts, unique
 from hoitool.convert.fit import Holds, require_held
 from hoitool.convert.hoia import plain_boxes
 from hoitool.convert.open_images import with_file_names
@@ -53,7 +53,9 @@ def sniff(path: Path) -> bool:
 
 def _files(path: Path) -> list[Path]:
     found = sorted(path.glob("[!.]*.json")) if path.is_dir() else [path]
-    return [file for file in found if file.suffix == ".json" and file.is_file() and file.name not in (LABELS, CATEGORIES)]
+    return [
+        file for file in found if file.suffix == ".json" and file.is_file() and file.name not in (LABELS, CATEGORIES)
+    ]
 
 
 def _looks_processed(file: Path) -> bool:

@@ -1,8 +1,8 @@
 """The rows of Open Images' relationship files, annotations or predictions: columns by header name.
 
 ImageID; LabelName1, LabelName2; XMin1, XMax1, YMin1, YMax1 and the same with 2, fractions of width and height from 0 to
-1; RelationshipLabel (RelationLabel in newer copies); Score in predictions. A box has no id: the same one stands in every
-row that it is part of. Arrays (2N, ...) hold subject and object of each of N rows alternately.
+1; RelationshipLabel (RelationLabel in newer copies); Score in predictions. A box has no id: the same one stands in all
+rows that it is part of. Arrays (2N, ...) hold subject and object of each of N rows alternately.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def columns_of(data: Dataset) -> dict[str, Array]:
     mids, sides = mids_of(data), [data.pair_boxes(side) for side in ("subject", "object")]
     made: dict[str, Array] = {"ImageID": data.key[data.image_of("pair")]}
     made |= {name: mids[data.categories[box]] for name, box in zip(CLASSES, sides, strict=True)}
-    corners = {name: data.boxes[box, i] for box, side in zip(sides, CORNERS, strict=True) for i, name in enumerate(side)}
+    corners = {
+        name: data.boxes[box, i] for box, side in zip(sides, CORNERS, strict=True) for i, name in enumerate(side)
+    }
     verbs = np.array([*data.meta.labels.verbs, ""], object)[:-1]
     return made | {name: corners[name] for name in WRITTEN} | {RELATIONS[0]: verbs[data.need("label")]}

@@ -18,8 +18,8 @@ def paired_columns(
 ) -> dict[str, Array]:
     """Columns and offsets from P pairs, image after image.
 
-    human, obj (P, 4) boxes; counts (I,) pairs of each image; person (one for all, or (P,)), categories (P,): the classes
-    of the two boxes; label (P,).
+    human, obj (P, 4) boxes; counts (I,) pairs of each image; person (for all, or (P,)), categories (P,): the classes of
+    the two boxes; label (P,).
     """
     offsets = offsets_of(counts)
     place = _places(offsets)
