@@ -33,6 +33,7 @@ FORMATS = Lookup(
         "label-studio": "hoitool.convert.label_studio",
         "open-images": "hoitool.convert.open_images",
         "open-images-json": "hoitool.convert.open_images_json",
+        "visual-genome": "hoitool.convert.visual_genome",
     },
 )
 PREDICTION_FORMATS = Lookup(

@@ -1,7 +1,7 @@
 """The processed Open Images relationships of PySGG, SGTR and RLIPv2: vrd-<subset>-anno.json and categories_dict.json.
 
 A list over images: img_fn (the image's id, without .jpg), img_size (width, height), bbox (x1 y1 x2 y2 in pixels),
-det_labels (the object of each box), rel (subject, object, predicate: places in bbox, then a predicate). All count from 0.
+det_labels (the object of each box), rel (two places in bbox, subject and object, and the predicate). All count from 0.
 categories_dict.json: {"obj": [names of objects], "rel": [names of predicates]}; networks put a background before both.
 Frame: inclusive, as their evaluators measure (width x2 - x1 + 1). Label kind: predicates.
 Source: the processed release of BGNN / PySGG (Li et al., CVPR 2021), its open_image.py.

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from hoitool.convert.csv_cells import write_table
 from hoitool.convert.fit import Holds, Lost, require_held
-from hoitool.convert.open_images_rows import CLASSES, SCORE, WRITTEN, Rows, columns_of, is_relations, rows_of
-from hoitool.convert.open_images_tables import EXTRA, RELATIONS, Labels, labels_of_files, labels_of_truth
+from hoitool.convert.open_images_rows import SCORE, WRITTEN, Rows, columns_of, is_relations, rows_of
+from hoitool.convert.open_images_tables import CLASSES, EXTRA, RELATIONS, Labels, labels_of_files, labels_of_truth
 from hoitool.convert.paired import own_boxes, paired_columns
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, Predictions, image_index, select_pairs
