@@ -19,6 +19,7 @@ from hoitool.files import reading, require
 from hoitool.progress import progress
 
 CHUNK = 1 << 20  # characters that are read at a time
+AFTER = tuple(", ]\t\n\r")  # what may follow an entry
 SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -76,6 +77,6 @@ def _decoded(stream: TextIO, text: str, at: int) -> tuple[Any, str, int]:
             if not added:
                 raise
         else:
-            if end < len(text) or not (added := stream.read(more)):
+            if text[end : end + 1] in AFTER or not (added := stream.read(more)):  # else a number may be cut in two
                 return value, text, end
         text, at, more = text[at:] + added, 0, 2 * more
