@@ -8,7 +8,6 @@ Source: visualgenome.org/api/v0/api_readme; Krishna et al., IJCV 2017.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from hoitool.errors import DataError
 from hoitool.files import reading
 
 Dropped = Counter[str]
+LARGEST = 1e300  # beyond it areas overflow
 REPEATED_ID = "objects whose id stands before in their image"
 NO_OBJECT = "relationships with an object that their image does not have"
 SEVERAL = "names of objects after the first"
@@ -112,13 +112,13 @@ def _name(row: dict[str, Any], where: str, dropped: Dropped) -> str:
 def integer(row: dict[str, Any], name: str, where: str) -> int:
     """A member that is an integer, which fits 64 bits."""
     value = row.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
-        raise DataError(f"{where}.{name} is {brief(value)}, expected an integer")
-    return value
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    raise DataError(f"{where}.{name} is {brief(value)}, expected an integer")
 
 
 def _number(row: dict[str, Any], name: str, where: str) -> float:
     value = row.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e300 < value < 1e300 or math.isnan(value):
-        raise DataError(f"{where}.{name} is {brief(value)}, expected a finite number")
-    return float(value)
+    if (type(value) is int or type(value) is float) and -LARGEST < value < LARGEST:
+        return float(value)
+    raise DataError(f"{where}.{name} is {brief(value)}, expected a finite number")
