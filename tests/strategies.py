@@ -15,9 +15,16 @@ from hypothesis import strategies as st
 from hoitool.data import Dataset, Meta, Predictions, offsets_of, strings
 from hoitool.data.meta import FRAMES, LABEL_KINDS, SCORE_KINDS
 from hoitool.data.synthetic import scenes
-from hoitool.labels import load_labels
+from hoitool.labels import build, load_labels
 
 HICO, V_COCO, DEMO = load_labels("hico"), load_labels("v-coco"), scenes(seed=0, scale=0.0).train.meta.labels
+RELATIONS = build(
+    "relations",
+    "made up: no interactions, no person",
+    objects=[("Table", -1), ("Cup", -1), ("Wooden", -1), ("Box", -1)],
+    verbs=[("at", "at"), ("is", "is"), ("inside_of", "inside_of")],
+    interactions=[],
+)
 SCORES = np.array([0.0, 0.25, 0.5, 0.5, 1.0, -3.0, 1e-30, 1e30, -np.inf, np.inf])  # ties, signs and extremes
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)  # no file name holds NUL
 Data = TypeVar("Data", bound=Dataset)
@@ -98,7 +105,7 @@ def _drawn(draw: Any, kind: type[Data], fixed: dict[str, Any]) -> Data:
     make = _Maker(draw, fixed, np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed")))
     predicted = kind is Predictions
     space = make.choose("labels", (HICO, DEMO, V_COCO))
-    kinds = LABEL_KINDS if space.roles else ("interactions", "verbs")
+    kinds = LABEL_KINDS if space.roles else LABEL_KINDS[:3] if len(space) else ("predicates",)
     label_kind = make.choose("label_kind", kinds)
     classes = Meta(space, label_kind=label_kind).classes
     images = fixed.get("images", draw(st.integers(fixed.get("least_images", 0), 6), label="images"))

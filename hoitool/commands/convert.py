@@ -26,6 +26,15 @@ def convert(
         Path | None, typer.Option(help="Annotations that predictions belong to: image order and labels.")
     ] = None,
     subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None,
+    shards: Annotated[
+        int, typer.Option(help="Read as a stream, write a folder of this many files: long scene graphs.")
+    ] = 1,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", metavar="NAME", help="Leave out, counted; names: --explain visual-genome. May repeat."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     list_formats: Annotated[bool, typer.Option("--list", help="List the formats and stop.")] = False,
     explained: Annotated[
@@ -44,7 +53,17 @@ def convert(
     from hoitool.convert.job import convert as run
     from hoitool.progress import working
 
-    options = Options(source_format, target_format, out, truth, subset, overwrite, tell=say)
+    options = Options(
+        source_format,
+        target_format,
+        out,
+        truth,
+        subset,
+        overwrite,
+        tell=say,
+        shards=shards,
+        filters=tuple(filters or ()),
+    )
     with working(f"converting {source or 'raw/'}"):
         done, unknown, failed = ([run(source, options)], [], []) if source else convert_workspace(options)
     for path in unknown:

@@ -31,6 +31,9 @@ FORMATS = Lookup(
         "hico": "hoitool.convert.hico",
         "csv": "hoitool.convert.csv_pairs",
         "label-studio": "hoitool.convert.label_studio",
+        "open-images": "hoitool.convert.open_images",
+        "open-images-json": "hoitool.convert.open_images_json",
+        "visual-genome": "hoitool.convert.visual_genome",
     },
 )
 PREDICTION_FORMATS = Lookup(
@@ -45,6 +48,7 @@ PREDICTION_FORMATS = Lookup(
         "qpic": "hoitool.convert.predictions.pair_lists:QPIC",
         "gen-vlkt": "hoitool.convert.predictions.pair_lists:GEN_VLKT",
         "ppdm": "hoitool.convert.predictions.pair_lists:PPDM",
+        "open-images-challenge": "hoitool.convert.predictions.open_images_challenge",
     },
 )
 

@@ -53,8 +53,8 @@ class Table:
             return np.zeros(self.rows, bool)
         return from_arrow(pc.not_equal(pc.utf8_trim_whitespace(self.columns[name]), ""), name, ("bool",), None)
 
-    def numbers(self, name: str) -> Array:
-        """(N,) float64 of a column, NaN where empty. Raises DataError for text and for what is not finite."""
+    def numbers(self, name: str, finite: bool = True) -> Array:
+        """(N,) float64 of a column, NaN where empty. Raises DataError for text and, where `finite`, for infinities."""
         filled = self.filled(name)
         if not filled.any():
             return np.full(self.rows, np.nan)
@@ -65,9 +65,9 @@ class Table:
         except pa.ArrowInvalid:
             row = next(i for i, cell in enumerate(cells.to_pylist()) if not _is_number(cell))
             raise self.error(row, name, "a number") from None
-        wrong = filled & ~(np.abs(values) <= LARGEST)
+        wrong = filled & (~(np.abs(values) <= LARGEST) if finite else np.isnan(values))
         if wrong.any():
-            raise self.error(int(wrong.argmax()), name, "a finite number")
+            raise self.error(int(wrong.argmax()), name, "a finite number" if finite else "a number")
         return values
 
     def error(self, row: int, name: str, expected: str) -> DataError:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from numpy.typing import NDArray
 
 from hoitool.convert.coco_instances import category_ids
 from hoitool.convert.fields import integers, nested, numbers, place, positions, rows_of, texts, unique, within
-from hoitool.convert.fit import Holds, Lost, require_held
+from hoitool.convert.fit import Holds, require_held
 from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
-from hoitool.data import Dataset, Meta, offsets_of, to_frame
+from hoitool.data import Dataset, Meta, offsets_of
 from hoitool.errors import DataError, MissingData
 from hoitool.files import atomic, load_json, refuse_overwrite, require, sha256
 from hoitool.labels import LABEL_SPACES, LabelSpace, load_labels, parse
@@ -182,7 +183,7 @@ def _entries(data: Dataset) -> list[dict[str, Any]]:
     """The images of a part."""
     labels, label = data.meta.labels, data.need("label")
     numbers_of = np.array(category_ids(labels.coco_ids), np.int64)[data.categories].tolist()
-    boxes = data.boxes.tolist() if labels.roles else _plain(data.boxes)
+    boxes = data.boxes.tolist() if labels.roles else plain_boxes(data.boxes)
     things = [{"category_id": c, "bbox": box} for c, box in zip(numbers_of, boxes, strict=True)]
     columns = [data.subject.tolist(), data.object.tolist()]
     fields = ["subject_id", "object_id", "category_id"]
@@ -205,7 +206,7 @@ def _entries(data: Dataset) -> list[dict[str, Any]]:
     return made
 
 
-def _plain(boxes: Array) -> list[list[float]]:
+def plain_boxes(boxes: Array) -> list[list[float]]:
     """Boxes as numbers, whole ones without a fraction."""
     whole = np.array_equal(boxes, np.floor(boxes)) and (np.abs(boxes) < 2**53).all()
     rows: list[list[float]] = (boxes.astype(np.int64) if whole else boxes).tolist()
@@ -222,9 +223,9 @@ def _order(data: Dataset) -> Array:
     return order
 
 
-def _in_frame(data: Dataset) -> tuple[Dataset, Lost]:
-    """Boxes in the frame that the files of the label space have."""
-    return to_frame(data, _frame(data.meta.labels)), {}
+def _holds(data: Dataset) -> Holds:
+    """What the files hold of some data: boxes in the frame that those of their label space have."""
+    return replace(HOLDS, box_frame=_frame(data.meta.labels), of=None)
 
 
 HOLDS = Holds(
@@ -233,5 +234,5 @@ HOLDS = Holds(
     objectless=True,
     lonely_boxes=True,
     order=_order,
-    also=_in_frame,
+    of=_holds,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from hoitool.convert import FORMATS, PREDICTION_FORMATS, Reading, format_named, 
 from hoitool.convert.fit import Holds, fit
 from hoitool.convert.image_ids import with_ids_of
 from hoitool.convert.inputs import DEFAULT_SUBSET, gather
-from hoitool.data import Dataset, align, read_header, statistics
+from hoitool.convert.scene_filters import filters_of
+from hoitool.data import Dataset, align, read_header, statistics, validate, write, write_shards
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import refuse_overwrite, require, sha256
 
@@ -51,8 +52,10 @@ class Conversion:
 class Options:
     """How to convert, apart from the source.
 
-    keep  leave targets that were made of the same files as they are
-    tell  called, before anything is written, with a line on each thing that the target cannot hold
+    keep     leave targets that were made of the same files as they are
+    tell     called, before anything is written, with a line on each thing that the target cannot hold
+    shards   how many files hoitool's format gets; a folder of them where it is more than one
+    filters  what is left out in reading, by the names that the format's page has
     """
 
     source_format: str | None = None
@@ -63,6 +66,8 @@ class Options:
     overwrite: bool = False
     keep: bool = False
     tell: Callable[[str], None] = logger.warning
+    shards: int = 1
+    filters: tuple[str, ...] = ()
 
 
 def convert(source: Path, options: Options) -> Conversion:
@@ -71,6 +76,8 @@ def convert(source: Path, options: Options) -> Conversion:
     if options.out is not None and options.out.is_file():
         refuse_overwrite(options.out, options.overwrite)
     name = options.source_format or sniff(require(source, "data"))
+    if options.shards != 1 or options.filters:
+        return _streamed(source, name, options)
     held = _with_sources(_read(source, name, options), source)
     told = [{"kind": p.kind, "dataset": p.meta.dataset, "subset": p.meta.subset} | statistics(p) for p in held.parts]
     if options.target_format != "hoitool":
@@ -83,6 +90,37 @@ def convert(source: Path, options: Options) -> Conversion:
     return Conversion(
         source, name or "", options.target_format, written, told, held.dropped, held.lost, [*held.notes, *notes]
     )
+
+
+def _streamed(source: Path, name: str | None, options: Options) -> Conversion:
+    """Convert a source part by part, so that memory holds one shard. UsageError where a format cannot be read so."""
+    stream = None if name is None else getattr(format_named(name), "stream", None)
+    if stream is None:
+        able = [other for other in FORMATS if hasattr(FORMATS[other], "stream")]
+        raise UsageError(f"{source} ({name}): --shards and --filter are for the formats {', '.join(able)}")
+    if options.target_format != "hoitool" or options.truth or options.subset or options.shards < 1:
+        raise UsageError("--shards (at least 1) and --filter write hoitool's format, without --to, --truth or --subset")
+    held = stream(source, filters_of(options.filters))
+    out = options.out or workspace.dataset_folder(held.meta.dataset)
+    path = out if out.suffix == ".parquet" else out / f"{held.meta.subset or 'all'}.parquet"
+    refuse_overwrite(path, options.overwrite)
+    told = dict.fromkeys(("images", "boxes", "pairs"), 0)
+    parts = _checked(held.parts(max(1, -(-held.images // options.shards))), told)
+    if options.shards > 1:
+        write_shards(parts, path)
+    else:
+        write(next(parts), path)
+    about = {"kind": "dataset", "dataset": held.meta.dataset, "subset": held.meta.subset}
+    return Conversion(source, name or "", "hoitool", [path], [about | told], dict(held.dropped), {}, held.notes)
+
+
+def _checked(parts: Iterator[Dataset], told: dict[str, int]) -> Iterator[Dataset]:
+    """Consistent parts, counted in `told`."""
+    for part in parts:
+        validate(part)
+        for name, rows in (("images", part.key), ("boxes", part.boxes), ("pairs", part.subject)):
+            told[name] += len(rows)
+        yield part
 
 
 def convert_workspace(options: Options) -> tuple[list[Conversion], list[Path], list[tuple[Path, HoitoolError]]]:

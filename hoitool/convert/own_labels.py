@@ -56,8 +56,8 @@ def label_space(
         space = _of_names(file, objects.values, verbs, pair_objects, train)
     return (
         space,
-        _indices(objects, space.objects, space.object_index, beside),
-        _indices(verbs, space.verbs, space.verb_index, beside),
+        indices(objects, space.objects, space.object_index, beside),
+        indices(verbs, space.verbs, space.verb_index, beside),
     )
 
 
@@ -80,7 +80,7 @@ def _of_names(file: Path, objects: list[str], verbs: Names, pair_objects: Array,
     )
 
 
-def _indices(names: Names, known: Sequence[str], find: Callable[[str], int], beside: Path) -> Array:
+def indices(names: Names, known: Sequence[str], find: Callable[[str], int], beside: Path) -> Array:
     """(n,) the index of every name, spelled exactly so or with other spaces, hyphens and capitals."""
     exact = {name: i for i, name in enumerate(known)}
     made = np.empty(len(names.values), np.int64)

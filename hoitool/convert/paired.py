@@ -14,12 +14,12 @@ from hoitool.data.dataset import Array
 
 
 def paired_columns(
-    human: Array, obj: Array, counts: Array, person: int, categories: Array, label: Array
+    human: Array, obj: Array, counts: Array, person: int | Array, categories: Array, label: Array
 ) -> dict[str, Array]:
     """Columns and offsets from P pairs, image after image.
 
-    human, obj (P, 4) boxes; counts (I,) pairs of each image; person, categories (P,): the classes of the two boxes;
-    label (P,).
+    human, obj (P, 4) boxes; counts (I,) pairs of each image; person (for all, or (P,)), categories (P,): the classes of
+    the two boxes; label (P,).
     """
     offsets = offsets_of(counts)
     place = _places(offsets)

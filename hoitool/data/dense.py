@@ -15,10 +15,13 @@ def to_interactions(data: Predictions) -> Predictions:
 
     A dense pair becomes one row for each interaction that its object's class allows, in label order; NaN scores
     (not predicted) give no row. Verb scores give the interactions of those verbs. Sparse interactions stay as
-    they are. Raises DataError for a dense pair whose object or object class is unknown.
+    they are. Raises DataError for a dense pair whose object or object class is unknown, and for predicates.
     """
     if data.meta.label_kind == "agents+roles":
         raise DataError(f"{data!r} holds agents and roles, which are scored by --protocol v-coco")
+    if data.meta.label_kind == "predicates":
+        told = "which are scored by --protocol open-images-vrd"
+        raise DataError(f"{data!r} holds predicates between objects of any class, {told}")
     if data.dense:
         return _expanded(data)
     if data.meta.label_kind == "verbs":

@@ -156,12 +156,14 @@ def _of_images(data: Dataset) -> tuple[Array | None, Array, Array]:
 
 
 def _named(data: Dataset, label: Array | None, category: Array) -> tuple[Array | None, Array | None]:
-    """Interactions and verbs (n,) of the labels, -1 where the label space has no such interaction; None: no labels."""
+    """Interactions and verbs (n,) of the labels, -1 where the label space has no such interaction; None: no such."""
     if label is None or data.meta.label_kind == "agents+roles":
         return None, None
     labels = data.meta.labels
     if data.meta.label_kind == "interactions":
         return label, labels.interaction_verbs[label]
+    if data.meta.label_kind == "predicates":
+        return None, label
     known = category > UNKNOWN_OBJECT
     return np.where(known, labels.matrix[np.where(known, category, -1), label], -1), label
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 from hoitool.labels import LabelSpace
 
 Kind = Literal["dataset", "predictions"]
-LabelKind = Literal["interactions", "verbs", "agents+roles"]
+LabelKind = Literal["interactions", "verbs", "predicates", "agents+roles"]
 ScoreKind = Literal["final", "times-box-scores"]
 Frame = Literal["inclusive", "continuous", "normalised"]
 
 KINDS: tuple[Kind, ...] = ("dataset", "predictions")
-LABEL_KINDS: tuple[LabelKind, ...] = ("interactions", "verbs", "agents+roles")
+LABEL_KINDS: tuple[LabelKind, ...] = ("interactions", "verbs", "predicates", "agents+roles")
 SCORE_KINDS: tuple[ScoreKind, ...] = ("final", "times-box-scores")
 FRAMES: tuple[Frame, ...] = ("inclusive", "continuous", "normalised")
 
@@ -24,7 +24,8 @@ class Meta:
 
     dataset    name of the dataset, such as hico-det
     subset     which images: train, test, val; several joined with + when a file holds more than one
-    labels     the label space; label_kind says which of its tables a label indexes
+    labels     the label space; label_kind says which of its tables a label indexes: predicates are its verbs, between
+               a subject of any class and an object of any class, where verbs are of people
     score      final, or to be multiplied by the scores of the pair's two boxes
     box_frame  inclusive (zero-based pixel indices), continuous (x, y, x+w, y+h), normalised (0..1)
     sources    file name -> SHA-256 of what the data was made from
@@ -43,12 +44,14 @@ class Meta:
     @property
     def classes(self) -> int:
         """How many labels there are of this label_kind."""
-        if self.label_kind == "interactions":
-            return len(self.labels)
-        return len(self.labels.verbs if self.label_kind == "verbs" else self.labels.agents_and_roles)
+        return len(self.labels) if self.label_kind == "interactions" else len(self._names)
 
     def label_name(self, label: int) -> str:
         """The name of a label of this label_kind."""
         if self.label_kind == "interactions":
             return self.labels.interaction_name(label)
-        return (self.labels.verbs if self.label_kind == "verbs" else self.labels.agents_and_roles)[label]
+        return self._names[label]
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.labels.agents_and_roles if self.label_kind == "agents+roles" else self.labels.verbs

@@ -3,6 +3,8 @@
 interactions <-> verbs    by the label space; a verb with an object that has no interaction there cannot be one
 verbs -> agents+roles     dense predictions, as the writers of V-COCO's official format do: docs/protocols/v-coco.md
 agents+roles -> verbs     a role's score is its verb's; of the agents only actions without roles are verbs
+verbs -> predicates       the same labels: a person is a subject too
+predicates -> verbs       of pairs whose subject is a person; the others have no verb
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ def relabel(data: Data, kind: LabelKind) -> tuple[Data, int]:
     """
     if data.meta.label_kind == kind:
         return data, 0
+    if data.meta.label_kind == "predicates":
+        return _of_people(data, kind)
+    if kind == "predicates":
+        data, gone = relabel(data, "verbs")
+        return data.with_columns(replace(data.meta, label_kind=kind), **dict.fromkeys(IMAGE_LEVEL)), gone
     if "agents+roles" in (kind, data.meta.label_kind):
         if not data.meta.labels.roles:
             raise UsageError(f"label space {data.meta.labels.name!r} has no actions and roles")
@@ -39,6 +46,17 @@ def relabel(data: Data, kind: LabelKind) -> tuple[Data, int]:
     if isinstance(data, Predictions) and data.dense:
         return (to_interactions(data) if kind == "interactions" else _dense_verbs(data)), 0  # type: ignore[return-value]
     return _sparse(data, kind)
+
+
+def _of_people(data: Data, kind: LabelKind) -> tuple[Data, int]:
+    """Predicates as labels of people: pairs whose subject is a person, and how many are left out."""
+    space = data.meta.labels
+    if space.person < 0:
+        raise UsageError(f"labels are predicates, expected {kind}: label space {space.name!r} has no 'person'")
+    kept = data.categories[data.pair_boxes("subject")] == space.person if len(data.subject) else np.zeros(0, bool)
+    people = select_pairs(data.with_columns(replace(data.meta, label_kind="verbs"), **dict.fromkeys(IMAGE_LEVEL)), kept)
+    made, gone = relabel(people, kind)
+    return made, gone + int((~kept).sum())
 
 
 def _as_verbs(data: Predictions) -> Predictions:

@@ -69,6 +69,8 @@ def natural_protocol(predictions: Dataset) -> str:
     """The protocol that predictions are scored by where none is named, by what they hold."""
     if predictions.image_scores is not None and not len(predictions.subject):
         return "hico"
+    if predictions.meta.label_kind == "predicates":
+        return "open-images-vrd"
     return "v-coco" if predictions.meta.labels.roles else "hico-det"
 
 

@@ -19,13 +19,19 @@ from strategies import DEMO, HICO, V_COCO, datasets, predictions
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named, load, one_part, read, sniff
 from hoitool.convert.fit import Fitted, fit, in_pairs
-from hoitool.data import Dataset, Meta
+from hoitool.data import Dataset, Meta, align
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import LabelSpace, load_labels
 
 SUFFIXES = {"pairs": [".npz", ".csv", ".parquet"], "recognition": [".h5", ".hdf5", ".npz", ".parquet"]}
 SUFFIXES |= {n: [".json"] for n in ("qpic", "gen-vlkt", "ppdm")}
 WRITTEN = [(name, suffix) for name in PREDICTION_FORMATS for suffix in SUFFIXES.get(name, [""])]
+
+
+@pytest.fixture
+def detected(detected, small):
+    """An imperfect detector's predictions with the sizes of their images, which normalised boxes need."""
+    return align(detected, small.test)
 
 
 def of_boxes(name: str) -> bool:
@@ -72,6 +78,15 @@ def fitted(name: str, part: Dataset) -> Fitted:
         return fit([part], format_named(name).HOLDS)
     except (UsageError, DataError):
         reject()
+
+
+def sized(part: Dataset, origin: Dataset, name: str) -> Dataset:
+    """Data for a format that measures in fractions of images: with their sizes, as aligning with a truth gives them."""
+    if format_named(name).HOLDS.box_frame != "normalised" or origin.width is None:
+        return part
+    at = {key: i for i, key in enumerate(origin.key.tolist())}
+    rows = [at[key] for key in part.key.tolist()]
+    return part.with_columns(width=origin.width[rows], height=origin.need("height")[rows])
 
 
 def come_back(name: str, part: Dataset, folder: Path) -> Dataset:
@@ -143,12 +158,12 @@ def fitted_default(part: Dataset, column: str) -> bool:
 def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
     part = drawn(data, first, second)
     once = fitted(first, part).parts[0]
-    both = fitted(second, once).parts[0]
-    again = fitted(first, both).parts[0]
+    both = fitted(second, sized(once, part, second)).parts[0]
+    again = fitted(first, sized(both, part, first)).parts[0]
     with TemporaryDirectory() as folder:
         back = come_back(second, both, Path(folder))
         assert meaning(back) == meaning(both)
-        once_more = come_back(first, fitted(first, back).parts[0], Path(folder) / "first")
+        once_more = come_back(first, fitted(first, sized(back, part, first)).parts[0], Path(folder) / "first")
     if both.box_ids is None:  # ids that the first format made up, by the order of boxes, which the second may change
         again, once_more = again.with_columns(box_ids=None), once_more.with_columns(box_ids=None)
     assert meaning(once_more) == meaning(again)
@@ -156,7 +171,7 @@ def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
 
 @pytest.mark.parametrize(("name", "suffix"), [row for row in WRITTEN if DEMO in tried(row[0])])
 def test_predictions_come_back(detected, small, name, suffix, tmp_path):
-    detected = held_by(name, _by_label(detected))
+    detected = held_by(name, align(_by_label(detected), small.test))
     PREDICTION_FORMATS[name].write([detected], tmp_path / f"out{suffix}")
     assert not suffix or sniff(tmp_path / f"out{suffix}") == name
     assert name == "hico-matlab-all" or suffix or sniff(tmp_path / "out") is None  # NN decides only for HICO's labels
@@ -241,6 +256,6 @@ def test_the_packaged_label_space_is_found_by_its_actions(small, tmp_path):
 def test_a_pair_without_an_object_is_not_written_as_another_one(small, detected, name, tmp_path):
     content = small.test if name in FORMATS else detected
     lonely = content.with_columns(object=np.where(np.arange(len(content.object)) == 3, -1, content.object).astype("i4"))
-    with pytest.raises(DataError, match="cannot hold 1 pairs without an object"):
+    with pytest.raises(DataError, match="cannot hold .*1 pairs without an object"):
         format_named(name).write([lonely], tmp_path / ("x.npz" if name == "pairs" else "x"))
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import pytest
 from builders import truth_of, v_coco_detector, v_coco_predictions, v_coco_scenes, v_coco_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import DEMO, HICO, V_COCO, either, predictions
+from strategies import DEMO, HICO, RELATIONS, V_COCO, either, predictions
 
 from hoitool.data import Meta, Predictions, relabel, scored_rows, to_dense, validate
 from hoitool.errors import UsageError
@@ -184,6 +184,30 @@ def test_kinds_that_cannot_be():
     demo = truth_of([(0, PERSON, CUP, 0)], labels=DEMO)
     with pytest.raises(UsageError, match="label space 'demo' has no actions and roles"):
         relabel(demo, "agents+roles")
+    relations = wooden_cup()
+    with pytest.raises(UsageError, match="label space 'relations' has no 'person'"):
+        relabel(relations, "verbs")
+
+
+def wooden_cup():
+    """A cup that is wooden: no person, no interaction."""
+    made = truth_of([(0, PERSON, CUP, 0)], labels=DEMO)
+    meta = replace(made.meta, labels=RELATIONS, label_kind="predicates")
+    return made.with_columns(meta, categories=np.array([1, 2], np.int32), label=np.array([1], np.int32))
+
+
+def test_predicates_of_people_are_verbs_and_the_others_are_left_out_and_counted():
+    truth = truth_of([(0, PERSON, CUP, 0), (0, CUP, PERSON, 1), (1, CUP, PERSON, 2)], labels=DEMO)
+    made, gone = relabel(truth, "predicates")
+    assert (made.meta.label_kind, gone) == ("predicates", 0)
+    assert made.label.tolist() == DEMO.interaction_verbs[truth.label].tolist()
+    categories = made.categories.copy()
+    categories[made.pair_boxes("subject")[1]] = DEMO.object_index("dog")
+    for kind in ("verbs", "interactions"):
+        back, gone = relabel(made.with_columns(categories=categories), kind)
+        validate(back)
+        assert gone == 1
+        assert back.label.tolist() == relabel(truth, kind)[0].label[[0, 2]].tolist()
 
 
 def test_labels_of_whole_images_go_with_the_kind():

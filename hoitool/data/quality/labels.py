@@ -2,7 +2,8 @@
 
 An interaction names its object: the object box must be of that class, and there is none where it names none. A verb
 must take the object's class: by the roles where the label space has them (a verb without a role takes no object; a
-role may be empty), else by its interactions. Boxes of unknown class are not judged, nor are rows of dense scores.
+role may be empty), else by its interactions. A predicate goes with any subject and object. Boxes of unknown class are
+not judged, nor are rows of dense scores.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hoitool.data.quality.finding import Findings, of_rows
 
 def check_labels(data: Dataset) -> list[Findings]:
     """Pairs whose label the label space does not have with their object."""
-    if data.label is None or data.meta.label_kind == "agents+roles":
+    if data.label is None or data.meta.label_kind in ("predicates", "agents+roles"):
         return []
     box = data.pair_boxes("object")
     category = object_categories(data)
@@ -55,7 +56,7 @@ def verbs_take(data: Dataset) -> Array:
 def check_subjects(data: Dataset) -> list[Findings]:
     """Pairs whose subject has a class, which is not person."""
     labels = data.meta.labels
-    if labels.person < 0:
+    if labels.person < 0 or data.meta.label_kind == "predicates":
         return []
     category = data.categories[data.pair_boxes("subject")]
     rows = np.flatnonzero((category >= 0) & (category != labels.person))
