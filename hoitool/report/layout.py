@@ -36,8 +36,8 @@ class Groups:
     rows: list[tuple[str, list[float]]]
 
 
-def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -> Groups:
-    """One row per metric, one column per setting and split. `name` is what the first row is called."""
+def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ()) -> Groups:
+    """One row per metric (default: the headline), one column per setting and split. `name`: that of the headline."""
     heads: list[tuple[str, list[str]]] = []
     columns: list[Row] = []
     for setting in result.settings:
@@ -46,10 +46,10 @@ def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ("mAP",)) -
         columns.extend(rows)
     figures = [
         (
-            name if metric == "mAP" else f"{name} ({metric})",
+            name if metric == result.headline else f"{name} ({metric})",
             [row.metrics.get(metric, math.nan) for row in columns],
         )
-        for metric in metrics
+        for metric in metrics or (result.headline,)
     ]
     return Groups(heads, figures)
 

@@ -7,17 +7,17 @@ from hoitool.report.layout import percent, two_groups
 
 
 def markdown(result: Result, name: str) -> str:
-    """A Markdown table of mAP in per cent, one column per setting and split."""
+    """A Markdown table of the headline in per cent, one column per setting and split."""
     groups = two_groups(result, name)
     heads = [f"{setting} {split}" for setting, splits in groups.heads for split in splits]
-    lines = [f"| mAP (%) | {' | '.join(heads)} |", f"|:--|{'--:|' * len(heads)}"]
+    lines = [f"| {result.headline} (%) | {' | '.join(heads)} |", f"|:--|{'--:|' * len(heads)}"]
     lines += [f"| {label} | {' | '.join(map(percent, values))} |" for label, values in groups.rows]
     notes = "".join(f"\n{note}.\n" for note in result.notes)
     return "\n".join(lines) + f"\n\n`{result.signature}`\n{notes}"
 
 
 def latex(result: Result, name: str) -> str:
-    """A booktabs table of mAP in per cent, splits grouped under their settings."""
+    """A booktabs table of the headline in per cent, splits grouped under their settings."""
     groups = two_groups(result, name)
     columns = sum(len(splits) for _, splits in groups.heads)
     spans, rules, at = [], [], 2

@@ -1,0 +1,411 @@
+"""Visual relationship detection on Open Images: recall, and average precision of relations and of phrases.
+
+A prediction is a pair of boxes with classes and a predicate between them; its score is the product of the scores of
+both boxes and of the predicate. It is compared with true relations of its image that have the same triplet of subject
+class, predicate and object class: as a relation by the smaller of the two boxes' IoUs, as a phrase by the IoU of the
+enclosing boxes. Score: 0.2 R@50 + 0.4 AP of relations + 0.4 AP of phrases.
+There are three families of this protocol, whose figures are not comparable: that of PySGG and SGTR, that of RLIPv2, and
+that of the Open Images challenge. Boxes: inclusive pixel indices (the challenge: continuous or normalised), float32.
+Source: Zhang et al., CVPR 2019 (ContrastiveLosses4VRD); Li et al., CVPR 2021 and 2022 (PySGG, SGTR); Yuan et al., ICCV
+2023 (RLIPv2); vrd_evaluation.py of TensorFlow's object_detection; docs/protocols/open-images-vrd.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.boxes import Edges
+from hoitool.data import Dataset, Predictions, align, offsets_of, select_pairs, to_final, to_frame
+from hoitool.data.relabel import to_dense
+from hoitool.errors import DataError
+from hoitool.eval.curves import Ranking, area_under_curve, average_precision
+from hoitool.eval.matching import Overlap, Pairs
+from hoitool.eval.relations import Triplets, best_rows, candidates, numbered, suppress_phrases, triplet_rows
+from hoitool.eval.result import Result, Row, mean
+from hoitool.eval.scored import told_predictions, told_truth
+from hoitool.eval.signature import choice, signature
+from hoitool.eval.suppression import PairSuppression, suppress
+
+Array = NDArray[Any]
+SETTING = "default"
+RECALL_AT = (50, 100)
+WEIGHTS = (0.2, 0.4, 0.4)  # of R@50, the AP of relations and the AP of phrases
+NOT_COMPARABLE = (
+    "figures of the variants pysgg and sgtr, of rlipv2 and of oid-challenge are of different protocols and not "
+    "comparable, although papers give them the same names"
+)
+
+
+@dataclass(frozen=True)
+class RelationRule:
+    """Every choice of the protocol. A variant is the rule of PySGG with some fields replaced."""
+
+    reproduces: str
+    edges: Edges = choice("inclusive", "a box covers x2 - x1 + 1 pixels (inclusive) or is x2 - x1 wide (continuous)")
+    single_pixel: bool = choice(True, "an intersection one pixel wide or high counts")
+    min_iou: float = choice(0.5, "overlap that matches")
+    strict: bool = choice(True, "for AP only a larger overlap matches, not an equal one; R@K takes an equal one")
+    recall: Literal["found", "true-positives"] = choice(
+        "found", "R@K: true relations that one of the first K finds, several by one too; or true positives among them"
+    )
+    predicates_per_pair: int | None = choice(2, "only so many best predicates of each pair of boxes count")
+    max_triplets: int | None = choice(100, "only so many best-scored triplets of an image count")
+    min_score: float = choice(1e-5, "only larger scores count")
+    suppression: PairSuppression | None = choice(None, "pair NMS within image and triplet, after the cap")
+    phrase_suppression: float | None = choice(None, "NMS of phrases above this IoU, after that of pairs")
+    phrase_overlaps: Literal["own", "misplaced"] = choice(
+        "own", "a phrase is compared by its own overlaps, or by those at its place in the list before it was sorted"
+    )
+    classes: Literal["predicate", "triplet"] = choice("predicate", "what an AP is of; triplets: those of the truth")
+    curve: Literal["area", "area-with-tail", "11-points"] = choice("area", "how an AP comes from precision and recall")
+    averaged: Literal["all", "with-truth"] = choice("all", "classes in the plain mean: all, or with true relations")
+    ties: Literal["earlier", "later"] = choice("earlier", "which of equal scores comes first in the ranking")
+    boxless_images: Literal["false-positives", "dropped"] = choice(
+        "false-positives", "what relations predicted on images without any true box become; phrases: false positives"
+    )
+    unverified: Literal["scored", "dropped"] = choice(
+        "scored", "predictions of a class that is not verified in their image, and of none that is verified absent"
+    )
+
+    @property
+    def overlap(self) -> Overlap:
+        """How this rule compares boxes."""
+        return Overlap(self.edges, 0, "float32", self.single_pixel)
+
+
+PYSGG = RelationRule("oi_evaluation.py of PySGG (BGNN), after ContrastiveLosses4VRD")
+RLIPV2 = replace(
+    PYSGG,
+    reproduces="oi_sgg_eval.py of RLIPv2 with --use_nms_filter, its phrases without the misplaced overlaps",
+    single_pixel=False,
+    strict=False,
+    recall="true-positives",
+    predicates_per_pair=None,
+    min_score=-np.inf,
+    suppression=PairSuppression(threshold=0.7, human_power=1.0, object_power=0.5),
+    phrase_suppression=0.5,
+    classes="triplet",
+    curve="11-points",
+    averaged="with-truth",
+    boxless_images="dropped",
+)
+
+VARIANTS: dict[str, RelationRule] = {
+    "pysgg": PYSGG,
+    "sgtr": replace(
+        PYSGG,
+        reproduces="the Open Images evaluation of SGTR, with EVAL_POST_PROC",
+        min_score=0.0,
+        curve="area-with-tail",
+        ties="later",
+    ),
+    "rlipv2": replace(
+        RLIPV2, reproduces="oi_sgg_eval.py of RLIPv2 with --use_nms_filter, as published", phrase_overlaps="misplaced"
+    ),
+    "rlipv2-fixed": RLIPV2,
+    "oid-challenge": replace(
+        PYSGG,
+        reproduces="vrd_evaluation.py of the Open Images challenge",
+        edges="continuous",
+        strict=False,
+        recall="true-positives",
+        predicates_per_pair=None,
+        max_triplets=None,
+        min_score=-np.inf,
+        averaged="with-truth",
+        unverified="dropped",
+    ),
+}
+
+
+def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -> Result:
+    """Score predictions of predicates, dense or sparse, under a variant of the rule.
+
+    Metrics, as fractions: score_wtd and score (with wmAP and with mAP), R@50, R@100, wmAP and mAP of relations (_rel)
+    and of phrases (_phr). Raises DataError when the truth is not of predicates between boxes with classes, when
+    predictions name images or labels that it does not have, and when boxes need image sizes that are not known.
+    """
+    rule = VARIANTS[variant]
+    if truth.meta.label_kind != "predicates" or truth.dense:
+        raise DataError(f"{truth!r} holds {truth.meta.label_kind}; Open Images VRD is scored against true predicates")
+    if predictions.meta.label_kind != "predicates":
+        raise DataError(f"{predictions!r} holds {predictions.meta.label_kind}, expected predicates")
+    truth, predictions = _framed(truth, to_final(align(predictions, truth).with_columns(image_scores=None)), rule)
+    notes = [NOT_COMPARABLE]
+    triplets, true, detected = _pairs(truth, predictions, rule, notes)
+    found = _found(triplets, true, detected, truth, rule)
+    figures = _figures(triplets, true, found, truth.meta.classes, rule)
+    return Result(
+        protocol="open-images-vrd",
+        variant=variant,
+        signature=signature(f"open-images-vrd/{variant}", rule),
+        rows=(_row(figures, found, len(true), rule),),
+        per_class=_per_class(figures, triplets, truth, rule),
+        inputs={
+            "truth": told_truth(truth),
+            "predictions": told_predictions(predictions, pairs=len(predictions.subject), detections=len(detected)),
+        },
+        notes=tuple(notes),
+    )
+
+
+def _framed(truth: Dataset, predictions: Predictions, rule: RelationRule) -> tuple[Dataset, Predictions]:
+    """Both in the frame of the rule: inclusive pixels; or continuous ones, normalised where one of both is."""
+    if rule.edges == "inclusive":
+        return to_frame(truth, "inclusive"), to_frame(predictions, "inclusive")
+    normalised = "normalised" in (truth.meta.box_frame, predictions.meta.box_frame)
+    frame: Literal["normalised", "continuous"] = "normalised" if normalised else "continuous"
+    return to_frame(truth, frame), to_frame(predictions, frame)
+
+
+def _pairs(
+    truth: Dataset, predictions: Predictions, rule: RelationRule, notes: list[str]
+) -> tuple[Triplets, Pairs, Pairs]:
+    """The triplets that occur, and true and considered relations with them as labels: by image and falling score.
+
+    The row of a considered one is its rank in its image (from 0), before any suppression.
+    """
+    if (truth.object < 0).any() or (truth.categories[truth.pair_boxes("subject")] < 0).any():
+        raise DataError(f"{truth!r} has relations without an object or a class, expected triplets")
+    alone = predictions.object < 0
+    if alone.any():
+        notes.append(f"{int(alone.sum()):,} of the predicted pairs have no object and are not scored")
+        predictions = select_pairs(predictions, ~alone)
+    if not len(predictions.subject):
+        notes.append("there are no predictions, so every figure is 0")
+    if not len(truth.subject):
+        notes.append("there are no true relations, so every figure is 0")
+    if rule.predicates_per_pair is not None:
+        predictions = to_dense(predictions)
+    pair, predicate, score, image = considered(predictions, rule)
+    true_pair = np.arange(len(truth.subject))
+    named = triplet_rows(truth, true_pair, truth.need("label")), triplet_rows(predictions, pair, predicate)
+    triplets, true_triplet, triplet = numbered(*named)
+    true = replace(Pairs.of(truth), label=true_triplet)
+    starts = offsets_of(np.bincount(image, minlength=len(truth)))
+    detected = Pairs(
+        image=image,
+        label=triplet,
+        boxes=predictions.boxes,
+        human=predictions.pair_boxes("subject")[pair],
+        object=predictions.pair_boxes("object")[pair],
+        row=np.arange(len(pair)) - starts[image],
+        score=score,
+    )
+    if rule.unverified == "dropped":
+        detected = detected.take(np.flatnonzero(_verified(truth, triplets, detected, notes)))
+    return triplets, true, detected
+
+
+def considered(predictions: Predictions, rule: RelationRule) -> tuple[Array, Array, Array, Array]:
+    """The triplets that a rule scores, by image and falling score: pair, predicate, score and image (n,).
+
+    Where only so many predicates of a pair count the predictions must be dense.
+    """
+    if not predictions.dense:
+        pair, predicate = np.arange(len(predictions.subject)), predictions.need("label")
+        score, offsets = predictions.need("score").astype(np.float64), predictions.pair_offsets
+    else:
+        scores = predictions.need("scores").astype(np.float64)
+        scores[np.isnan(scores)] = -np.inf
+        table = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+        if rule.predicates_per_pair is not None:
+            table, scores = best_predicates(scores, rule.predicates_per_pair)
+        offsets, score = predictions.pair_offsets * scores.shape[1], scores.reshape(-1)
+    rows = best_rows(score, offsets, rule.max_triplets)
+    rows = rows[score[rows] > rule.min_score]
+    if predictions.dense:
+        pair, column = np.divmod(rows, scores.shape[1])
+        return pair, table[pair, column], score[rows], predictions.image_of("pair")[pair]
+    return pair[rows], predicate[rows], score[rows], predictions.image_of("pair")[rows]
+
+
+def best_predicates(scores: Array, most: int) -> tuple[Array, Array]:
+    """(P, most) the best predicates of scores (P, L) and their scores, best first; the earlier one wins a tie.
+
+    Where there are fewer the others have the score -inf.
+    """
+    left, rows = scores.copy(), np.arange(len(scores))
+    labels, best = np.empty((len(scores), most), np.int64), np.empty((len(scores), most))
+    for k in range(most):
+        labels[:, k] = left.argmax(axis=1)
+        best[:, k] = left[rows, labels[:, k]]
+        left[rows, labels[:, k]] = -np.inf
+    return labels, best
+
+
+def _verified(truth: Dataset, triplets: Triplets, detected: Pairs, notes: list[str]) -> Array:
+    """(N,) whether both classes are verified in the image, or one is verified absent; all where nothing is known."""
+    if truth.image_label is None:
+        notes.append("the truth has no verified labels of images, so no prediction is left out for want of them")
+        return np.ones(len(detected), bool)
+    objects = len(truth.meta.labels.objects)
+    present, verified = np.zeros((len(truth), objects + 1), bool), np.zeros((len(truth), objects + 1), bool)
+    for side in ("subject", "object"):
+        present[truth.image_of("pair"), truth.categories[truth.pair_boxes(side)]] = True
+    verified[truth.image_of("image_label"), truth.image_label] = True
+    absent, known = verified & ~present, verified | present
+    subject, obj = triplets.subject[detected.label], triplets.object[detected.label]
+    image = detected.image
+    certain: Array = absent[image, subject] | absent[image, obj] | (known[image, subject] & known[image, obj])
+    return certain
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found: rows of detections (n,) as relations and as phrases, which are hits; and true ones by R@K."""
+
+    relations: Pairs
+    relation_hit: Array
+    phrases: Pairs
+    phrase_hit: Array
+    recalled: dict[int, int]
+
+
+def _found(triplets: Triplets, true: Pairs, detected: Pairs, truth: Dataset, rule: RelationRule) -> _Found:
+    relations = detected
+    if rule.suppression is not None:
+        relations = relations.take(suppress(relations, rule.suppression, rule.overlap))
+    phrases = relations
+    if rule.phrase_suppression is not None:
+        phrases = phrases.take(suppress_phrases(phrases, rule.phrase_suppression, rule.overlap))
+    if rule.boxless_images == "dropped":
+        relations = relations.take(np.flatnonzero(truth.counts("box")[relations.image] > 0))
+    known = np.zeros(len(triplets), bool)
+    known[true.label] = True
+    near = candidates(true, relations, rule.overlap)
+    target = near.nearest(near.relation, rule.min_iou, rule.strict, len(relations))
+    hit = _first_hits(target, relations, rule)
+    if rule.recall == "found":
+        rank = np.full(len(true), max(RECALL_AT))
+        enough = near.relation >= np.float32(rule.min_iou)
+        np.minimum.at(rank, near.true[enough], relations.row[near.detected[enough]])
+    else:
+        rank = relations.row[hit]
+    if rule.phrase_overlaps == "misplaced":
+        phrases = phrases.take(_by_triplet(phrases, detected))
+    near = candidates(true, phrases, rule.overlap)
+    target = near.nearest(near.phrase, rule.min_iou, rule.strict, len(phrases))
+    if rule.phrase_overlaps == "misplaced":
+        phrases = phrases.take(np.lexsort((-_scores(phrases), phrases.image)))  # the targets stay where they are
+        target[~known[phrases.label]] = -1
+    phrase_hit = _first_hits(target, phrases, rule)
+    return _Found(relations, hit, phrases, phrase_hit, {k: int((rank < k).sum()) for k in RECALL_AT})
+
+
+def _by_triplet(phrases: Pairs, detected: Pairs) -> Array:
+    """(n,) rows of phrases as RLIPv2 lists them after its NMS: an image's triplets by their first detection.
+
+    Within a triplet rows keep their order.
+    """
+    triplets = 1 + int(detected.label.max(initial=0))
+    keys, first = np.unique(detected.image.astype(np.int64) * triplets + detected.label, return_index=True)
+    at = first[np.searchsorted(keys, phrases.image.astype(np.int64) * triplets + phrases.label)]
+    return np.lexsort((at, phrases.image))
+
+
+def _first_hits(target: Array, detected: Pairs, rule: RelationRule) -> Array:
+    """(N,) which detections are the best-scored of those whose target (-1: none) is the same true relation."""
+    order = _best_first(detected, rule)
+    order = order[target[order] >= 0]
+    _, first = np.unique(target[order], return_index=True)
+    hit = np.zeros(len(target), bool)
+    hit[order[first]] = True
+    return hit
+
+
+def _best_first(detected: Pairs, rule: RelationRule) -> Array:
+    if rule.ties == "later":
+        return np.argsort(_scores(detected), kind="stable")[::-1]
+    return np.argsort(-_scores(detected), kind="stable")
+
+
+def _scores(detected: Pairs) -> Array:
+    assert detected.score is not None
+    return detected.score
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """Columns (C,) of the classes: number, true relations, and of relations and phrases detections, hits and AP."""
+
+    number: Array
+    truths: Array
+    detections: dict[str, Array]
+    hits: dict[str, Array]
+    ap: dict[str, Array]
+
+
+def _figures(triplets: Triplets, true: Pairs, found: _Found, predicates: int, rule: RelationRule) -> _Figures:
+    by_triplet = rule.classes == "triplet"
+    number = np.unique(true.label) if by_triplet else np.arange(predicates)
+    class_of = np.full(len(triplets), -1)
+    if by_triplet:
+        class_of[number] = np.arange(len(number))
+    else:
+        class_of = triplets.predicate
+    truths = np.bincount(class_of[true.label], minlength=len(number))
+    made = _Figures(number, truths, {}, {}, {})
+    for name, rows, hit in (
+        ("rel", found.relations, found.relation_hit),
+        ("phr", found.phrases, found.phrase_hit),
+    ):
+        order = _best_first(rows, rule)
+        label = class_of[rows.label[order]]
+        order, label = order[label >= 0], label[label >= 0]
+        made.detections[name] = np.bincount(label, minlength=len(number))
+        made.hits[name] = np.bincount(label[hit[order]], minlength=len(number))
+        made.ap[name] = _precisions(label, hit[order], truths, rule)
+    return made
+
+
+def _precisions(label: Array, hit: Array, truths: Array, rule: RelationRule) -> Array:
+    """(C,) the AP of each class; label and hit (n,) of detections, best first."""
+    ranking = Ranking.of(label, np.zeros(len(label)), len(truths))
+    found = np.bincount(label[hit], minlength=len(truths))
+    ap = np.zeros(len(truths))
+    for c in np.flatnonzero((found > 0) & (truths > 0)).tolist():
+        mine = hit[ranking.order[ranking.starts[c] : ranking.starts[c + 1]]]
+        ranks = np.flatnonzero(mine)
+        if rule.curve == "11-points":
+            ap[c] = average_precision(ranks, int(truths[c]), "start-plus-steps")
+        else:
+            ap[c] = area_under_curve(ranks, len(mine), int(truths[c]), tail=rule.curve == "area-with-tail")
+    return ap
+
+
+def _row(figures: _Figures, found: _Found, truths: int, rule: RelationRule) -> Row:
+    among = figures.truths > 0 if rule.averaged == "with-truth" else np.ones(len(figures.truths), bool)
+    recall = {f"R@{k}": count / truths if truths else 0.0 for k, count in found.recalled.items()}
+    plain = {name: mean(ap[among]) if among.any() else 0.0 for name, ap in figures.ap.items()}
+    weighted = {name: float(ap @ figures.truths) / truths if truths else 0.0 for name, ap in figures.ap.items()}
+    metrics = {"score_wtd": _score(recall, weighted)} | recall
+    metrics |= {f"wmAP_{name}": value for name, value in weighted.items()}
+    metrics |= {f"mAP_{name}": value for name, value in plain.items()}
+    return Row(SETTING, "full", int(among.sum()), metrics | {"score": _score(recall, plain)})
+
+
+def _score(recall: dict[str, float], ap: dict[str, float]) -> float:
+    return WEIGHTS[0] * recall["R@50"] + WEIGHTS[1] * ap["rel"] + WEIGHTS[2] * ap["phr"]
+
+
+def _per_class(figures: _Figures, triplets: Triplets, truth: Dataset, rule: RelationRule) -> dict[str, Array]:
+    labels = truth.meta.labels
+    verbs, objects = np.array(labels.verbs, object), np.array(labels.objects, object)
+    columns: dict[str, Array] = {"id": np.arange(len(figures.number))}
+    if rule.classes == "triplet":
+        columns["subject"] = objects[triplets.subject[figures.number]]
+        columns["predicate"] = verbs[triplets.predicate[figures.number]]
+        columns["object"] = objects[triplets.object[figures.number]]
+    else:
+        columns["predicate"] = verbs
+    columns["truths"] = figures.truths
+    for name in figures.ap:
+        columns[f"detections_{name}"] = figures.detections[name]
+        columns[f"true_positives_{name}"] = figures.hits[name]
+        columns[f"AP_{name}"] = figures.ap[name]
+    return columns
