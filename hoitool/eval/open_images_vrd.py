@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, offsets_of, select_pairs, to_final, to_frame
-from hoitool.data.relabel import to_dense
+from hoitool.data import Dataset, Predictions, align, offsets_of, select_pairs, to_dense, to_frame
 from hoitool.errors import DataError
 from hoitool.eval.curves import Ranking, area_under_curve, average_precision
 from hoitool.eval.matching import Overlap, Pairs
-from hoitool.eval.relations import Triplets, best_rows, candidates, numbered, suppress_phrases, triplet_rows
+from hoitool.eval.relations import Triplets, candidates, numbered, suppress_phrases
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, suppress
+from hoitool.eval.triplets import best_triplets
 
 Array = NDArray[Any]
 SETTING = "default"
@@ -134,11 +134,11 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
         raise DataError(f"{truth!r} holds {truth.meta.label_kind}; Open Images VRD is scored against true predicates")
     if predictions.meta.label_kind != "predicates":
         raise DataError(f"{predictions!r} holds {predictions.meta.label_kind}, expected predicates")
-    truth, predictions = _framed(truth, to_final(align(predictions, truth).with_columns(image_scores=None)), rule)
+    truth, predictions = _framed(truth, align(predictions, truth).with_columns(image_scores=None), rule)
     notes = [NOT_COMPARABLE]
     triplets, true, detected = _pairs(truth, predictions, rule, notes)
-    found = _found(triplets, true, detected, truth, rule)
-    figures = _figures(triplets, true, found, truth.meta.classes, rule)
+    found = _found(true, detected, truth, rule)
+    figures = _figures(triplets, true, found, rule)
     return Result(
         protocol="open-images-vrd",
         variant=variant,
@@ -181,78 +181,42 @@ def _pairs(
         notes.append("there are no true relations, so every figure is 0")
     if rule.predicates_per_pair is not None:
         predictions = to_dense(predictions)
-    pair, predicate, score, image = considered(predictions, rule)
-    true_pair = np.arange(len(truth.subject))
-    named = triplet_rows(truth, true_pair, truth.need("label")), triplet_rows(predictions, pair, predicate)
-    triplets, true_triplet, triplet = numbered(*named)
-    true = replace(Pairs.of(truth), label=true_triplet)
+    best = best_triplets(predictions, rule.predicates_per_pair, rule.max_triplets, rule.min_score)
+    image = predictions.image_of("pair")[best.pair]
+    triplets, true_first, first = numbered(truth, predictions)
+    true = replace(Pairs.of(truth), label=true_first + truth.need("label"))
     starts = offsets_of(np.bincount(image, minlength=len(truth)))
     detected = Pairs(
         image=image,
-        label=triplet,
+        label=first[best.pair] + best.predicate,
         boxes=predictions.boxes,
-        human=predictions.pair_boxes("subject")[pair],
-        object=predictions.pair_boxes("object")[pair],
-        row=np.arange(len(pair)) - starts[image],
-        score=score,
+        human=predictions.pair_boxes("subject")[best.pair],
+        object=predictions.pair_boxes("object")[best.pair],
+        row=np.arange(len(image)) - starts[image],
+        score=best.score,
     )
     if rule.unverified == "dropped":
-        detected = detected.take(np.flatnonzero(_verified(truth, triplets, detected, notes)))
+        detected = _verified(truth, triplets, detected, notes)
     return triplets, true, detected
 
 
-def considered(predictions: Predictions, rule: RelationRule) -> tuple[Array, Array, Array, Array]:
-    """The triplets that a rule scores, by image and falling score: pair, predicate, score and image (n,).
-
-    Where only so many predicates of a pair count the predictions must be dense.
-    """
-    if not predictions.dense:
-        pair, predicate = np.arange(len(predictions.subject)), predictions.need("label")
-        score, offsets = predictions.need("score").astype(np.float64), predictions.pair_offsets
-    else:
-        scores = predictions.need("scores").astype(np.float64)
-        scores[np.isnan(scores)] = -np.inf
-        table = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-        if rule.predicates_per_pair is not None:
-            table, scores = best_predicates(scores, rule.predicates_per_pair)
-        offsets, score = predictions.pair_offsets * scores.shape[1], scores.reshape(-1)
-    rows = best_rows(score, offsets, rule.max_triplets)
-    rows = rows[score[rows] > rule.min_score]
-    if predictions.dense:
-        pair, column = np.divmod(rows, scores.shape[1])
-        return pair, table[pair, column], score[rows], predictions.image_of("pair")[pair]
-    return pair[rows], predicate[rows], score[rows], predictions.image_of("pair")[rows]
-
-
-def best_predicates(scores: Array, most: int) -> tuple[Array, Array]:
-    """(P, most) the best predicates of scores (P, L) and their scores, best first; the earlier one wins a tie.
-
-    Where there are fewer the others have the score -inf.
-    """
-    left, rows = scores.copy(), np.arange(len(scores))
-    labels, best = np.empty((len(scores), most), np.int64), np.empty((len(scores), most))
-    for k in range(most):
-        labels[:, k] = left.argmax(axis=1)
-        best[:, k] = left[rows, labels[:, k]]
-        left[rows, labels[:, k]] = -np.inf
-    return labels, best
-
-
-def _verified(truth: Dataset, triplets: Triplets, detected: Pairs, notes: list[str]) -> Array:
-    """(N,) whether both classes are verified in the image, or one is verified absent; all where nothing is known."""
+def _verified(truth: Dataset, triplets: Triplets, detected: Pairs, notes: list[str]) -> Pairs:
+    """Those whose classes both are verified in the image, or one of them absent; all where nothing is known."""
     if truth.image_label is None:
         notes.append("the truth has no verified labels of images, so no prediction is left out for want of them")
-        return np.ones(len(detected), bool)
+        return detected
     objects = len(truth.meta.labels.objects)
     present, verified = np.zeros((len(truth), objects + 1), bool), np.zeros((len(truth), objects + 1), bool)
     for side in ("subject", "object"):
         present[truth.image_of("pair"), truth.categories[truth.pair_boxes(side)]] = True
     verified[truth.image_of("image_label"), truth.image_label] = True
     absent, known = verified & ~present, verified | present
-    subject, obj = triplets.subject[detected.label], triplets.object[detected.label]
+    subject, obj = triplets.subject(detected.label), triplets.object(detected.label)
     image = detected.image
-    certain: Array = absent[image, subject] | absent[image, obj] | (known[image, subject] & known[image, obj])
-    return certain
+    kept = np.flatnonzero(absent[image, subject] | absent[image, obj] | (known[image, subject] & known[image, obj]))
+    detected = detected.take(kept)
+    starts = offsets_of(np.bincount(detected.image, minlength=len(truth)))
+    return replace(detected, row=np.arange(len(detected)) - starts[detected.image])
 
 
 @dataclass(frozen=True)
@@ -266,7 +230,7 @@ class _Found:
     recalled: dict[int, int]
 
 
-def _found(triplets: Triplets, true: Pairs, detected: Pairs, truth: Dataset, rule: RelationRule) -> _Found:
+def _found(true: Pairs, detected: Pairs, truth: Dataset, rule: RelationRule) -> _Found:
     relations = detected
     if rule.suppression is not None:
         relations = relations.take(suppress(relations, rule.suppression, rule.overlap))
@@ -275,8 +239,6 @@ def _found(triplets: Triplets, true: Pairs, detected: Pairs, truth: Dataset, rul
         phrases = phrases.take(suppress_phrases(phrases, rule.phrase_suppression, rule.overlap))
     if rule.boxless_images == "dropped":
         relations = relations.take(np.flatnonzero(truth.counts("box")[relations.image] > 0))
-    known = np.zeros(len(triplets), bool)
-    known[true.label] = True
     near = candidates(true, relations, rule.overlap)
     target = near.nearest(near.relation, rule.min_iou, rule.strict, len(relations))
     hit = _first_hits(target, relations, rule)
@@ -288,11 +250,12 @@ def _found(triplets: Triplets, true: Pairs, detected: Pairs, truth: Dataset, rul
         rank = relations.row[hit]
     if rule.phrase_overlaps == "misplaced":
         phrases = phrases.take(_by_triplet(phrases, detected))
-    near = candidates(true, phrases, rule.overlap)
+    if phrases is not relations:
+        near = candidates(true, phrases, rule.overlap)
     target = near.nearest(near.phrase, rule.min_iou, rule.strict, len(phrases))
     if rule.phrase_overlaps == "misplaced":
         phrases = phrases.take(np.lexsort((-_scores(phrases), phrases.image)))  # the targets stay where they are
-        target[~known[phrases.label]] = -1
+        target[~np.isin(phrases.label, true.label)] = -1
     phrase_hit = _first_hits(target, phrases, rule)
     return _Found(relations, hit, phrases, phrase_hit, {k: int((rank < k).sum()) for k in RECALL_AT})
 
@@ -310,18 +273,13 @@ def _by_triplet(phrases: Pairs, detected: Pairs) -> Array:
 
 def _first_hits(target: Array, detected: Pairs, rule: RelationRule) -> Array:
     """(N,) which detections are the best-scored of those whose target (-1: none) is the same true relation."""
-    order = _best_first(detected, rule)
-    order = order[target[order] >= 0]
-    _, first = np.unique(target[order], return_index=True)
+    rows = np.flatnonzero(target >= 0)
+    rows = rows[:: -1 if rule.ties == "later" else 1]
+    rows = rows[np.argsort(-_scores(detected)[rows], kind="stable")]
+    _, first = np.unique(target[rows], return_index=True)
     hit = np.zeros(len(target), bool)
-    hit[order[first]] = True
+    hit[rows[first]] = True
     return hit
-
-
-def _best_first(detected: Pairs, rule: RelationRule) -> Array:
-    if rule.ties == "later":
-        return np.argsort(_scores(detected), kind="stable")[::-1]
-    return np.argsort(-_scores(detected), kind="stable")
 
 
 def _scores(detected: Pairs) -> Array:
@@ -340,36 +298,41 @@ class _Figures:
     ap: dict[str, Array]
 
 
-def _figures(triplets: Triplets, true: Pairs, found: _Found, predicates: int, rule: RelationRule) -> _Figures:
+def _figures(triplets: Triplets, true: Pairs, found: _Found, rule: RelationRule) -> _Figures:
     by_triplet = rule.classes == "triplet"
-    number = np.unique(true.label) if by_triplet else np.arange(predicates)
-    class_of = np.full(len(triplets), -1)
-    if by_triplet:
-        class_of[number] = np.arange(len(number))
-    else:
-        class_of = triplets.predicate
-    truths = np.bincount(class_of[true.label], minlength=len(number))
+    number = np.unique(true.label) if by_triplet else np.arange(triplets.predicates)
+    truths = np.bincount(_classes(true.label, triplets, number, by_triplet), minlength=len(number))
     made = _Figures(number, truths, {}, {}, {})
+    ranked: tuple[Array, Ranking] | None = None
     for name, rows, hit in (
         ("rel", found.relations, found.relation_hit),
         ("phr", found.phrases, found.phrase_hit),
     ):
-        order = _best_first(rows, rule)
-        label = class_of[rows.label[order]]
-        order, label = order[label >= 0], label[label >= 0]
-        made.detections[name] = np.bincount(label, minlength=len(number))
-        made.hits[name] = np.bincount(label[hit[order]], minlength=len(number))
-        made.ap[name] = _precisions(label, hit[order], truths, rule)
+        if ranked is None or found.phrases is not found.relations:
+            label = _classes(rows.label, triplets, number, by_triplet)
+            counted = np.flatnonzero(label >= 0)[:: -1 if rule.ties == "later" else 1]
+            ranked = counted, Ranking.of(label[counted], _scores(rows)[counted], len(number))
+        counted, ranking = ranked
+        made.detections[name] = np.diff(ranking.starts)
+        made.hits[name] = np.bincount(label[hit], minlength=len(number))
+        made.ap[name] = _precisions(ranking, hit[counted], truths, rule)
     return made
 
 
-def _precisions(label: Array, hit: Array, truths: Array, rule: RelationRule) -> Array:
-    """(C,) the AP of each class; label and hit (n,) of detections, best first."""
-    ranking = Ranking.of(label, np.zeros(len(label)), len(truths))
-    found = np.bincount(label[hit], minlength=len(truths))
+def _classes(label: Array, triplets: Triplets, number: Array, by_triplet: bool) -> Array:
+    """(n,) the class of triplets, -1 for those that the truth does not have where they are the classes."""
+    if not by_triplet:
+        return triplets.predicate(label)
+    return np.where(np.isin(label, number), np.searchsorted(number, label), -1)
+
+
+def _precisions(ranking: Ranking, hit: Array, truths: Array, rule: RelationRule) -> Array:
+    """(C,) the AP of each class; hit (n,) of the ranked detections; truths (C,)."""
     ap = np.zeros(len(truths))
-    for c in np.flatnonzero((found > 0) & (truths > 0)).tolist():
-        mine = hit[ranking.order[ranking.starts[c] : ranking.starts[c + 1]]]
+    for c, rows in enumerate(ranking):
+        mine = hit[rows]
+        if not mine.any():
+            continue
         ranks = np.flatnonzero(mine)
         if rule.curve == "11-points":
             ap[c] = average_precision(ranks, int(truths[c]), "start-plus-steps")
@@ -398,9 +361,9 @@ def _per_class(figures: _Figures, triplets: Triplets, truth: Dataset, rule: Rela
     verbs, objects = np.array(labels.verbs, object), np.array(labels.objects, object)
     columns: dict[str, Array] = {"id": np.arange(len(figures.number))}
     if rule.classes == "triplet":
-        columns["subject"] = objects[triplets.subject[figures.number]]
-        columns["predicate"] = verbs[triplets.predicate[figures.number]]
-        columns["object"] = objects[triplets.object[figures.number]]
+        columns["subject"] = objects[triplets.subject(figures.number)]
+        columns["predicate"] = verbs[triplets.predicate(figures.number)]
+        columns["object"] = objects[triplets.object(figures.number)]
     else:
         columns["predicate"] = verbs
     columns["truths"] = figures.truths

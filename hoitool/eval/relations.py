@@ -19,39 +19,52 @@ from hoitool.eval.suppression import PairSuppression, suppress
 
 @dataclass(frozen=True)
 class Triplets:
-    """The triplets that occur, as columns (T,): classes of subject and object, and predicate."""
+    """Triplets by number: that of the class pair that occurs, times the predicates there are, plus the predicate.
 
-    subject: Array
-    predicate: Array
-    object: Array
+    classes     (C, 2) the pairs of subject class and object class that occur in the truth or the predictions
+    predicates  how many there are in the label space
+    """
 
-    def __len__(self) -> int:
-        return len(self.predicate)
+    classes: Array
+    predicates: int
+
+    def subject(self, number: Array) -> Array:
+        """(n,) the subject class of triplets."""
+        found: Array = self.classes[number // self.predicates, 0]
+        return found
+
+    def object(self, number: Array) -> Array:
+        """(n,) the object class of triplets."""
+        found: Array = self.classes[number // self.predicates, 1]
+        return found
+
+    def predicate(self, number: Array) -> Array:
+        """(n,) the predicate of triplets."""
+        found: Array = number % self.predicates
+        return found
 
 
-def triplet_rows(data: Dataset, pair: Array, predicate: Array) -> Array:
-    """(n, 3) subject class, predicate and object class of rows of pairs, all of which have an object."""
-    subject, obj = data.pair_boxes("subject")[pair], data.pair_boxes("object")[pair]
-    return np.stack([data.categories[subject], predicate, data.categories[obj]], axis=1).astype(np.int64)
+def numbered(truth: Dataset, predictions: Dataset) -> tuple[Triplets, Array, Array]:
+    """The triplets of true and predicted pairs, and the first number (P,) of each pair's: that with predicate 0.
+
+    Every pair has an object.
+    """
+    held = np.concatenate([_class_pairs(truth), _class_pairs(predictions)]) + 1  # an unknown class is -1
+    objects = int(held.max(initial=0)) + 1
+    codes, place = np.unique(held[:, 0] * objects + held[:, 1], return_inverse=True)
+    classes = np.stack(np.divmod(codes, objects), axis=1) - 1
+    first = place * truth.meta.classes
+    return Triplets(classes, truth.meta.classes), first[: len(truth.subject)], first[len(truth.subject) :]
 
 
-def numbered(true: Array, detected: Array) -> tuple[Triplets, Array, Array]:
-    """The triplets of true (n, 3) and detected (m, 3) rows, and the number (n,), (m,) of each row's triplet."""
-    rows = np.concatenate([true, detected]) + 1  # an unknown class is -1
-    _, predicates, objects = rows.max(axis=0, initial=0) + 1
-    code = (rows[:, 0] * predicates + rows[:, 1]) * objects + rows[:, 2]
-    codes, number = np.unique(code, return_inverse=True)
-    first, obj = np.divmod(codes, objects)
-    subject, predicate = np.divmod(first, predicates)
-    return Triplets(subject - 1, predicate - 1, obj - 1), number[: len(true)], number[len(true) :]
+def _class_pairs(data: Dataset) -> Array:
+    sides = [data.categories[data.pair_boxes(side)] for side in ("subject", "object")]
+    return np.stack(sides, axis=1).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """All (true, detected) rows of one image and triplet, by detected row, then true row, with both overlaps (n,).
-
-    found says which true relations have both boxes overlapped enough for R@K, by `min_iou`.
-    """
+    """All (true, detected) rows of one image and triplet, by detected row, then true row, with both overlaps (n,)."""
 
     true: Array
     detected: Array
@@ -99,18 +112,6 @@ def suppress_phrases(detected: Pairs, threshold: float, how: Overlap) -> Array:
     rows = np.arange(len(detected))
     phrases = replace(detected, boxes=enclosing(subject, obj), human=rows, object=rows)
     return suppress(phrases, PairSuppression(threshold, human_power=1.0, object_power=0.0), replace(how, origin=0))
-
-
-def best_rows(score: Array, offsets: Array, most: int | None) -> Array:
-    """Rows of scores (n,) by image (offsets) and falling score, the `most` best of each; the earlier row wins a tie."""
-    held = []
-    for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        mine = score[start:stop]
-        rows = np.arange(len(mine))
-        if most is not None and len(mine) > most:
-            rows = np.flatnonzero(mine >= np.partition(mine, len(mine) - most)[len(mine) - most])
-        held.append(start + rows[np.argsort(-mine[rows], kind="stable")][:most])
-    return np.concatenate(held) if held else np.empty(0, np.int64)
 
 
 def _iou(a: Array, b: Array, how: Overlap) -> Array:
