@@ -405,4 +405,10 @@ KITS = {
         rescored=lambda found: found.with_columns(scores=ranks_of(found.scores) + 101),
         truth=lambda scenes: relation_scenes(),
     ),
+    "sgg": Kit(
+        perfect=relation_predictions,
+        imperfect=lambda truth, detected: relation_detector(truth),
+        rescored=lambda found: found.with_columns(scores=ranks_of(found.scores)),
+        truth=lambda scenes: relation_scenes(),
+    ),
 }

@@ -35,6 +35,7 @@ PROTOCOLS = Lookup(
         "hico": "hoitool.eval.hico",
         "v-coco": "hoitool.eval.v_coco",
         "open-images-vrd": "hoitool.eval.open_images_vrd",
+        "sgg": "hoitool.eval.sgg",
     },
 )
 

@@ -19,16 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, offsets_of, select_pairs, to_dense, to_frame
-from hoitool.errors import DataError
+from hoitool.data import Dataset, Predictions, align, offsets_of, to_frame
 from hoitool.eval.curves import Ranking, area_under_curve, average_precision
 from hoitool.eval.matching import Overlap, Pairs
-from hoitool.eval.relations import Triplets, candidates, numbered, suppress_phrases
+from hoitool.eval.relations import Triplets, candidates, first_ranks, relations, require_predicates, suppress_phrases
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, suppress
-from hoitool.eval.triplets import best_triplets
 
 Array = NDArray[Any]
 SETTING = "default"
@@ -130,13 +128,13 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
     predictions name images or labels that it does not have, and when boxes need image sizes that are not known.
     """
     rule = VARIANTS[variant]
-    if truth.meta.label_kind != "predicates" or truth.dense:
-        raise DataError(f"{truth!r} holds {truth.meta.label_kind}; Open Images VRD is scored against true predicates")
-    if predictions.meta.label_kind != "predicates":
-        raise DataError(f"{predictions!r} holds {predictions.meta.label_kind}, expected predicates")
+    require_predicates(truth, predictions, "Open Images VRD")
     truth, predictions = _framed(truth, align(predictions, truth).with_columns(image_scores=None), rule)
     notes = [NOT_COMPARABLE]
-    triplets, true, detected = _pairs(truth, predictions, rule, notes)
+    limits = (rule.predicates_per_pair, rule.max_triplets, rule.min_score)
+    triplets, true, detected = relations(truth, predictions, *limits, notes)
+    if rule.unverified == "dropped":
+        detected = _verified(truth, triplets, detected, notes)
     found = _found(true, detected, truth, rule)
     figures = _figures(triplets, true, found, rule)
     return Result(
@@ -160,44 +158,6 @@ def _framed(truth: Dataset, predictions: Predictions, rule: RelationRule) -> tup
     normalised = "normalised" in (truth.meta.box_frame, predictions.meta.box_frame)
     frame: Literal["normalised", "continuous"] = "normalised" if normalised else "continuous"
     return to_frame(truth, frame), to_frame(predictions, frame)
-
-
-def _pairs(
-    truth: Dataset, predictions: Predictions, rule: RelationRule, notes: list[str]
-) -> tuple[Triplets, Pairs, Pairs]:
-    """The triplets that occur, and true and considered relations with them as labels: by image and falling score.
-
-    The row of a considered one is its rank in its image (from 0), before any suppression.
-    """
-    if (truth.object < 0).any() or (truth.categories[truth.pair_boxes("subject")] < 0).any():
-        raise DataError(f"{truth!r} has relations without an object or a class, expected triplets")
-    alone = predictions.object < 0
-    if alone.any():
-        notes.append(f"{int(alone.sum()):,} of the predicted pairs have no object and are not scored")
-        predictions = select_pairs(predictions, ~alone)
-    if not len(predictions.subject):
-        notes.append("there are no predictions, so every figure is 0")
-    if not len(truth.subject):
-        notes.append("there are no true relations, so every figure is 0")
-    if rule.predicates_per_pair is not None:
-        predictions = to_dense(predictions)
-    best = best_triplets(predictions, rule.predicates_per_pair, rule.max_triplets, rule.min_score)
-    image = predictions.image_of("pair")[best.pair]
-    triplets, true_first, first = numbered(truth, predictions)
-    true = replace(Pairs.of(truth), label=true_first + truth.need("label"))
-    starts = offsets_of(np.bincount(image, minlength=len(truth)))
-    detected = Pairs(
-        image=image,
-        label=first[best.pair] + best.predicate,
-        boxes=predictions.boxes,
-        human=predictions.pair_boxes("subject")[best.pair],
-        object=predictions.pair_boxes("object")[best.pair],
-        row=np.arange(len(image)) - starts[image],
-        score=best.score,
-    )
-    if rule.unverified == "dropped":
-        detected = _verified(truth, triplets, detected, notes)
-    return triplets, true, detected
 
 
 def _verified(truth: Dataset, triplets: Triplets, detected: Pairs, notes: list[str]) -> Pairs:
@@ -231,33 +191,28 @@ class _Found:
 
 
 def _found(true: Pairs, detected: Pairs, truth: Dataset, rule: RelationRule) -> _Found:
-    relations = detected
+    found = detected
     if rule.suppression is not None:
-        relations = relations.take(suppress(relations, rule.suppression, rule.overlap))
-    phrases = relations
+        found = found.take(suppress(found, rule.suppression, rule.overlap))
+    phrases = found
     if rule.phrase_suppression is not None:
         phrases = phrases.take(suppress_phrases(phrases, rule.phrase_suppression, rule.overlap))
     if rule.boxless_images == "dropped":
-        relations = relations.take(np.flatnonzero(truth.counts("box")[relations.image] > 0))
-    near = candidates(true, relations, rule.overlap)
-    target = near.nearest(near.relation, rule.min_iou, rule.strict, len(relations))
-    hit = _first_hits(target, relations, rule)
-    if rule.recall == "found":
-        rank = np.full(len(true), max(RECALL_AT))
-        enough = near.relation >= np.float32(rule.min_iou)
-        np.minimum.at(rank, near.true[enough], relations.row[near.detected[enough]])
-    else:
-        rank = relations.row[hit]
+        found = found.take(np.flatnonzero(truth.counts("box")[found.image] > 0))
+    near = candidates(true, found, rule.overlap)
+    target = near.nearest(near.relation, rule.min_iou, rule.strict, len(found))
+    hit = _first_hits(target, found, rule)
+    rank = first_ranks(true, found, near, rule.min_iou) if rule.recall == "found" else found.row[hit]
     if rule.phrase_overlaps == "misplaced":
         phrases = phrases.take(_by_triplet(phrases, detected))
-    if phrases is not relations:
+    if phrases is not found:
         near = candidates(true, phrases, rule.overlap)
     target = near.nearest(near.phrase, rule.min_iou, rule.strict, len(phrases))
     if rule.phrase_overlaps == "misplaced":
         phrases = phrases.take(np.lexsort((-_scores(phrases), phrases.image)))  # the targets stay where they are
         target[~np.isin(phrases.label, true.label)] = -1
     phrase_hit = _first_hits(target, phrases, rule)
-    return _Found(relations, hit, phrases, phrase_hit, {k: int((rank < k).sum()) for k in RECALL_AT})
+    return _Found(found, hit, phrases, phrase_hit, {k: int((rank < k).sum()) for k in RECALL_AT})
 
 
 def _by_triplet(phrases: Pairs, detected: Pairs) -> Array:

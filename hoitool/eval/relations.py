@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hoitool.boxes import iou
-from hoitool.data import Dataset, ranges
+from hoitool.data import Dataset, Predictions, offsets_of, ranges, select_pairs, to_dense
+from hoitool.errors import DataError
 from hoitool.eval.matching import Array, Overlap, Pairs, first_equal
 from hoitool.eval.suppression import PairSuppression, suppress
+from hoitool.eval.triplets import best_triplets
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,56 @@ class Triplets:
         """(n,) the predicate of triplets."""
         found: Array = number % self.predicates
         return found
+
+
+def require_predicates(truth: Dataset, predictions: Predictions, protocol: str) -> None:
+    """Raise DataError unless both hold predicates, the true ones between boxes with classes."""
+    if truth.meta.label_kind != "predicates" or truth.dense:
+        raise DataError(f"{truth!r} holds {truth.meta.label_kind}; {protocol} is scored against true predicates")
+    if predictions.meta.label_kind != "predicates":
+        raise DataError(f"{predictions!r} holds {predictions.meta.label_kind}, expected predicates")
+    if (truth.object < 0).any() or (_class_pairs(truth) < 0).any():
+        raise DataError(f"{truth!r} has relations without an object or a class, expected triplets")
+
+
+def relations(
+    truth: Dataset,
+    predictions: Predictions,
+    of_pair: int | None,
+    of_image: int | None,
+    above: float,
+    notes: list[str],
+) -> tuple[Triplets, Pairs, Pairs]:
+    """The triplets that occur, and the true and the predicted relations that count, with triplets as their labels.
+
+    Predicted ones are those of `best_triplets`, by image and falling score; their row is their rank in the image, from
+    0. Both data are of the same images. What a reader should know of them is added to the notes.
+    """
+    alone = predictions.object < 0
+    if alone.any():
+        notes.append(f"{int(alone.sum()):,} of the predicted pairs have no object and are not scored")
+        predictions = select_pairs(predictions, ~alone)
+    if not len(predictions.subject):
+        notes.append("there are no predictions, so every figure is 0")
+    if not len(truth.subject):
+        notes.append("there are no true relations, so every figure is 0")
+    if of_pair is not None:
+        predictions = to_dense(predictions)
+    best = best_triplets(predictions, of_pair, of_image, above)
+    image = predictions.image_of("pair")[best.pair]
+    triplets, true_first, first = numbered(truth, predictions)
+    true = replace(Pairs.of(truth), label=true_first + truth.need("label"))
+    starts = offsets_of(np.bincount(image, minlength=len(truth)))
+    detected = Pairs(
+        image=image,
+        label=first[best.pair] + best.predicate,
+        boxes=predictions.boxes,
+        human=predictions.pair_boxes("subject")[best.pair],
+        object=predictions.pair_boxes("object")[best.pair],
+        row=np.arange(len(image)) - starts[image],
+        score=best.score,
+    )
+    return triplets, true, detected
 
 
 def numbered(truth: Dataset, predictions: Dataset) -> tuple[Triplets, Array, Array]:
@@ -99,6 +151,17 @@ def candidates(true: Pairs, detected: Pairs, how: Overlap) -> Candidates:
     relation = np.minimum(_iou(subject, true_subject, how), _iou(obj, true_object, how))
     phrase = _iou(enclosing(subject, obj), enclosing(true_subject, true_object), how)
     return Candidates(truths, rows, relation, phrase)
+
+
+def first_ranks(true: Pairs, detected: Pairs, near: Candidates, min_iou: float) -> Array:
+    """(n,) the rank in the image (the row) of the first detection that finds each true relation, else a huge one.
+
+    It finds it where both boxes overlap by min_iou or more; one detection may find several.
+    """
+    rank = np.full(len(true), np.iinfo(np.int64).max)
+    enough = near.relation >= near.relation.dtype.type(min_iou)
+    np.minimum.at(rank, near.true[enough], detected.row[near.detected[enough]])
+    return rank
 
 
 def enclosing(a: Array, b: Array) -> Array:

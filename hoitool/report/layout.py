@@ -25,6 +25,8 @@ TITLES = {
     "agent": "Agent",
     "pairs": "Pairs",
     "without-point": "Without point",
+    "graph-constraint": "Graph constraint",
+    "no-graph-constraint": "No graph constraint",
 }
 
 
