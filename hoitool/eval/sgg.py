@@ -60,23 +60,18 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "scene-gra
     truth = to_frame(truth, rule.edges)
     predictions = to_frame(align(predictions, truth).with_columns(image_scores=None), rule.edges)
     notes: list[str] = []
-    predicate, classes = truth.need("label"), truth.meta.classes
-    truths = np.bincount(predicate, minlength=classes)
-    rows, columns = [], {"id": np.arange(classes), "predicate": np.array(truth.meta.labels.verbs, object)}
-    columns["truths"] = truths
+    classes = truth.meta.classes
+    truths = np.bincount(truth.need("label"), minlength=classes)
+    rows: list[Row] = []
+    columns = {"id": np.arange(classes), "predicate": np.array(truth.meta.labels.verbs, object), "truths": truths}
     for setting, of_pair in SETTINGS.items():
         said: list[str] = []
         _, true, detected = relations(truth, predictions, of_pair, rule.max_triplets, -np.inf, said)
         notes.extend(note for note in said if note not in notes)
-        rank = _ranks(true, detected, rule)
-        metrics, mean_recall = {}, {}
-        for k in RECALL_AT:
-            every = np.zeros(len(true), np.int64)
-            metrics[f"R@{k}"] = float(recalls(rank < k, true.image, every, 1, rule.averaged)[0])
-            each = recalls(rank < k, true.image, predicate, classes, rule.averaged)
-            mean_recall[f"mR@{k}"] = float(each.mean()) if classes else 0.0
-            columns[f"R@{k}_{setting.replace('-', '_')}"] = each
-        rows.append(Row(setting, "full", classes, metrics | mean_recall))
+        recall, each = _recalled(true, detected, truth, rule)
+        means = {f"m{name}": float(values.mean()) for name, values in each.items()}
+        rows.append(Row(setting, "full", classes, recall | means))
+        columns |= {f"{name}_{setting.replace('-', '_')}": values for name, values in each.items()}
     if lacking := int((truths == 0).sum()):
         notes.append(f"{lacking} of the {classes} predicates have no true relation here and count as 0 in mean recall")
     return Result(
@@ -93,9 +88,18 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "scene-gra
     )
 
 
-def _ranks(true: Pairs, detected: Pairs, rule: GraphRule) -> Array:
+def _recalled(
+    true: Pairs, detected: Pairs, truth: Dataset, rule: GraphRule
+) -> tuple[dict[str, float], dict[str, Array]]:
+    """R@K of all relations, and (L,) those of each predicate, by name."""
     near = candidates(true, detected, Overlap(rule.edges, 0, "float32"))
-    return first_ranks(true, detected, near, rule.min_iou)
+    rank = first_ranks(true, detected, near, rule.min_iou)
+    recall, each = {}, {}
+    for k in RECALL_AT:
+        together = np.zeros(len(true), np.int64)
+        recall[f"R@{k}"] = float(recalls(rank < k, true.image, together, 1, rule.averaged)[0])
+        each[f"R@{k}"] = recalls(rank < k, true.image, truth.need("label"), truth.meta.classes, rule.averaged)
+    return recall, each
 
 
 def recalls(found: Array, image: Array, group: Array, groups: int, averaged: str) -> Array:
