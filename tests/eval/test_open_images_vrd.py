@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.open_images_vrd import figures
 
-from hoitool.data import Dataset, Meta, Predictions, offsets_of, select_pairs, strings, to_frame, to_sparse
+from hoitool.data import Dataset, Meta, Predictions, offsets_of, select_pairs, strings, to_frame, to_sparse, write
 from hoitool.errors import DataError
 from hoitool.eval import score, variants
 from hoitool.eval.open_images_vrd import NOT_COMPARABLE
@@ -291,3 +291,15 @@ def test_what_is_not_of_predicates_is_refused_in_one_line(small, detected):
         score(truth.with_columns(object=np.full_like(truth.object, -1)), relation_predictions(truth), "open-images-vrd")
     with pytest.raises(DataError, match="holds predicates"):
         score(small.test, relation_predictions(truth), "hico-det")
+
+
+def test_files_are_scored_by_it_without_being_asked(tmp_path, hoitool):
+    truth = relation_scenes()
+    write(truth, tmp_path / "test.parquet")
+    write(relation_detector(truth), tmp_path / "found.parquet")
+    ran = hoitool("eval", tmp_path / "found.parquet", "--truth", tmp_path / "test.parquet", "--json")
+    assert ran.code == 0
+    held = json.loads(ran.out)
+    assert (held["protocol"], held["variant"]) == ("open-images-vrd", "pysgg")
+    assert held["results"][0]["metrics"] == metrics(truth, relation_detector(truth))
+    assert NOT_COMPARABLE in held["notes"]
