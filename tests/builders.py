@@ -13,9 +13,17 @@ import numpy as np
 
 from hoitool.convert import PREDICTION_FORMATS
 from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, select_pairs, strings
-from hoitool.labels import LabelSpace, load_labels
+from hoitool.labels import LabelSpace, build, load_labels
 
 Row = tuple[int, Sequence[float], Sequence[float], int]
+Box = Sequence[float]
+RELATIONS = build(
+    "relations",
+    "made up: no interactions, no person",
+    objects=[("Table", -1), ("Cup", -1), ("Wooden", -1), ("Box", -1)],
+    verbs=[("at", "at"), ("is", "is"), ("inside_of", "inside_of")],
+    interactions=[],
+)
 
 
 def truth_of(
@@ -301,6 +309,60 @@ def v_coco_rescored(scores: np.ndarray) -> np.ndarray:
     return made
 
 
+def relations_of(rows: Sequence[tuple[int, Box, str, str, str, Box]], images: int = 1, **meta: Any) -> Dataset:
+    """True relations, each with boxes of its own, from (image, box, class, predicate, class, box), images in order."""
+    labels = RELATIONS
+    boxes = np.array([box for row in rows for box in (row[1], row[5])], float).reshape(-1, 4)
+    classes = [labels.object_index(name) for row in rows for name in (row[2], row[4])]
+    counts = np.bincount([row[0] for row in rows], minlength=images).astype(np.int64)
+    place = np.arange(len(rows)) - np.repeat(offsets_of(counts)[:-1], counts)
+    return Dataset(
+        meta=Meta(labels, subset="test", label_kind="predicates", **meta),
+        key=names(images),
+        boxes=boxes,
+        categories=np.array(classes, np.int32),
+        subject=(2 * place).astype(np.int32),
+        object=(2 * place + 1).astype(np.int32),
+        label=np.array([labels.verb_index(row[3]) for row in rows], np.int32),
+        box_offsets=offsets_of(2 * counts),
+        pair_offsets=offsets_of(counts),
+    )
+
+
+def relation_predictions(truth: Dataset, scores: np.ndarray | None = None, **columns: Any) -> Predictions:
+    """Predictions of the boxes of a truth, dense: scores (P, L), or 1 for its predicate and no others."""
+    if scores is None:
+        scores = np.full((len(truth.subject), truth.meta.classes), np.nan)
+        scores[np.arange(len(scores)), truth.need("label")] = 1
+    held: dict[str, Any] = truth.columns() | {"label": None, "image_label": None, "image_value": None}
+    offsets = {"box_offsets": truth.box_offsets, "pair_offsets": truth.pair_offsets}
+    return Predictions(meta=truth.meta, **held | {"scores": scores} | offsets | columns)
+
+
+def relation_scenes(images: int = 30, seed: int = 0) -> Dataset:
+    """Random true relations, none twice and none in every tenth image, every predicate somewhere."""
+    rng, rows = np.random.default_rng(seed), []
+    for image in range(images):
+        for k in range(0 if image % 10 == 9 else int(rng.integers(1, 5))):
+            x, y = 200 * k, int(rng.integers(0, 200))
+            near = (x + 30, y + 40, x + 139, y + 159)
+            first, second = rng.choice(RELATIONS.objects, 2)
+            predicate = str(rng.choice(RELATIONS.verbs))
+            rows.append((image, (x, y, x + 99, y + 119), str(first), predicate, str(second), near))
+    return relations_of(rows, images)
+
+
+def relation_detector(truth: Dataset, seed: int = 1) -> Predictions:
+    """Predictions near the truth: boxes moved, some classes and predicates wrong, no equal scores."""
+    rng = np.random.default_rng(seed)
+    boxes = truth.boxes + rng.normal(0, 8, truth.boxes.shape)
+    wrong = rng.random(len(boxes)) < 0.15
+    classes = np.where(wrong, rng.integers(0, len(truth.meta.labels.objects), len(boxes)), truth.categories)
+    scores = rng.uniform(0.01, 0.6, (len(truth.subject), truth.meta.classes))
+    scores[np.arange(len(scores)), truth.need("label")] += rng.uniform(0, 0.8, len(scores))
+    return relation_predictions(truth, scores, boxes=boxes, categories=classes.astype(np.int32))
+
+
 @dataclass(frozen=True)
 class Kit:
     """What the contract of protocols needs of one of them, made of synthetic scenes.
@@ -336,5 +398,17 @@ KITS = {
         imperfect=lambda truth, detected: v_coco_detector(truth),
         rescored=lambda found: found.with_columns(scores=v_coco_rescored(found.scores)),
         truth=lambda scenes: v_coco_scenes(),
+    ),
+    "open-images-vrd": Kit(
+        perfect=relation_predictions,
+        imperfect=lambda truth, detected: relation_detector(truth),
+        rescored=lambda found: found.with_columns(scores=ranks_of(found.scores) + 101),
+        truth=lambda scenes: relation_scenes(),
+    ),
+    "sgg": Kit(
+        perfect=relation_predictions,
+        imperfect=lambda truth, detected: relation_detector(truth),
+        rescored=lambda found: found.with_columns(scores=ranks_of(found.scores)),
+        truth=lambda scenes: relation_scenes(),
     ),
 }

@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 from hoitool.data import Dataset, Meta, Predictions, offsets_of, strings
 from hoitool.data.meta import FRAMES, LABEL_KINDS, SCORE_KINDS
 from hoitool.data.synthetic import scenes
-from hoitool.labels import build, load_labels
+from hoitool.labels import load_labels
 
 HICO, V_COCO, DEMO = load_labels("hico"), load_labels("v-coco"), scenes(seed=0, scale=0.0).train.meta.labels
-RELATIONS = build(
-    "relations",
-    "made up: no interactions, no person",
-    objects=[("Table", -1), ("Cup", -1), ("Wooden", -1), ("Box", -1)],
-    verbs=[("at", "at"), ("is", "is"), ("inside_of", "inside_of")],
-    interactions=[],
-)
 SCORES = np.array([0.0, 0.25, 0.5, 0.5, 1.0, -3.0, 1e-30, 1e30, -np.inf, np.inf])  # ties, signs and extremes
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)  # no file name holds NUL
 Data = TypeVar("Data", bound=Dataset)
@@ -113,7 +106,9 @@ def _drawn(draw: Any, kind: type[Data], fixed: dict[str, Any]) -> Data:
     pairs = np.where(boxes > 0, make.counts(images, 5), 0)
     columns = _image_columns(make, images, classes) | _box_columns(make, int(boxes.sum()), space, predicted)
     columns |= _pair_columns(make, boxes, pairs, classes, predicted)
-    columns |= _image_label_columns(make, images, classes) | _caption_columns(make, images)
+    columns |= _image_label_columns(make, images, Meta(space, label_kind=label_kind).image_classes) | _caption_columns(
+        make, images
+    )
     subset = "+".join(dict.fromkeys(columns["subset"])) if "subset" in columns else make.choose("subset", ("test", ""))
     meta = Meta(
         space,

@@ -4,7 +4,7 @@ from hoitool.data.align import align
 from hoitool.data.build import image_index, no_pairs
 from hoitool.data.check import require_objects, swapped_boxes, validate
 from hoitool.data.dataset import COLUMNS, GROUPS, Dataset, Predictions, offsets_of, ranges, strings
-from hoitool.data.dense import scored_rows, to_final, to_interactions, to_sparse
+from hoitool.data.dense import pair_factor, scored_rows, to_final, to_interactions, to_sparse
 from hoitool.data.frames import to_frame
 from hoitool.data.meta import Meta
 from hoitool.data.parquet import is_ours, iter_shards, read, read_header, shard_files, write, write_shards
@@ -38,6 +38,7 @@ __all__ = [
     "iter_shards",
     "no_pairs",
     "offsets_of",
+    "pair_factor",
     "ranges",
     "read",
     "read_header",

@@ -83,16 +83,13 @@ def _categories(data: Dataset) -> None:
 
 def _labels(data: Dataset) -> None:
     count = data.meta.classes
-    for group, name in (("pair", "label"), ("image_label", "image_label")):
+    of_images = (data.meta.image_classes, data.meta.image_label_kind)
+    for name, (limit, kind) in (("label", (count, data.meta.label_kind)), ("image_label", of_images)):
         values = getattr(data, name)
-        row = None if values is None else _first_outside(values, 0, count)
+        row = None if values is None else _first_outside(values, 0, limit)
         if row is not None:
-            _fail(
-                data,
-                group,
-                row,
-                f"a label is {values[row]}, expected 0..{count - 1} ({data.meta.label_kind})",
-            )
+            group = COLUMNS[name].group
+            _fail(data, group, row, f"a label is {values[row]}, expected 0..{limit - 1} ({kind})")
     if data.label is None and data.scores is None:
         raise DataError("pairs have neither labels (sparse) nor rows of scores (dense)")
     for name in ("scores", "image_scores"):

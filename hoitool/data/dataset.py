@@ -67,7 +67,9 @@ class Dataset:
     label: Array | None = column("pair", "int32", doc="index into what meta.label_kind names; absent in dense data")
     score: Array | None = column("pair", *FLOATS, doc="higher is surer")
     scores: Array | None = column("pair", *FLOATS, width=0, doc="dense: one per label; NaN = not predicted")
-    image_label: Array | None = column("image_label", "int32", doc="a label of the whole image")
+    image_label: Array | None = column(
+        "image_label", "int32", doc="a label of the whole image; of predicates an object"
+    )
     image_value: Array | None = column("image_label", "int8", doc="1 present, -1 absent, 0 uncertain")
     caption_id: Array | None = column("caption", "int64", doc="the source's id of the caption")
     caption_text: Array | None = column("caption", "str", doc="the caption")

@@ -33,7 +33,7 @@ def to_final(data: Predictions) -> Predictions:
     """Final scores, sparse or dense: box scores multiplied in, in float64, where they are to be."""
     if data.meta.score == "final":
         return data
-    factor = _pair_factor(data)
+    factor = pair_factor(data)
     meta = replace(data.meta, score="final")
     if data.dense:
         return data.with_columns(meta, scores=data.need("scores") * factor[:, None])
@@ -78,7 +78,7 @@ def _expanded(data: Predictions) -> Predictions:
     predicted = ~np.isnan(score)
     pair, label, score = pair[predicted], label[predicted], score[predicted]
     if data.meta.score == "times-box-scores":
-        score = _product(score, _pair_factor(data)[pair])
+        score = _product(score, pair_factor(data)[pair])
     kept = offsets_of(np.bincount(pair, minlength=len(data.subject)))
     return data.with_columns(
         replace(data.meta, label_kind="interactions", score="final"),
@@ -135,7 +135,7 @@ def _product(score: Array, factor: Array) -> Array:
     return made
 
 
-def _pair_factor(data: Predictions) -> Array:
+def pair_factor(data: Predictions) -> Array:
     """(P,) the product of the two boxes' scores, float64; a missing object counts as 1."""
     scores, box = data.need("box_scores").astype(np.float64), data.pair_boxes("object")
     subject: Array = scores[data.pair_boxes("subject")]

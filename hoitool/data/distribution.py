@@ -152,6 +152,8 @@ def _of_images(data: Dataset) -> tuple[Array | None, Array, Array]:
     per_image = np.bincount(data.image_of("image_label")[present], minlength=len(data))
     if data.meta.label_kind == "interactions":
         return label, data.meta.labels.interaction_objects[label], per_image
+    if data.meta.label_kind == "predicates":
+        return None, label, per_image
     return label, np.full(len(label), UNKNOWN_OBJECT), per_image
 
 

@@ -46,6 +46,16 @@ class Meta:
         """How many labels there are of this label_kind."""
         return len(self.labels) if self.label_kind == "interactions" else len(self._names)
 
+    @property
+    def image_label_kind(self) -> str:
+        """What labels of whole images index: the same as those of pairs; objects where these are predicates."""
+        return "objects" if self.label_kind == "predicates" else self.label_kind
+
+    @property
+    def image_classes(self) -> int:
+        """How many labels of whole images there are."""
+        return len(self.labels.objects) if self.label_kind == "predicates" else self.classes
+
     def label_name(self, label: int) -> str:
         """The name of a label of this label_kind."""
         if self.label_kind == "interactions":

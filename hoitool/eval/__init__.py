@@ -36,6 +36,8 @@ PROTOCOLS = Lookup(
         "hico-det": "hoitool.eval.hico_det",
         "hico": "hoitool.eval.hico",
         "v-coco": "hoitool.eval.v_coco",
+        "open-images-vrd": "hoitool.eval.open_images_vrd",
+        "sgg": "hoitool.eval.sgg",
     },
 )
 

@@ -95,6 +95,20 @@ def average_precision(ranks: Array, truths: int, thresholds: str) -> float:
     return total
 
 
+def area_under_curve(ranks: Array, detections: int, truths: int, tail: bool = False) -> float:
+    """The area under the curve of precision, made monotone, over recall (PASCAL VOC 2010).
+
+    ranks  as above, of `detections`; tail: recall that is never reached counts with the precision of the last
+    detection, as SGTR's integral has it, which takes each step of recall with the precision before it.
+    """
+    if not detections or not truths:
+        return 0.0
+    precision = np.arange(1, len(ranks) + 1) / (ranks + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    rest = (1 - len(ranks) / truths) * len(ranks) / detections if tail else 0.0
+    return float(best.sum()) / truths + rest
+
+
 def tied_orders(ranked: Iterator[Array], hit: Array, score: Array, hits_first: bool) -> Iterator[Array]:
     """The same ranking with true positives first, or last, among equal scores: the bounds of an unstable sort."""
     for rows in ranked:

@@ -35,7 +35,7 @@ class Result:
     """What a protocol says of predictions.
 
     signature  the rule that was applied, every choice in one line
-    rows       figures as fractions, by setting and split
+    rows       figures as fractions, by setting and split; the first metric is the headline
     per_class  columns of equal length, one row per class
     inputs     what was scored: files, hashes, counts, splits
     notes      sentences that a reader of the figures should know
@@ -50,16 +50,21 @@ class Result:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        metric, value = next(iter(self.rows[0].metrics.items()))
-        return f"<Result {self.protocol}/{self.variant}: {self.settings[0]} {metric} {value:.4f}>"
+        figure = f"{self.settings[0]} {self.headline} {self.mean(self.splits[0]):.4f}"
+        return f"<Result {self.protocol}/{self.variant}: {figure}>"
 
-    def mean(self, split: str = "full", setting: str | None = None, metric: str = "mAP") -> float:
-        """One figure, of the first setting unless one is named. Raises UsageError for an unknown name."""
-        setting = setting or self.rows[0].setting
+    def mean(self, split: str = "full", setting: str | None = None, metric: str | None = None) -> float:
+        """One figure, the headline of the first setting unless others are named. UsageError for an unknown name."""
+        setting, metric = setting or self.rows[0].setting, metric or self.headline
         rows = self.select(setting, split).rows
         if metric not in rows[0].metrics:
             raise unknown_name("metric", metric, rows[0].metrics)
         return rows[0].metrics[metric]
+
+    @property
+    def headline(self) -> str:
+        """The metric that stands for the protocol, such as mAP: the first."""
+        return next(iter(self.rows[0].metrics))
 
     @property
     def settings(self) -> list[str]:

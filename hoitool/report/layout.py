@@ -34,6 +34,8 @@ TITLES = {
     "sts": "STS",
     "sis": "SIS",
     "sits": "SITS",
+    "graph-constraint": "Graph constraint",
+    "no-graph-constraint": "No graph constraint",
 }
 RANKS = ("medR", "meanR")  # metrics that are no fractions
 
@@ -47,13 +49,16 @@ class Groups:
 
 
 def main_metrics(result: Result) -> tuple[str, ...]:
-    """What papers print of a result: its mAP, all figures but bounds where it has none."""
+    """What papers print of a result: its mAP, all figures but bounds where that is not its headline."""
     names = dict.fromkeys(name for row in result.rows for name in row.metrics)
-    return ("mAP",) if "mAP" in names else tuple(name for name in names if not name.endswith(("_low", "_high")))
+    if result.headline == "mAP":
+        return ("mAP",)
+    return tuple(name for name in names if not name.endswith(("_low", "_high")))
 
 
-def two_groups(result: Result, name: str) -> Groups:
-    """One row per main metric, one column per setting and split. `name` is what the row of the mAP is called."""
+def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ()) -> Groups:
+    """One row per metric (default: the main ones), one column per setting and split. `name`: of a lone row."""
+    shown = metrics or main_metrics(result)
     heads: list[tuple[str, list[str]]] = []
     columns: list[Row] = []
     for setting in result.settings:
@@ -62,10 +67,10 @@ def two_groups(result: Result, name: str) -> Groups:
         columns.extend(rows)
     figures = [
         (
-            name if metric == "mAP" else f"{name} ({metric})",
+            name if metric == "mAP" or len(shown) == 1 else f"{name} ({metric})",
             [figure(metric, row.metrics.get(metric, math.nan)) for row in columns],
         )
-        for metric in main_metrics(result)
+        for metric in shown
     ]
     return Groups(heads, figures)
 

@@ -8,10 +8,10 @@ from hoitool.report.layout import main_metrics, two_groups
 
 def markdown(result: Result, name: str) -> str:
     """A Markdown table of the main metrics in per cent, one column per setting and split."""
-    groups = two_groups(result, name)
+    groups, metrics = two_groups(result, name), main_metrics(result)
     heads = [f"{setting} {split}" for setting, splits in groups.heads for split in splits]
     lines = [
-        f"| {'mAP (%)' if main_metrics(result) == ('mAP',) else '%'} | {' | '.join(heads)} |",
+        f"| {f'{metrics[0]} (%)' if len(metrics) == 1 else '%'} | {' | '.join(heads)} |",
         f"|:--|{'--:|' * len(heads)}",
     ]
     lines += [f"| {label} | {' | '.join(values)} |" for label, values in groups.rows]

@@ -53,7 +53,7 @@ def drawn(data: Dataset, draw: Draw) -> Dataset:
 
 def _only_their_labels(data: Dataset) -> Dataset:
     """Without the labels of whole images that say something else than the pairs do."""
-    if data.image_label is None or data.image_value is None:
+    if data.image_label is None or data.image_value is None or data.meta.label_kind == "predicates":
         return data
     table = np.zeros((len(data), data.meta.classes), bool)
     table[data.image_of("pair"), data.need("label")] = True

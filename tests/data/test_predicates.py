@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from builders import RELATIONS
 from hypothesis import given, settings
+from strategies import assert_same, either, predictions
 
 from hoitool.data import Meta, relabel, statistics, to_interactions, validate
 from hoitool.data.distribution import distribution
@@ -13,7 +15,6 @@ from hoitool.data.parquet import read, write
 from hoitool.data.quality.labels import check_labels, check_subjects
 from hoitool.errors import DataError, UsageError
 from hoitool.eval import natural_protocol
-from tests.strategies import RELATIONS, assert_same, either, predictions
 
 
 def test_predicates_are_the_verbs_of_a_label_space():

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from builders import image_truth_of, truth_of
+from builders import image_truth_of, relation_scenes, truth_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -79,6 +79,11 @@ def test_labels_of_pairs_are_each_once():
     assert image_labels(noted, "pairs")[1].tolist() == [7]
     with pytest.raises(DataError, match="image_label"):
         image_labels(data, "images")
+
+
+def test_predicates_are_not_recognised():
+    with pytest.raises(UsageError, match="holds predicates, which recognition does not learn"):
+        image_labels(relation_scenes(2))
 
 
 @pytest.fixture
