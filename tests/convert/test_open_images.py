@@ -8,11 +8,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from builders import RELATIONS
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from meaning import meaning
 from PIL import Image
-from strategies import RELATIONS, datasets, predictions
+from strategies import datasets, predictions
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named, load, one_part, read, sniff
 from hoitool.convert.fit import fit

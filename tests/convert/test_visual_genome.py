@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from builders import RELATIONS
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from meaning import meaning
-from strategies import RELATIONS, datasets
+from strategies import datasets
 
 from hoitool.convert import FORMATS, load, one_part, read, sniff
 from hoitool.convert.fit import fit

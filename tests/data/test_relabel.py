@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import truth_of, v_coco_detector, v_coco_predictions, v_coco_scenes, v_coco_truth
+from builders import RELATIONS, truth_of, v_coco_detector, v_coco_predictions, v_coco_scenes, v_coco_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import DEMO, HICO, RELATIONS, V_COCO, either, predictions
+from strategies import DEMO, HICO, V_COCO, either, predictions
 
 from hoitool.data import Meta, Predictions, relabel, scored_rows, to_dense, validate
 from hoitool.errors import UsageError
