@@ -26,7 +26,8 @@ def starts(folder):
     return json.loads((folder / run.ENVIRONMENT).read_text())
 
 
-def test_a_run_says_what_it_was_made_from(tmp_path, data):
+def test_a_run_says_what_it_was_made_from(tmp_path, data, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["hoitool", "train", "a name"])
     folder = tmp_path / "runs" / "first"
     run.begin(folder, CONFIG, {"data": data})
     (start,) = starts(folder)
@@ -34,7 +35,7 @@ def test_a_run_says_what_it_was_made_from(tmp_path, data):
     assert start["inputs"] == {"data": sha256(data)}
     assert {"python", "torch"} <= start["versions"].keys()
     assert start["processes"] == 1
-    assert "pytest" in start["command"]
+    assert start["command"] == "hoitool train 'a name'"
 
 
 def test_going_on_enters_another_start(tmp_path, data):
