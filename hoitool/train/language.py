@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 
 def language_rows(
-    classifier: Classifier, meta: Meta, backbone: Backbone, dim: int, say: Say
+    classifier: Classifier, meta: Meta, backbone: Backbone, dim: int, say: Say, device: str = "auto"
 ) -> tuple[Array | None, Path | None]:
     """The rows (K, dim) float32 that a classifier over meta's labels starts from, and the store that they are of.
 
@@ -53,7 +53,7 @@ def language_rows(
         _compare(store, backbone, say)
         return language(path, meta, dim, prompts.name if len(store.manifest.parts) > 1 else None), path
     wanted = _wanted(classifier, backbone)
-    path = _fitting(_needed(wanted, meta, prompts, dim)) or _made(wanted, meta, prompts, backbone, dim, say)
+    path = _fitting(_needed(wanted, meta, prompts, dim)) or _made(wanted, meta, prompts, backbone, dim, say, device)
     return language(path, meta, dim, prompts.name), path
 
 
@@ -124,7 +124,7 @@ def _fitting(needed: dict[str, Any]) -> Path | None:
     return None
 
 
-def _made(wanted: Wanted, meta: Meta, prompts: PromptSet, backbone: Backbone, dim: int, say: Say) -> Path:
+def _made(wanted: Wanted, meta: Meta, prompts: PromptSet, backbone: Backbone, dim: int, say: Say, device: str) -> Path:
     """Embed the labels into features/. Of several processes the first does, and the others wait for its file."""
     words = labels(meta.labels, meta.label_kind, [prompts])
     space = wanted.settings.space
@@ -139,7 +139,7 @@ def _made(wanted: Wanted, meta: Meta, prompts: PromptSet, backbone: Backbone, di
             f"{path}: is of other weights or labels than this training; remove it, or name a store with "
             "model.classifier.store"
         )
-    encoder = _encoder(wanted)
+    encoder = _encoder(wanted, device)
     if encoder.dim != dim:
         hint = "; try model.classifier.space=pre-projection" if space == "joint" else ""
         raise UsageError(
@@ -151,12 +151,12 @@ def _made(wanted: Wanted, meta: Meta, prompts: PromptSet, backbone: Backbone, di
     return path
 
 
-def _encoder(wanted: Wanted) -> Encoder:
+def _encoder(wanted: Wanted, device: str) -> Encoder:
     """The encoder. MissingData says with which command its weights may be given."""
     space, prompts = wanted.settings.space, wanted.settings.prompts
     try:
         with working(f"loading {wanted.encoder}"):
-            return load(wanted.encoder, Settings(weights=wanted.weights, space=space), "text")
+            return load(wanted.encoder, Settings(weights=wanted.weights, space=space, device=device), "text")
     except MissingData as error:
         told = f"hoitool embed labels --model {wanted.encoder} --prompts {prompts}"
         told += "" if space == "joint" else f" --space {space}"

@@ -69,7 +69,7 @@ def prepare(recipe: Recipe, say: Say, device: Literal["auto", "cpu"] = "auto", l
     inputs: dict[str, Path] = {}
     images, meta = training_images(recipe.data, inputs, say)
     test = test_images(recipe.data, meta, inputs)
-    module, card, match = start(recipe, meta, inputs, say, lenient)
+    module, card, match = start(recipe, meta, inputs, say, lenient, device)
     if test is not None and recipe.predict.task == "detection":
         require_pairs(module, card, test, recipe.predict, inputs)
     plan, pace = plan_of(recipe), pace_of(recipe, device)
@@ -112,7 +112,7 @@ def require_pairs(
 
 
 def start(
-    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, lenient: bool = False
+    recipe: Recipe, meta: Meta, inputs: dict[str, Path], say: Say, lenient: bool = False, device: str = "auto"
 ) -> tuple[nn.Module, Card, Match | None]:
     """The module as training starts it, its card, how a checkpoint fitted. The same seed makes the same module."""
     if recipe.model.checkpoint is not None:
@@ -131,7 +131,7 @@ def start(
     build = MODELS[card.model].build
     with torch.device("meta"):
         dim = build(**card.numbers).backbone.dim
-    rows, store = language_rows(recipe.model.classifier, meta, backbone, dim, say)
+    rows, store = language_rows(recipe.model.classifier, meta, backbone, dim, say, device)
     torch.manual_seed(recipe.seed)
     module = build(**card.numbers, language=rows, weights=backbone.weights)
     inputs |= {name: path for name, path in (("backbone", backbone.weights), ("language", store)) if path is not None}
