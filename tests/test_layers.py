@@ -20,7 +20,7 @@ LAYERS = [
     ["splits", "nn", "store"],
     ["data"],
     ["labels"],
-    ["lookup", "boxes", "files", "progress", "workspace"],
+    ["lookup", "boxes", "files", "progress", "workspace", "launch"],
     ["errors"],
 ]
 RANK = {name: len(LAYERS) - i for i, row in enumerate(LAYERS) for name in row}

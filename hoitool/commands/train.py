@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,6 +12,7 @@ import typer
 
 from hoitool.commands.console import Json, say, show, show_json
 from hoitool.errors import CheckFailed, UsageError
+from hoitool.launch import is_first
 from hoitool.workspace import RECIPE
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def train(
     if list_recipes:
         _list(as_json)
         return
-    tell = say if os.environ.get("RANK", "0") == "0" else _silent
+    tell = say if is_first() else _silent
     if device not in ("auto", "cpu"):
         raise UsageError(f"--device {device}: expected auto or cpu; CUDA_VISIBLE_DEVICES chooses among GPUs")
     chosen = list(arguments or ())
@@ -87,7 +87,7 @@ def train(
     except KeyboardInterrupt:
         tell(f"interrupted; `hoitool train --resume --name {folder.name}` goes on from the last checkpoint")
         raise
-    if os.environ.get("RANK", "0") == "0":
+    if is_first():
         _report(made, as_json)
 
 

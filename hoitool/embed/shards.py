@@ -7,43 +7,15 @@ in which one process died is finished by running it again with the same number o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hoitool.data.dataset import Array
 from hoitool.embed.job import Inputs, Job
-from hoitool.errors import UsageError
 from hoitool.store import merge
 from hoitool.store.hdf5 import plan_of
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which of how many processes this one is: in all, and on its machine."""
-
-    rank: int = 0
-    ranks: int = 1
-    local_rank: int = 0
-    local_ranks: int = 1
-
-
-def place(environment: Mapping[str, str] = os.environ) -> Place:
-    """The place that torchrun gives this process. Raises UsageError for one that cannot be."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    if not all(name in environment for name in names):
-        return Place()
-    try:
-        made = Place(*(int(environment[name]) for name in names))
-    except ValueError:
-        made = Place(1, 0)
-    if not 0 <= made.rank < made.ranks:
-        told = ", ".join(f"{name}={environment[name]}" for name in names)
-        raise UsageError(f"{told}: no place among processes, expected what torchrun sets")
-    return made
 
 
 def share(inputs: Array, rank: int, ranks: int) -> tuple[int, int]:

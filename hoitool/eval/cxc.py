@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,11 @@ from hoitool.eval.embedded import Embedded
 from hoitool.eval.rank_correlation import sampled, spearman
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.search_figures import (
+    FULL,
+    IMAGE_TO_TEXT,
     RECALLS,
+    TEXT_TO_IMAGE,
+    Ties,
     per_query,
     remark,
     search_figures,
@@ -32,10 +36,7 @@ from hoitool.eval.search_figures import (
 from hoitool.eval.search_ranks import Array, Ranks, rank, rank_among, similarities
 from hoitool.eval.signature import choice, signature
 
-Ties = Literal["last", "first"]
-IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image-to-text", "text-to-image"
 TEXT_TO_TEXT, IMAGE_TO_IMAGE = "text-to-text", "image-to-image"
-FULL = "full"
 STS, SIS, SITS = "sts", "sis", "sits"  # rated pairs of captions, of images, of a caption and an image
 Pairs = tuple[Array, Array]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -20,7 +19,11 @@ from hoitool.errors import DataError
 from hoitool.eval.embedded import Embedded
 from hoitool.eval.result import Result, Row
 from hoitool.eval.search_figures import (
+    FULL,
+    IMAGE_TO_TEXT,
     RECALLS,
+    TEXT_TO_IMAGE,
+    Ties,
     per_query,
     remark,
     search_figures,
@@ -30,9 +33,8 @@ from hoitool.eval.search_figures import (
 from hoitool.eval.search_ranks import Ranks, rank
 from hoitool.eval.signature import choice, signature
 
-Ties = Literal["last", "first"]
-IMAGE_TO_TEXT, TEXT_TO_IMAGE, BOTH = "image-to-text", "text-to-image", "both"
-FULL, FIVE_FOLD = "full", "five-fold"
+BOTH = "both"
+FIVE_FOLD = "five-fold"
 
 
 @dataclass(frozen=True)

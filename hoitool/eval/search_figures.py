@@ -6,16 +6,20 @@ Ranks are counted from 1. The median rank is the floor of the median, as vse_inf
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
 from hoitool.eval.result import mean
 from hoitool.eval.search_ranks import Array, Ranks
 
+Ties = Literal["last", "first"]  # where the positive stands among items as similar as it
+IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image-to-text", "text-to-image"
+FULL = "full"
 RECALLS = (1, 5, 10)
 
 
-def search_figures(ranks: Ranks, ties: str, recalls: tuple[int, ...] = RECALLS) -> dict[str, float]:
+def search_figures(ranks: Ranks, ties: Ties, recalls: tuple[int, ...] = RECALLS) -> dict[str, float]:
     """R@K as fractions, their mean mR, medR and meanR; where ties leave them open, the other bound of each R@K too.
 
     ties  last: the best positive stands behind all that are as similar as it; first: before them

@@ -58,7 +58,7 @@ def boxes_for(images: Dataset, source: Path | None = None) -> Boxes:
 
 
 def _visible(found: Predictions, dropped: dict[str, int]) -> tuple[Predictions, dict[str, int]]:
-    """The boxes that show something: of at least a pixel's size, and inside of the picture where its size is known."""
+    """The boxes that show something: those with a size, inside of the picture where its size is known."""
     image = found.image_of("box")
     wide, high = (_sides(found, side)[image] for side in ("width", "height"))
     box = found.boxes.astype(np.float64)

@@ -60,6 +60,8 @@ def predict(
     boxes   of detection: a file of boxes (hoitool/predict/boxes.py), or what a detector found; None: the dataset's own
     Raises UsageError for a model that cannot do it, and DataError or MissingData naming a file.
     """
+    if not len(images):
+        raise DataError(f"{images!r} has no images to predict for")
     if wanted["task"] == "recognition":
         return recognise(model, images, album, out, pace)
     return detect(model, images, album, out, wanted, pace, boxes)
@@ -76,32 +78,31 @@ def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pac
         nonlocal count
         for places, rows in _gathered(logit_batches(model.module, album, model.card, pace), most, broken):
             count += len(places)
-            yield image_predictions(select_images(images, places), rows, labels, predict=said)
+            if len(places):
+                yield image_predictions(select_images(images, places), rows, labels, predict=said)
+        if not count:
+            raise DataError(f"{next(iter(broken.values()))}; none of {len(broken)} pictures could be read")
 
-    _write(_some(blocks(), broken), out)
+    _write(blocks(), out)
     return Done(out, count, 0, broken)
 
 
 def _gathered(batches: Iterable[Logits], most: int, broken: dict[str, str]) -> Iterator[tuple[Array, Array]]:
-    """Batches put together to blocks of `most` images or a batch more, at least one; broken is filled."""
+    """Batches put together to blocks of `most` images or a batch more; broken is filled."""
     held: list[Logits] = []
-    made = False
     for batch in batches:
         broken |= batch.broken
         held.append(batch)
         if sum(len(each.places) for each in held) >= most:
-            yield np.concatenate([each.places for each in held]), np.concatenate([each.rows for each in held])
-            held, made = [], True
-    if held and (not made or any(len(each.places) for each in held)):
-        yield np.concatenate([each.places for each in held]), np.concatenate([each.rows for each in held])
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
 
 
-def _some(blocks: Iterator[Predictions], broken: dict[str, str]) -> Iterator[Predictions]:
-    """The blocks. Raises DataError for the first picture where none at all could be read."""
-    for block in blocks:
-        if broken and not len(block):
-            raise DataError(f"{next(iter(broken.values()))}; none of {len(broken)} pictures could be read")
-        yield block
+def _joined(held: list[Logits]) -> tuple[Array, Array]:
+    """The places and rows of batches."""
+    return np.concatenate([each.places for each in held]), np.concatenate([each.rows for each in held])
 
 
 def _write(blocks: Iterator[Predictions], out: Path) -> None:

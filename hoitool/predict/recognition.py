@@ -51,6 +51,7 @@ def logit_batches(
     """The logits of the pictures of an album, in its order, a batch at a time.
 
     module  takes (B, 3, S, S) normalised pictures and gives (B, K); it computes where its tower is, as it is
+    told    what the progress bar is called; empty: there is none
     Raises DataError and MissingData for a picture that cannot be read, naming its file, unless those are skipped.
     """
     pace = pace or Pace()
@@ -59,7 +60,8 @@ def logit_batches(
     eye = Eye(rule, weight.device, weight.dtype)
     none = np.empty((0, card.meta.classes), np.float32)
     batches = loaded(album, rule.pixels, pace.batch, pace.workers, pace.skip_broken)
-    for places, pixels, wrong in progress(batches, told, total=-(-len(album.names) // pace.batch)):
+    shown = progress(batches, told, total=-(-len(album.names) // pace.batch)) if told else batches
+    for places, pixels, wrong in shown:
         rows = none
         if len(places):
             with torch.inference_mode():

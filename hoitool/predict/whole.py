@@ -36,7 +36,7 @@ class Asked:
     """What a user asks for; None takes what the model's card says, or the workspace's place.
 
     how         task, mask, mask_layers, human_power, object_power, interaction_power, where they are given
-    boxes, detector, detector_weights   where the boxes of pairs come from: a file, or a detector (predict/detectors.py)
+    boxes, detector, detector_weights   where the boxes of pairs come from: a file, or a detector (predict/detectors/)
     pictures, subset   of a dataset: the folder of its pictures, which subset
     out         file of predictions; draw: also pictures, beside it
     pseudo      file of a dataset of the labels that are sure: of probability `threshold` or more

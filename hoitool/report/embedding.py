@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hoitool import launch
 from hoitool.embed import engine, shards
 from hoitool.embed.encoder import Encoder
 from hoitool.embed.job import Job
@@ -103,7 +104,7 @@ def make(job: Job, target: Target, encoder: Encoder) -> Made:
     if target.labels is not None:
         write_labels(target.labels, path.parent)
     target.tell(f"{path}: {len(job.layout):,} entries, {job.layout.rows:,} rows, {gigabytes(whole['bytes'])}")
-    place = shards.place()
+    place = launch.place()
     if place.ranks > 1:
         return _make_shard(job, target, encoder, place, whole)
     done = _run(job, path, target, encoder)
@@ -123,7 +124,7 @@ def _refuse(path: Path, job: Job, overwrite: bool) -> None:
         raise UsageError(f"{path} exists and was made otherwise: {'; '.join(told)}; --overwrite replaces it")
 
 
-def _make_shard(job: Job, target: Target, encoder: Encoder, place: shards.Place, whole: dict[str, Any]) -> Made:
+def _make_shard(job: Job, target: Target, encoder: Encoder, place: launch.Place, whole: dict[str, Any]) -> Made:
     mine = shards.shard_paths(target.out, place.ranks)[place.rank]
     parts = [shards.Slice(job, *shards.share(job.inputs, rank, place.ranks)) for rank in range(place.ranks)]
     plans = [plan_hash(part.manifest, part.layout) for part in parts]
@@ -162,4 +163,4 @@ def batch_size(text: str) -> int | None:
 
 def default_workers() -> int:
     """Loading threads for this process: its share of the machine's cores, at most 16."""
-    return max(1, min(16, (os.cpu_count() or 1) // max(1, shards.place().local_ranks)))
+    return max(1, min(16, (os.cpu_count() or 1) // max(1, launch.place().local_ranks)))

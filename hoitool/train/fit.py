@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from hoitool import workspace
+from hoitool.launch import is_first, place
 from hoitool.models.weights import Match
 from hoitool.predict.job import Done, predict
 from hoitool.predict.opened import opened
@@ -70,11 +70,11 @@ def fit(
     Raises UsageError for a run that is there already unless it is to go on, and what `prepare`, `train` and `predict`
     raise. A run whose training has ended is only predicted for.
     """
-    if _is_main():
+    if is_first():
         run.require_new(folder, resume)
     trackers.require(track)
     job = prepare(recipe, say, device)
-    with run.held(folder) if _is_main() else nullcontext():
+    with run.held(folder) if is_first() else nullcontext():
         return _fitted(job, recipe, folder, say, resume, device, track)
 
 
@@ -82,13 +82,13 @@ def _fitted(
     job: Job, recipe: Recipe, folder: Path, say: Say, resume: bool, device: Device, track: tuple[str, ...]
 ) -> Fitted:
     run.begin(folder, dump(recipe), job.inputs, resume=resume)
-    if _is_main():
+    if is_first():
         job.card.write(folder)
     task = probe(job.task, job.module, device, job.pace.workers, say) if is_probe(recipe) else job.task
-    with trackers.tracked(track if _is_main() else (), folder, recipe.model_dump(mode="json")) as call:
+    with trackers.tracked(track if is_first() else (), folder, recipe.model_dump(mode="json")) as call:
         trained = train(task, job.module, job.plan, folder, job.pace, resume=resume, track=call)
     with threads(job.pace.threads):
-        return Fitted(folder, trained, _predicted(job, recipe, folder, device) if _is_main() else None)
+        return Fitted(folder, trained, _predicted(job, recipe, folder, device) if is_first() else None)
 
 
 def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> tuple[Estimate, Match | None]:
@@ -98,14 +98,13 @@ def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> tuple[Estima
     job = prepare(recipe, say, device, lenient=True)
     size = job.card.image_size
     shape = (job.module.backbone.dim,) if is_probe(recipe) else (3, size, size)
-    world = int(os.environ.get("WORLD_SIZE", "1"))
 
     def sample(count: int) -> torch.Tensor:
         return torch.rand(count, *shape)
 
-    place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu"
+    where = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu"
     samples = int(job.task.repeated.sum())
-    return estimate(job.module, sample, job.plan, job.pace, samples, world, place), job.match
+    return estimate(job.module, sample, job.plan, job.pace, samples, place().ranks, where), job.match
 
 
 def _predicted(job: Job, recipe: Recipe, folder: Path, device: Device) -> Done | None:
@@ -116,8 +115,3 @@ def _predicted(job: Job, recipe: Recipe, folder: Path, device: Device) -> Done |
     boxes = None if recipe.predict.boxes is None else Path(recipe.predict.boxes)
     out = workspace.predictions_in(folder, truth.meta.subset)
     return predict(model, truth, album, out, job.card.predict, job.loading, boxes)
-
-
-def _is_main() -> bool:
-    """Whether this is the first process of torchrun, or the only one."""
-    return os.environ.get("RANK", "0") == "0"

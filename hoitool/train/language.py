@@ -7,7 +7,6 @@ the projection (Jin et al., CVPR 2022): that store is then made beside it, under
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from hoitool.embed.words import Stored, Words, job_of, labels
 from hoitool.errors import HoitoolError, MissingData, UsageError
 from hoitool.labels.beside import write_labels
 from hoitool.labels.prompts import PromptSet, load_prompts
+from hoitool.launch import is_first
 from hoitool.models.language import language
 from hoitool.progress import working
 from hoitool.store import Store, differences
@@ -130,7 +130,7 @@ def _made(wanted: Wanted, meta: Meta, prompts: PromptSet, backbone: Backbone, di
     space = wanted.settings.space
     model = short_name(wanted.encoder) + ("" if space == "joint" else f"-{space}")
     path = workspace.features_path(f"{words.name}-{prompts.name}", model)
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first():
         while not path.exists():  # torchrun ends this process where the first one fails
             time.sleep(0.1)
         return path

@@ -9,7 +9,6 @@ A recipe whose pictures vary (augment) sends them through the backbone every tim
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hoitool import workspace
+from hoitool import launch, workspace
 from hoitool.data.dataset import Array
 from hoitool.embed import engine
 from hoitool.embed.about import about
@@ -123,7 +122,7 @@ class Tower:
         job = Images(album, self, about(self, "images"))
         plan = hashlib.sha256("\n".join([job.manifest.dump(), *map(str, album.keys)]).encode()).hexdigest()
         path = workspace.features_path(f"pictures-{plan[:12]}", short_name(self.name))
-        if os.environ.get("RANK", "0") == "0":
+        if launch.is_first():
             _make(job, path, workers, self.best_batch, say)
         while not path.exists() or Store(path).failed:  # in other processes; torchrun ends them where the first fails
             time.sleep(0.1)
@@ -153,7 +152,7 @@ def _own(device: str) -> str:
     """The GPU of this process, where there are GPUs and it may have one."""
     if device != "auto" or not torch.cuda.is_available():
         return device
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return f"cuda:{launch.place().local_rank}"
 
 
 def digest(module: nn.Module) -> str:

@@ -42,7 +42,7 @@ class Examination:
         rank, world = processes()
         mine = np.arange(rank, len(self.truth), world)
         share = Album([self.album.names[i] for i in mine], self.album.keys[mine], self.album.pictures)
-        logits, _ = image_logits(module, share, card, self.pace, "evaluating")
+        logits, _ = image_logits(module, share, card, self.pace, "evaluating" if rank == 0 else "")
         scores = np.empty((len(self.truth), card.meta.classes), np.float32)
         for other, made in enumerate(gathered(logits)):
             scores[other::world] = made

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import platform
 import shlex
 import sys
@@ -24,6 +23,7 @@ import torch
 from hoitool import workspace
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import load_json, require, sha256, write_text, writing
+from hoitool.launch import is_first, place
 from hoitool.models import checkpoints
 
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
@@ -37,7 +37,7 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
     In the other processes of torchrun it does nothing: what the first one raises ends them too. Raises UsageError where
     there is a run already that is not to go on or had another configuration, and DataError for an input that changed.
     """
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first():
         return
     require_new(folder, resume)
     starts: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ def environment(hashes: Mapping[str, str]) -> dict[str, Any]:
         "versions": {"python": platform.python_version()} | _versions(),
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "processes": place().ranks,
         "inputs": dict(hashes),
     }
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from stub_encoders import Numbers, noise
 
 from hoitool.embed.engine import Pace, run
-from hoitool.embed.shards import Place, Slice, join, place, shard_paths, share
+from hoitool.embed.shards import Slice, join, shard_paths, share
 from hoitool.errors import UsageError
+from hoitool.launch import Place, place
 from hoitool.store import Store, verify
 from hoitool.store.layout import plan_hash
 

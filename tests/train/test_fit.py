@@ -15,6 +15,7 @@ from tiny_run import TEST, TRAIN, make_workspace
 from hoitool.convert import load
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import score
+from hoitool.files import sha256
 from hoitool.models import checkpoints
 from hoitool.predict.opened import opened
 from hoitool.train import metrics
@@ -151,7 +152,9 @@ def test_a_run_opens_by_its_folder_its_checkpoint_and_its_file(workspace):
     assert all(torch.equal(states[0][name], state[name]) for state in states for name in state)
     assert {way.name for way in ways} == {"first"}
     best = opened(folder, best=True, device="cpu")
-    assert best.sha256 != "" and not best.module.training
+    (kept,) = checkpoints.steps(folder / checkpoints.FOLDER, "best")
+    assert best.sha256 == sha256(kept / checkpoints.WEIGHTS)
+    assert not best.module.training
 
 
 def test_a_checkpoint_starts_another_run(workspace):

@@ -160,7 +160,8 @@ def test_what_is_missing_is_one_line(here, rows, monkeypatch):
 def test_other_processes_wait_for_the_first(here, rows, monkeypatch):
     made, path, _ = rows(**DEFR)
     hidden = path.rename(here / "hidden.h5")
-    monkeypatch.setenv("RANK", "1")
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr("time.sleep", lambda _: hidden.rename(here / MADE))
     found, same, told = rows(**DEFR)
     np.testing.assert_array_equal(found, made)

@@ -90,6 +90,7 @@ def test_a_changed_input_is_refused(tmp_path, data):
 
 
 def test_the_other_processes_of_torchrun_write_nothing(tmp_path, data, monkeypatch):
-    monkeypatch.setenv("RANK", "1")
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
     run.begin(tmp_path / "run", CONFIG, {"data": data})
     assert not (tmp_path / "run").exists()
