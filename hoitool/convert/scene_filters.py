@@ -1,8 +1,9 @@
 """What relational pre-training leaves out of scene graphs, each step a named filter with its count.
 
 Steps in the order in which they are done, as RLIP and RLIPv2 do them; without any, nothing is left out.
-Source: Yuan et al., RLIP, NeurIPS 2022, and RLIPv2, ICCV 2023: vg_preprocess in their datasets/vg.py. Its code does not
-have the step on boxes that its text names; `improper-boxes` is what the text says.
+Source: Yuan et al., RLIP, NeurIPS 2022, and RLIPv2, ICCV 2023: vg_preprocess in their datasets/vg.py, and for what a
+model labelled datasets/mixed_dataset.py. The code does not have the step on boxes that its text names; `improper-boxes`
+is what the text says.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ def step(default: Any, doc: str) -> Any:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which steps are done. Numbers: redundant the IoU, most and least a count; 0 is off."""
+    """Which steps are done. Numbers: confident a confidence, redundant the IoU, most and least a count; 0 is off."""
 
     lower_case: bool = step(False, "names that were not in lower case")
+    confident: float = step(0.0, "relations whose confidence is lower than asked for")
+    overlapping: bool = step(False, "relations whose two boxes do not overlap")
     repeated: bool = step(False, "relations that repeat subject, predicate and object of another one")
     redundant: float = step(0.0, "relations whose boxes overlap those of the same relation between the same classes")
     most: int = step(0, "relations over the most that an image may have")
@@ -73,7 +76,7 @@ def _value(name: str, default: Any, given: str, text: str) -> Any:
     except ValueError:
         value = -1
     if not (0 < value <= 1 if isinstance(default, float) else value > 0):
-        expected = "an IoU over 0, to 1" if isinstance(default, float) else "a whole number over 0"
+        expected = "a number over 0, to 1" if isinstance(default, float) else "a whole number over 0"
         example = 0.7 if isinstance(default, float) else 100
         raise UsageError(f"filter {name!r} is {text!r}, expected {expected}, such as {name}={example}")
     return value
@@ -109,6 +112,14 @@ def filtered(scene: Scene, filters: Filters, aliases: Aliases, size: tuple[int, 
     done: Dropped = Counter()
     if filters.lower_case:
         done["lower_case"] = _rename(scene, str.lower, str.lower)
+    if filters.confident:
+        kept = _confident(scene, filters.confident)
+        done["confident"], scene.relations = len(scene.relations) - len(kept), kept
+    if filters.overlapping:
+        kept = [
+            relation for relation in scene.relations if _overlap(scene.boxes[relation[0]], scene.boxes[relation[1]])
+        ]
+        done["overlapping"], scene.relations = len(scene.relations) - len(kept), kept
     if filters.repeated:
         kept = list(dict.fromkeys(scene.relations))
         done["repeated"], scene.relations = len(scene.relations) - len(kept), kept
@@ -145,6 +156,17 @@ def _rename(scene: Scene, objects: Renaming, predicates: Renaming) -> int:
     changed += sum(a != b for a, b in zip(relations, scene.relations, strict=True))
     scene.names, scene.relations = names, relations
     return changed
+
+
+def _confident(scene: Scene, least: float) -> list[tuple[int, int, str]]:
+    """Relations of that confidence or more, and those that have none: people drew them."""
+    held = zip(scene.relations, scene.confidences, strict=True)
+    return [relation for relation, confidence in held if confidence is None or confidence >= least]
+
+
+def _overlap(a: list[float], b: list[float]) -> bool:
+    """Whether two boxes x y w h have more than an edge in common."""
+    return all(abs(2 * a[i] + a[i + 2] - 2 * b[i] - b[i + 2]) < a[i + 2] + b[i + 2] for i in (0, 1))
 
 
 def _without_redundant(scene: Scene, least: float, aliases: Aliases) -> list[tuple[int, int, str]]:

@@ -269,9 +269,9 @@ class TestFilters:
         [
             ("repeat", "No filter named 'repeat'. Did you mean 'repeated'"),
             ("repeated=1", "filter 'repeated' takes no value, came '1'"),
-            ("redundant", "filter 'redundant' is '', expected an IoU over 0, to 1, such as redundant=0.7"),
-            ("redundant=2", "expected an IoU over 0, to 1"),
-            ("redundant=nan", "expected an IoU over 0, to 1"),
+            ("redundant", "filter 'redundant' is '', expected a number over 0, to 1, such as redundant=0.7"),
+            ("redundant=2", "expected a number over 0, to 1"),
+            ("redundant=nan", "expected a number over 0, to 1"),
             ("most=-1", "filter 'most' is '-1', expected a whole number over 0, such as most=100"),
             ("least=x", "filter 'least' is 'x', expected a whole number"),
         ],
