@@ -34,6 +34,7 @@ FORMATS = Lookup(
         "open-images": "hoitool.convert.open_images",
         "open-images-json": "hoitool.convert.open_images_json",
         "visual-genome": "hoitool.convert.visual_genome",
+        "vg-sgg": "hoitool.convert.vg_sgg",
     },
 )
 PREDICTION_FORMATS = Lookup(

@@ -81,8 +81,8 @@ def fitted(name: str, part: Dataset) -> Fitted:
 
 
 def sized(part: Dataset, origin: Dataset, name: str) -> Dataset:
-    """Data for a format that measures in fractions of images: with their sizes, as aligning with a truth gives them."""
-    if format_named(name).HOLDS.box_frame != "normalised" or origin.width is None:
+    """Data for a format that measures in parts of images: with their sizes, as aligning with a truth gives them."""
+    if (name != "vg-sgg" and format_named(name).HOLDS.box_frame != "normalised") or origin.width is None:
         return part
     at = {key: i for i, key in enumerate(origin.key.tolist())}
     rows = [at[key] for key in part.key.tolist()]
