@@ -41,7 +41,9 @@ def array_in(file: Any, name: str) -> NDArray[Any]:
         raise DataError(f"{file.filename}: {name!r} is no dataset of this file, expected one with values")
     stored = held.id.get_storage_size()
     if held.nbytes > max(SMALL, MOST_PACKED * stored):
-        raise DataError(f"{file.filename}: {name!r} says it is {list(held.shape)}, for which the file has {stored} bytes")
+        raise DataError(
+            f"{file.filename}: {name!r} says it is {list(held.shape)}, for which the file has {stored} bytes"
+        )
     if h5py.check_string_dtype(held.dtype) is None:
         return np.asarray(held[()])
     return np.array(held.asstr()[()], object)
