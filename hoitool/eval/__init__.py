@@ -45,6 +45,8 @@ PROTOCOLS = Lookup(
 # protocols that look at the training data too, where they are given: their evaluate takes `training`
 OF_TRAINING = ("sgg",)
 
+SCENE_GRAPHS = ("visual-genome", "vg150")  # datasets whose predicates are scored by sgg where nothing is said
+
 # name -> module with VARIANTS and evaluate(embedded, ...), of images and captions in feature stores
 SEARCHES = Lookup(
     "protocol",
@@ -87,7 +89,7 @@ def natural_protocol(predictions: Dataset) -> str:
     if predictions.image_scores is not None and not len(predictions.subject):
         return "hico"
     if predictions.meta.label_kind == "predicates":
-        return "open-images-vrd"
+        return "sgg" if predictions.meta.dataset in SCENE_GRAPHS else "open-images-vrd"
     return "v-coco" if predictions.meta.labels.roles else "hico-det"
 
 

@@ -15,7 +15,7 @@ from oracles.open_images_vrd import overlaps
 
 from hoitool.data import Dataset, Predictions, select_pairs, to_frame, write
 from hoitool.errors import DataError, UsageError
-from hoitool.eval import score
+from hoitool.eval import natural_protocol, score
 
 A, B, FAR = (0, 0, 9, 9), (20, 0, 29, 9), (100, 100, 120, 120)
 
@@ -180,3 +180,10 @@ class TestZeroShot:
         assert "took the training data train.parquet (name others with --counts)" in found.err
         assert json.loads(found.out)["inputs"]["training"]["path"] == "train.parquet"
         assert "2 of the 3 true relations" in found.err
+
+
+def test_predictions_of_visual_genome_are_scored_by_it_without_being_asked():
+    truth = relations_of([(0, A, "Table", "at", "Cup", B)])
+    for name, protocol in (("vg150", "sgg"), ("visual-genome", "sgg"), ("open-images", "open-images-vrd")):
+        found = relation_predictions(truth.with_columns(replace(truth.meta, dataset=name)))
+        assert natural_protocol(found) == protocol
