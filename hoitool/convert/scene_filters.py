@@ -113,21 +113,15 @@ def filtered(scene: Scene, filters: Filters, aliases: Aliases, size: tuple[int, 
     if filters.lower_case:
         done["lower_case"] = _rename(scene, str.lower, str.lower)
     if filters.confident:
-        kept = _confident(scene, filters.confident)
-        done["confident"], scene.relations = len(scene.relations) - len(kept), kept
+        done["confident"] = _keep(scene, _confident(scene, filters.confident))
     if filters.overlapping:
-        kept = [
-            relation for relation in scene.relations if _overlap(scene.boxes[relation[0]], scene.boxes[relation[1]])
-        ]
-        done["overlapping"], scene.relations = len(scene.relations) - len(kept), kept
+        done["overlapping"] = _keep(scene, [(s, o, p) for s, o, p in scene.relations if _overlap(scene.boxes, s, o)])
     if filters.repeated:
-        kept = list(dict.fromkeys(scene.relations))
-        done["repeated"], scene.relations = len(scene.relations) - len(kept), kept
+        done["repeated"] = _keep(scene, list(dict.fromkeys(scene.relations)))
     if filters.redundant:
-        kept = _without_redundant(scene, filters.redundant, aliases)
-        done["redundant"], scene.relations = len(scene.relations) - len(kept), kept
+        done["redundant"] = _keep(scene, _without_redundant(scene, filters.redundant, aliases))
     if filters.most:
-        done["most"], scene.relations = max(0, len(scene.relations) - filters.most), scene.relations[: filters.most]
+        done["most"] = _keep(scene, scene.relations[: filters.most])
     if filters.improper_boxes:
         done["improper_boxes"] = _without_improper(scene, size)
     if filters.aliases:
@@ -158,14 +152,22 @@ def _rename(scene: Scene, objects: Renaming, predicates: Renaming) -> int:
     return changed
 
 
+def _keep(scene: Scene, kept: list[tuple[int, int, str]]) -> int:
+    """Leave some relations; how many went."""
+    gone = len(scene.relations) - len(kept)
+    scene.relations = kept
+    return gone
+
+
 def _confident(scene: Scene, least: float) -> list[tuple[int, int, str]]:
     """Relations of that confidence or more, and those that have none: people drew them."""
     held = zip(scene.relations, scene.confidences, strict=True)
     return [relation for relation, confidence in held if confidence is None or confidence >= least]
 
 
-def _overlap(a: list[float], b: list[float]) -> bool:
-    """Whether two boxes x y w h have more than an edge in common."""
+def _overlap(boxes: list[list[float]], first: int, second: int) -> bool:
+    """Whether two of the boxes x y w h have more than an edge in common."""
+    a, b = boxes[first], boxes[second]
     return all(abs(2 * a[i] + a[i + 2] - 2 * b[i] - b[i + 2]) < a[i + 2] + b[i + 2] for i in (0, 1))
 
 
