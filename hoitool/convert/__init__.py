@@ -34,6 +34,7 @@ FORMATS = Lookup(
         "open-images": "hoitool.convert.open_images",
         "open-images-json": "hoitool.convert.open_images_json",
         "visual-genome": "hoitool.convert.visual_genome",
+        "scan": "hoitool.convert.scan",
     },
 )
 PREDICTION_FORMATS = Lookup(
