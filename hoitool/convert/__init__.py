@@ -34,6 +34,8 @@ FORMATS = Lookup(
         "open-images": "hoitool.convert.open_images",
         "open-images-json": "hoitool.convert.open_images_json",
         "visual-genome": "hoitool.convert.visual_genome",
+        "captions": "hoitool.convert.captions",
+        "karpathy": "hoitool.convert.karpathy",
         "scan": "hoitool.convert.scan",
     },
 )

@@ -21,8 +21,6 @@ from hoitool.data.meta import LABEL_KINDS
 from hoitool.files import sha256
 from hoitool.labels import LabelSpace, build
 
-NAMED = frozenset({"file_name", "caption_id"})
-
 
 def no_labels() -> LabelSpace:
     """The label space of images that nobody has labelled."""
@@ -67,6 +65,9 @@ def captions_alone(data: Dataset) -> tuple[Dataset, Lost]:
     ), lost
 
 
-def holds(also: Callable[[Dataset], tuple[Dataset, Lost]] = captions_alone, always: frozenset[str] = NAMED) -> Holds:
-    """What a format of captions holds: images by name and their captions."""
-    return Holds(label_kinds=LABEL_KINDS, boxes=False, always=always, also=also)
+def holds(
+    also: Callable[[Dataset], tuple[Dataset, Lost]] = captions_alone, optional: frozenset[str] = frozenset()
+) -> Holds:
+    """What a format of captions holds: images by name, their captions, and the columns of `optional`."""
+    always = frozenset({"file_name", "caption_id"})
+    return Holds(label_kinds=LABEL_KINDS, boxes=False, always=always, optional=optional, also=also)
