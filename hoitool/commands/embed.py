@@ -155,7 +155,7 @@ def captions(
     loading: Loading,
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Captions in any format: COCO's or Karpathy's JSON, .csv, a dataset, ..."),
+        typer.Argument(metavar="[FILE]", help="Captions in any format: COCO's or Karpathy's JSON, .csv, ..."),
     ] = None,
     fit: Fit = None,
 ) -> None:
