@@ -322,7 +322,12 @@ def _listed(rows: Pairs, label: Array, classes: int, rule: RelationRule) -> Rank
     """The ranks among rows of classes (n,), by sorting them."""
     counted = np.flatnonzero(label >= 0)[:: -1 if rule.ties == "later" else 1]
     ranking = Ranking.of(label[counted], _scores(rows)[counted], classes)
-    return np.diff(ranking.starts), lambda hit: [np.flatnonzero(hit[counted][mine]) for mine in ranking]
+
+    def ranks_of(hit: Array) -> list[Array]:
+        held = hit[counted]
+        return [np.flatnonzero(held[mine]) for mine in ranking]
+
+    return np.diff(ranking.starts), ranks_of
 
 
 def _classes(label: Array, triplets: Triplets, number: Array, by_triplet: bool) -> Array:
