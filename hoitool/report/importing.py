@@ -9,7 +9,7 @@ from hoitool.embed.precomputed import Precomputed
 from hoitool.files import sha256
 
 SHORT = "scan"  # what their stores are called after, in place of a model
-BATCH = 16  # images in a batch, each with its regions
+BATCH = 4  # images in a batch, each with its regions; 128 of them are written at once
 
 
 def precomputed(path: Path, subset: str | None = None, dtype: str = "float32") -> dict[str, Precomputed]:
