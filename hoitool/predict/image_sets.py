@@ -26,6 +26,7 @@ from hoitool.models.vse_images import Grid
 from hoitool.predict.loading import loaded
 from hoitool.store import Store
 
+NAME = "name a store that has them, in a recipe with data.features=[FILE], to `hoitool predict` among DATA"
 OF = frozenset(("regions", "grid"))
 
 
@@ -112,10 +113,10 @@ def region_sets(keys: Array, stores: Sequence[Path], features: int | None = None
     fitting = [made for store in held if (made := _places(keys, store)) is not None]
     if not fitting:
         names = ", ".join(map(str, stores)) or "no store"
-        raise MissingData(f"{names}: no features of all {len(keys):,} images there, {_lacking(keys, held)}")
+        raise MissingData(f"{names}: no features of all {len(keys):,} images there, {_lacking(keys, held)}; {NAME}")
     if len(fitting) > 1:
         names = " and ".join(str(each.store.path) for each in fitting)
-        raise UsageError(f"{names}: all of them have these {len(keys):,} images; name one")
+        raise UsageError(f"{names}: all of them have these {len(keys):,} images; {NAME}")
     (made,) = fitting
     _check(made, keys, features)
     return made
@@ -166,8 +167,8 @@ def captions_together(captions: Sequence[Sequence[int]]) -> Tensor:
 
 def squashed(picture: Image.Image | Array, size: int) -> Array:
     """(size, size, 3) uint8 of a picture, or of its pixels (H, W, 3) uint8. See the module."""
-    pixels: Any = np.asarray(picture)
-    held = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float()
+    pixels: Any = np.array(picture)
+    held = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
     made = interpolate(held, (size, size), mode="bilinear", align_corners=False, antialias=False)
     whole: Array = made[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
     return whole

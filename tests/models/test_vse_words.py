@@ -13,7 +13,7 @@ pytest.importorskip("tokenizers")
 from tiny_texts import save_bert
 
 from hoitool.errors import DataError, MissingData
-from hoitool.models.vse_words import FILE, LONGEST, PIECES, WHOLE, Words, read_words, words_of
+from hoitool.models.vse_words import FILE, LONGEST, PIECES, WHOLE, read_words, words_of
 
 CAPTIONS = ["A person riding a bicycle.", "Persons rid  the motorcycle, EATING an apple!", "café's ünknown cups"]
 

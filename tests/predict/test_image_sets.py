@@ -52,7 +52,7 @@ def test_of_pairs_the_boxes_alone_are_taken(tmp_path):
 def test_the_store_that_has_all_images_is_taken(tmp_path):
     one, other = store(tmp_path / "one.h5", ["x", "y", "z"]), store(tmp_path / "other.h5")
     assert region_sets(strings(KEYS), [one, other]).store.path == other
-    with pytest.raises(UsageError, match=r"^[^\n]*both.h5[^\n]*name one$"):
+    with pytest.raises(UsageError, match=r"^[^\n]*both.h5[^\n]*name a store[^\n]*$"):
         region_sets(strings(KEYS), [other, store(tmp_path / "both.h5")])
 
 

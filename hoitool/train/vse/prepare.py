@@ -105,7 +105,7 @@ def _held(rule: Data, subset: str | None, what: str, card: Matcher, inputs: dict
 
 
 def _examination(recipe: Recipe, data: Dataset, images: ImageSets, card: Matcher, loading: Loading) -> Examination:
-    """The first images of a subset, as many as the recipe scores while it learns. DataError for one without captions."""
+    """The first images of a subset, as many as are scored while it learns. DataError for one without captions."""
     first = np.arange(min(len(data), recipe.data.dev_images or len(data)))
     made = select_images(data, first)
     if (bare := np.flatnonzero(made.counts("caption") == 0)).size or not len(made):
