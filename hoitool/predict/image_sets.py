@@ -147,7 +147,7 @@ def _check(images: RegionSets, keys: Array, features: int | None) -> None:
             raise DataError(f"{store.path}: image {key!r} has {told}, and a matcher needs one at least")
 
 
-def together(sets: Sequence[Array]) -> tuple[Tensor, Tensor | None]:
+def together(sets: Sequence[Array]) -> tuple[Tensor, Tensor]:
     """Sets (K, features) as one table (B, K, features), zeros behind the last of each, and its mask (B, K) bool."""
     lengths = [len(rows) for rows in sets]
     table = np.zeros((len(sets), max(lengths), sets[0].shape[1]), np.float32)

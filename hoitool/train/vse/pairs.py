@@ -73,12 +73,11 @@ def collated(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """A batch: images, captions (B, T), mask (B, K), index (B,)."""
     images = [sample["image"] for sample in samples]
     if "mask" in samples[0]:
-        held, mask = torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack([each["mask"] for each in samples]))
+        mask = torch.from_numpy(np.stack([sample["mask"] for sample in samples]))
+        held = {"images": torch.from_numpy(np.stack(images)), "mask": mask}
     else:
-        held, mask = together(images)
-    return {
-        "images": held,
-        "mask": mask,
+        held = dict(zip(("images", "mask"), together(images), strict=True))
+    return held | {
         "captions": captions_together([sample["ids"] for sample in samples]),
         "index": torch.tensor([sample["index"] for sample in samples]),
     }

@@ -22,7 +22,7 @@ class Model(settings.Model):
         "regions", description="regions, or the network of a grid: detector, wsl, imagenet-152, imagenet-resnext, tiny"
     )
     weights: str | None = Field(
-        None, description="the network's own weights, or random; none: weights/<images> of the workspace"
+        None, description="the network's own weights, or random; none: the file of its name in weights/"
     )
     texts: Literal["bert", "bigru", "tiny"] = Field("bert", description="the text encoder; tiny: a small BERT")
     language: str | None = Field(
