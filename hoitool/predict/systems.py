@@ -10,5 +10,6 @@ PREDICTORS = Lookup(
     {
         "defr": "hoitool.predict.whole",
         "defr-detection": "hoitool.predict.whole",
+        "vse": "hoitool.predict.vse",
     },
 )
