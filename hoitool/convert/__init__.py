@@ -49,6 +49,7 @@ PREDICTION_FORMATS = Lookup(
         "gen-vlkt": "hoitool.convert.predictions.pair_lists:GEN_VLKT",
         "ppdm": "hoitool.convert.predictions.pair_lists:PPDM",
         "open-images-challenge": "hoitool.convert.predictions.open_images_challenge",
+        "coco-results": "hoitool.convert.predictions.coco_results",
     },
 )
 
