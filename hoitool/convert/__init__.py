@@ -34,6 +34,8 @@ FORMATS = Lookup(
         "open-images": "hoitool.convert.open_images",
         "open-images-json": "hoitool.convert.open_images_json",
         "visual-genome": "hoitool.convert.visual_genome",
+        "lvis": "hoitool.convert.lvis",
+        "voc": "hoitool.convert.voc",
     },
 )
 PREDICTION_FORMATS = Lookup(

@@ -99,7 +99,12 @@ def _files(path: Path) -> list[Path]:
     inside = [path]
     if path.is_dir():
         inside = sorted(path.glob("instances*.json")) or sorted(path.glob("*.json"))
-    return [file for file in inside if json_object_with(file, *WORDS) and not json_object_with(file, "boxes_h")]
+    return [file for file in inside if json_object_with(file, *WORDS) and not _others(file)]
+
+
+def _others(file: Path) -> bool:
+    """Whether a file is one of pocket's or of LVIS's, which have more fields."""
+    return json_object_with(file, "boxes_h") or json_object_with(file, "neg_category_ids")
 
 
 def _file_name(data: Dataset) -> str:

@@ -11,6 +11,7 @@ Source: Lin et al., ECCV 2014, cocoeval.py and maskApi.c; Gupta et al., CVPR 201
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -186,4 +187,4 @@ def ranks(hits: Array, gone: Array, starts: Array) -> list[Array]:
     before = np.searchsorted(gone, starts[:-1])
     bounds = np.searchsorted(hits, starts)
     counted = hits - np.searchsorted(gone, hits)
-    return [counted[a:b] - starts[k] + before[k] for k, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False))]
+    return [counted[a:b] - starts[k] + before[k] for k, (a, b) in enumerate(pairwise(bounds.tolist()))]

@@ -1,12 +1,12 @@
 """Detection with an open vocabulary: average precision of boxes on base and novel classes, and recall of proposals.
 
-A detector learns boxes of base classes and finds novel ones by their names, so figures stand by group of classes: `full`
-with `base` and `novel` for COCO, with `rare`, `common` and `frequent` for LVIS, where rare is what is novel.
+A detector learns boxes of base classes and finds novel ones by their names, so figures stand by group of classes:
+`full` with `base` and `novel` for COCO, with `rare`, `common` and `frequent` for LVIS, where rare is what is novel.
 AP is COCO's: the mean over ten overlaps (.50 to .95) of precision at 101 recalls; AP50 and AP75 are of one overlap; AR
 is the recall that all detections of a class reach, over the ten overlaps. Classes without true boxes do not count.
 Boxes: continuous, x, y, w, h (COCO, LVIS), or inclusive pixel indices (PASCAL VOC), float64.
-Source: Lin et al., ECCV 2014 and cocoeval.py; Gupta et al., CVPR 2019 and lvis-api; Everingham et al., IJCV 2010; Bansal
-et al., ECCV 2018 (base and novel); Gu et al., ICLR 2022 (ViLD); docs/protocols/open-vocab.md.
+Source: Lin et al., ECCV 2014 and cocoeval.py; Gupta et al., CVPR 2019 and lvis-api; Everingham et al., IJCV 2010;
+Bansal et al., ECCV 2018 (base and novel); Gu et al., ICLR 2022 (ViLD); docs/protocols/open-vocab.md.
 """
 
 from __future__ import annotations

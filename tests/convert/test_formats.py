@@ -49,7 +49,7 @@ def held_by(name: str, data: Dataset) -> Dataset:
     """Synthetic data with scores of whole images, as a format other than hoitool's holds them."""
     if name in PREDICTION_FORMATS:
         scores = np.random.default_rng(0).random((len(data), data.meta.classes))
-        data = data.with_columns(image_scores=scores)
+        data = data.with_columns(image_scores=scores, box_scores=np.linspace(0, 1, len(data.boxes)))
     return data if name == "hoitool" else fit([data], format_named(name).HOLDS).parts[0]
 
 

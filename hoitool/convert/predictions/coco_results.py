@@ -1,4 +1,4 @@
-"""COCO's result JSON of boxes: a list of {"image_id", "category_id", "bbox": [x, y, w, h], "score"}; LVIS's is the same.
+"""COCO's and LVIS's result JSON of boxes: a list of {"image_id", "category_id", "bbox": [x, y, w, h], "score"}.
 
 It names images and classes by ids, so it is read against the annotations that it belongs to. An image_id that is a
 number is the id that hoitool/convert/image_ids.py gives an image; one that is text is its file name or key. Boxes keep
@@ -51,6 +51,7 @@ HOLDS = Holds(
     box_frame="continuous",
     extents=True,
     optional=frozenset({"box_scores", "width"}),
+    objectless=True,
     lonely_boxes=True,
     one_subset=True,
     names_images=False,
@@ -69,7 +70,7 @@ def sniff(path: Path) -> bool:
 
 
 def read(path: Path, truth: Dataset | None = None) -> Reading:
-    """The boxes of the images of a truth, in its order. Raises MissingData without one, DataError with row and field."""
+    """The boxes of the images of a truth, in its order. MissingData without one, DataError with row and field."""
     require(path, WHAT)
     if truth is None:
         raise MissingData(f"{path}: names images and classes by their ids; give the annotations with --truth")
