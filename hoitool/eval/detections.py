@@ -157,7 +157,8 @@ def _claims(chooser: Array, choice: Array, choices: int) -> Array:
         waiting = np.unique(np.concatenate([waiting[first[wanted] != waiting], ousted]))
         at[waiting] += 1
         waiting = waiting[at[waiting] < end[waiting]]
-    return chooser[start][np.sort(first[first < len(start)])]
+    made: Array = chooser[start][np.sort(first[first < len(start)])]
+    return made
 
 
 def _starts(values: Array) -> Array:
