@@ -192,7 +192,7 @@ def _detections(
     ap, recall = np.full((2, len(rule.overlaps), classes), np.nan)
     for t, threshold in enumerate(rule.overlaps):
         found = match(pairs, true, threshold, rule.strict, rule.second_choice)
-        gone = np.union1d(found.ignored, np.setdiff1d(np.flatnonzero(unsure), found.hits))
+        gone = _gone(unsure, found)
         counts = np.diff(ranking.starts) - np.diff(np.searchsorted(gone, ranking.starts))
         for k, mine in enumerate(ranks(found.hits, gone, ranking.starts)):
             if truths[k]:
@@ -239,6 +239,14 @@ def _stated(truth: Dataset, value: int, classes: int) -> Array:
         place = truth.image_of("image_label").astype(np.int64) * classes + truth.image_label
         made[place[truth.image_value == value]] = True
     return made
+
+
+def _gone(unsure: Array, found: Matched) -> Array:
+    """The detections that count neither as true nor as false, ascending."""
+    made = unsure.copy()
+    made[found.hits] = False
+    made[found.ignored] = True
+    return np.flatnonzero(made)
 
 
 def coco_average(ranks: Array, detections: int, truths: int) -> float:
