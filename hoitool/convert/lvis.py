@@ -81,7 +81,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     files = _files(path) or ([path] if path.is_file() else sorted(path.glob("lvis*.json")))
     if not files:
         raise DataError(f"{path}: no LVIS annotations in it")
-    return Reading([_dataset(load_json(file, WHAT, dict), file) for file in files])
+    return Reading([_dataset(load_json(file, WHAT, dict, emptied=coco.OUTLINES), file) for file in files])
 
 
 def _dataset(table: dict[str, Any], file: Path) -> Dataset:

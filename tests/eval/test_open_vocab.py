@@ -62,6 +62,16 @@ def test_coco_equals_pycocotools(seed):
             assert np.isnan(row.metrics["AP"])
 
 
+@settings(deadline=None, max_examples=10)
+@given(SEEDS)
+def test_all_classes_equal_pycocotools(seed):
+    truth, found = crowded(seed)
+    (row,) = score(truth, found, "open-vocab", "coco-all").rows
+    precision = oracle.coco(truth, found, list(range(8))).eval["precision"][:, :, :, 0, 2]
+    if (precision > -1).any():
+        assert row.metrics["AP"] == pytest.approx(precision[precision > -1].mean(), abs=1e-12)
+
+
 @settings(deadline=None, max_examples=25)
 @given(SEEDS)
 def test_recall_of_proposals_equals_pycocotools(seed):
@@ -233,5 +243,5 @@ def test_no_truth_at_all():
 
 def test_each_variant_says_what_it_reproduces():
     held = {row["name"]: row["reproduces"] for row in explained("open-vocab")["variants"]}
-    assert list(held) == ["coco", "lvis", "voc07", "voc10", "proposals"]
+    assert list(held) == ["coco", "coco-all", "lvis", "voc07", "voc10", "proposals"]
     assert "lvis-api" in held["lvis"]
