@@ -18,6 +18,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.eval import explained, natural_protocol, score
 from hoitool.labels import load_labels
 from hoitool.labels.open_vocabulary import base_and_novel, table
+from hoitool.report.per_class import write_per_class
 
 COUNTED = list(range(6))  # of DETECTED: the last two are in no group
 SEEDS = st.integers(0, 10_000)
@@ -227,6 +228,14 @@ def test_boxes_of_pairs_are_scored_too(small, detected):
     """A detector's boxes in a dataset of interactions: pairs are not looked at."""
     found = detected.with_columns(box_scores=np.linspace(0, 1, len(detected.boxes)))
     assert 0 < score(small.test, found, "open-vocab").mean() < 1
+
+
+def test_proposals_have_no_figures_of_single_classes(tmp_path):
+    truth = box_scenes()
+    result = score(truth, box_detector(truth), "open-vocab", "proposals")
+    with pytest.raises(UsageError, match=r"open-vocab/proposals has no figures of single classes$"):
+        write_per_class(result, tmp_path / "c.csv")
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_truth_at_all():
