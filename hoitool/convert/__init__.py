@@ -35,6 +35,8 @@ FORMATS = Lookup(
         "open-images-json": "hoitool.convert.open_images_json",
         "visual-genome": "hoitool.convert.visual_genome",
         "vg-sgg": "hoitool.convert.vg_sgg",
+        "lvis": "hoitool.convert.lvis",
+        "voc": "hoitool.convert.voc",
         "captions": "hoitool.convert.captions",
         "karpathy": "hoitool.convert.karpathy",
         "scan": "hoitool.convert.scan",
@@ -54,6 +56,7 @@ PREDICTION_FORMATS = Lookup(
         "ppdm": "hoitool.convert.predictions.pair_lists:PPDM",
         "open-images-challenge": "hoitool.convert.predictions.open_images_challenge",
         "pseudo-relations": "hoitool.convert.predictions.pseudo_relations",
+        "coco-results": "hoitool.convert.predictions.coco_results",
     },
 )
 
