@@ -132,7 +132,8 @@ def without_rare(scene: Scene, objects: set[str], predicates: set[str], dropped:
     """An image without the relations of names that are not kept; their objects lose the name."""
     names = scene.names
     kept = [r for r in scene.relations if names[r[0]] in objects and names[r[1]] in objects and r[2] in predicates]
-    dropped[SELDOM] += len(scene.relations) - len(kept)
+    if len(kept) < len(scene.relations):
+        dropped[SELDOM] += len(scene.relations) - len(kept)
     scene.names, scene.relations = [name if name in objects else "" for name in names], kept
     return scene
 

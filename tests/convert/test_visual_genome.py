@@ -259,6 +259,9 @@ class TestFilters:
         assert data.counts("pair").tolist() == [0, 2, 2, 2]
         assert data.categories[:2].tolist() == [0, -1]
         assert held.dropped == {"relations with a name that occurs too seldom": 2}
+        every = stream(tmp_path / "vg", filters_of(["least=1"]))
+        assert sum(len(part.subject) for part in every.parts(9)) == 8
+        assert every.dropped == {}  # nothing is told of what did not happen
 
     def test_the_steps_of_rlip_by_one_name(self):
         assert filters_of(["rlip"]) == Filters(repeated=True, redundant=0.7, most=100, improper_boxes=True)
