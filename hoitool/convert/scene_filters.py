@@ -95,7 +95,7 @@ def aliases_beside(folder: Path, needed: bool) -> Aliases:
         table: dict[str, str] = {}
         if file.is_file():
             with reading(file, "a table of aliases"):
-                for line in file.read_text(encoding="utf-8").splitlines():
+                for line in file.read_text(encoding="utf-8-sig").splitlines():
                     names = line.strip().split(",")
                     table |= dict.fromkeys(names, names[0])
         elif needed:
