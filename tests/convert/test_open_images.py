@@ -324,6 +324,15 @@ class TestChallenge:
         assert meaning(load(tmp_path / "again.csv", truth=truth)) == meaning(data)
         assert "/m/04bcr3" in (tmp_path / "again.csv").read_text()
 
+    def test_descriptions_beside_it_name_mids_that_the_truth_does_not_have(self, tmp_path):
+        folder = TestProcessed().wrote(tmp_path, [{**TestProcessed.IMAGE, "rel": [[0, 1, 0]]}])
+        truth = load(folder)
+        path = self.wrote(tmp_path, [f"{AT},0.5"])
+        with pytest.raises(DataError, match="line 2: LabelName1: No object named '/m/04yx4'"):
+            load(path, truth=truth)
+        (tmp_path / "class-descriptions-boxable.csv").write_text(NAMES)
+        assert relations(load(path, truth=truth)) == relations(truth)
+
     @pytest.mark.parametrize(
         ("row", "told"),
         [

@@ -60,7 +60,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     if truth is None:
         labels = labels_of_files(path.parent, [rows.classes], [rows.predicates], path)
     else:
-        labels = labels_of_truth(truth)
+        labels = labels_of_truth(truth, path.parent)
         _require_known(rows.images, truth)
     meta = Meta(
         labels.space,
