@@ -28,7 +28,7 @@ from hoitool.convert.open_images_verified import NAME, certain, columns_of_label
 from hoitool.convert.own_labels import require_same_labels, write_labels
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, select_images, strings
-from hoitool.errors import DataError, MissingData
+from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import reading, refuse_overwrite, require, sha256
 
 Array = NDArray[Any]
@@ -101,6 +101,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     files = [file for file in _files(path) if path.is_file() or is_relations(file, scored=False)]
     if not files:
         raise MissingData(f"{path}: no .csv of relationships in this folder (oidv6-train-annotations-vrd.csv, ...)")
+    _require_one_each(files)
     tables = [rows_of(file, scored=False) for file in files]
     folder = files[0].parent
     predicates = [rows.predicates for rows in tables]
@@ -111,6 +112,16 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         parts.append(_dataset(file, rows, labels).with_columns(**columns))
         notes += _notes(file, rows) + told
     return Reading(parts, notes=notes)
+
+
+def _require_one_each(files: list[Path]) -> None:
+    """Raise UsageError for two files whose names say the same subset, such as those of a version and of a challenge."""
+    of: dict[str, Path] = {}
+    for file in files:
+        told = STEM.fullmatch(file.stem)
+        other = of.setdefault(told["subset"], file) if told and told["subset"] else file
+        if other != file:
+            raise UsageError(f"{file.parent}: holds {other.name} and {file.name}, both of one subset; name one of them")
 
 
 def _dataset(file: Path, rows: Rows, labels: Labels) -> Dataset:

@@ -60,7 +60,7 @@ def _files(path: Path) -> list[Path]:
 
 def _looks_processed(file: Path) -> bool:
     with file.open("rb") as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD).removeprefix(b"\xef\xbb\xbf")
     return head.lstrip()[:1] == b"[" and b'"img_fn"' in head and b'"det_labels"' in head
 
 

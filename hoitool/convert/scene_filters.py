@@ -98,7 +98,7 @@ def aliases_beside(folder: Path, needed: bool) -> Aliases:
         table: dict[str, str] = {}
         if file.is_file():
             with reading(file, "a table of aliases"):
-                for line in file.read_text(encoding="utf-8").splitlines():
+                for line in file.read_text(encoding="utf-8-sig").splitlines():
                     names = line.strip().split(",")
                     table |= dict.fromkeys(names, names[0])
         elif needed:
@@ -137,7 +137,8 @@ def without_rare(scene: Scene, objects: set[str], predicates: set[str], dropped:
     """An image without the relations of names that are not kept; their objects lose the name."""
     names = scene.names
     kept = [r for r in scene.relations if names[r[0]] in objects and names[r[1]] in objects and r[2] in predicates]
-    dropped[SELDOM] += len(scene.relations) - len(kept)
+    if len(kept) < len(scene.relations):
+        dropped[SELDOM] += len(scene.relations) - len(kept)
     scene.names, scene.relations = [name if name in objects else "" for name in names], kept
     return scene
 

@@ -85,7 +85,7 @@ def _looks_like_scenes(file: Path) -> bool:
     if file.suffix != ".json":
         return False
     with file.open("rb") as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD).removeprefix(b"\xef\xbb\xbf")
     inside = b'"subject' in head or b'"object_id"' in head
     return head.lstrip()[:1] == b"[" and b'"image_id"' in head and inside and b'"hoi_annotation"' not in head
 

@@ -71,6 +71,11 @@ def score_paths(
         raise UsageError(
             f"{len(paths)} files; predictions are scored one file at a time, {' and '.join(SEARCHES)} of several stores"
         )
+    if protocol is not None and paths and _is_store(paths[0]):
+        choose_variant(protocol, variant)  # an unknown name is told first
+        raise UsageError(
+            f"{paths[0]} is a feature store; protocol {protocol!r} scores predictions, {' and '.join(SEARCHES)} stores"
+        )
     return score_files(paths[0] if paths else None, truth, protocol, variant, subset, format, split, counts)
 
 

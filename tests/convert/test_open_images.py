@@ -110,6 +110,14 @@ class TestRows:
         assert len({part.meta.labels.hash for part in parts.values()}) == 1
         assert parts["train"].meta.labels.verbs == ("is",)
 
+    def test_two_files_of_one_subset_are_refused(self, tmp_path, hoitool):
+        folder = wrote(wrote(tmp_path / "a", (IS,)), (OTHER,), "challenge-2019-validation-vrd.csv")
+        told = "holds challenge-2019-validation-vrd.csv and oidv6-validation-annotations-vrd.csv, both of one subset"
+        done = hoitool("convert", folder)
+        assert done.code == 2
+        assert told in done.err
+        assert len(read(folder / "challenge-2019-validation-vrd.csv").parts[0]) == 1
+
     @pytest.mark.parametrize(
         ("row", "told"),
         [
@@ -317,6 +325,15 @@ class TestChallenge:
         assert meaning(load(tmp_path / "again.csv", truth=truth)) == meaning(data)
         assert "/m/04bcr3" in (tmp_path / "again.csv").read_text()
 
+    def test_descriptions_beside_it_name_mids_that_the_truth_does_not_have(self, tmp_path):
+        folder = TestProcessed().wrote(tmp_path, [{**TestProcessed.IMAGE, "rel": [[0, 1, 0]]}])
+        truth = load(folder)
+        path = self.wrote(tmp_path, [f"{AT},0.5"])
+        with pytest.raises(DataError, match="line 2: LabelName1: No object named '/m/04yx4'"):
+            load(path, truth=truth)
+        (tmp_path / "class-descriptions-boxable.csv").write_text(NAMES)
+        assert relations(load(path, truth=truth)) == relations(truth)
+
     @pytest.mark.parametrize(
         ("row", "told"),
         [
@@ -325,7 +342,10 @@ class TestChallenge:
             (f"{AT},", "line 2: Score is empty, expected a number"),
             (f"{AT.replace('/m/04bcr3', 'Tabel')},1", "line 2: LabelName2: No object named 'Tabel'. Did you mean"),
             (f"{AT.replace(',at', ',att')},1", "line 2: RelationshipLabel: No verb named 'att'. Did you mean 'at'"),
-            (f"{AT.replace('000ac', 'fff')},1", "predictions.csv: image in row 0 is 'fff95750ac7399', which is not"),
+            (
+                f"{AT.replace('000ac', 'fff')},1",
+                "line 2: ImageID is 'fff95750ac7399', which the truth does not have .1 of 1 ima",
+            ),
         ],
     )
     def test_a_bad_row_is_refused_with_its_place(self, tmp_path, row, told):
