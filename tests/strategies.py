@@ -98,12 +98,14 @@ def _drawn(draw: Any, kind: type[Data], fixed: dict[str, Any]) -> Data:
     make = _Maker(draw, fixed, np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed")))
     predicted = kind is Predictions
     space = make.choose("labels", (HICO, DEMO, V_COCO))
-    kinds = LABEL_KINDS if space.roles else LABEL_KINDS[:3] if len(space) else ("predicates",)
+    kinds = LABEL_KINDS if space.roles else LABEL_KINDS[:4] if len(space) else ("predicates", "objects")
     label_kind = make.choose("label_kind", kinds)
+    if label_kind == "objects":
+        make.fixed = fixed | {"box_scores": True, "dense": False, "score": "final"}
     classes = Meta(space, label_kind=label_kind).classes
     images = fixed.get("images", draw(st.integers(fixed.get("least_images", 0), 6), label="images"))
     boxes = make.counts(images, 4)
-    pairs = np.where(boxes > 0, make.counts(images, 5), 0)
+    pairs = np.where((boxes > 0) & (label_kind != "objects"), make.counts(images, 5), 0)
     columns = _image_columns(make, images, classes) | _box_columns(make, int(boxes.sum()), space, predicted)
     columns |= _pair_columns(make, boxes, pairs, classes, predicted)
     columns |= _image_label_columns(make, images, Meta(space, label_kind=label_kind).image_classes) | _caption_columns(

@@ -170,8 +170,9 @@ def _labels(data: Dataset, holds: Holds) -> tuple[Dataset, Lost]:
                 error = refused
         else:
             raise error or UsageError(f"the format has no {data.meta.label_kind}")
-        lost: Lost = {f"pairs that {kind} of label space {data.meta.labels.name!r} do not name": gone}
-        if data.image_label is not None:
+        unnamed = f"pairs that {kind} of label space {data.meta.labels.name!r} do not name"
+        lost: Lost = {"pairs" if kind == "objects" else unnamed: gone}
+        if data.image_label is not None and made.image_label is None:
             lost |= {NAMES["image_label"]: len(data.image_label)}
         if data.image_scores is not None:
             lost |= {NAMES["image_scores"]: len(data)}

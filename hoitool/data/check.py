@@ -111,8 +111,18 @@ def _pairs(data: Dataset) -> None:
             _fail(data, "pair", row, f"{name} {index[row]} is not among the image's {limit[row]} boxes")
 
 
+def _boxes_alone(data: Dataset) -> None:
+    if data.meta.label_kind != "objects":
+        return
+    if len(data.subject):
+        raise DataError(f"{len(data.subject)} pairs in data of objects, which are boxes alone")
+    if data.kind == "predictions" and data.box_scores is None and data.image_scores is None:
+        raise DataError("predictions of objects without scores of boxes ('box_scores')")
+
+
 def _scores(data: Dataset) -> None:
-    if data.kind == "predictions" and data.score is None and data.scores is None:
+    alone = data.meta.label_kind == "objects"
+    if data.kind == "predictions" and data.score is None and data.scores is None and not alone:
         if len(data.subject) or data.image_scores is None:
             raise DataError("predictions without scores")
         return
@@ -143,7 +153,7 @@ def _image_values(data: Dataset) -> None:
 
 
 RULES: tuple[Callable[[Dataset], None], ...] = (
-    _lengths, _keys, _finite_boxes, _categories, _labels, _pairs, _scores, _image_values,
+    _lengths, _keys, _finite_boxes, _categories, _boxes_alone, _labels, _pairs, _scores, _image_values,
 )  # fmt: skip
 
 

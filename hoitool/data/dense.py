@@ -15,13 +15,15 @@ def to_interactions(data: Predictions) -> Predictions:
 
     A dense pair becomes one row for each interaction that its object's class allows, in label order; NaN scores
     (not predicted) give no row. Verb scores give the interactions of those verbs. Sparse interactions stay as
-    they are. Raises DataError for a dense pair whose object or object class is unknown, and for predicates.
+    they are. Raises DataError for a dense pair whose object or object class is unknown, for predicates and objects.
     """
     if data.meta.label_kind == "agents+roles":
         raise DataError(f"{data!r} holds agents and roles, which are scored by --protocol v-coco")
     if data.meta.label_kind == "predicates":
         told = "which are scored by --protocol open-images-vrd"
         raise DataError(f"{data!r} holds predicates between objects of any class, {told}")
+    if data.meta.label_kind == "objects":
+        raise DataError(f"{data!r} holds boxes alone, which are scored by --protocol open-vocab")
     if data.dense:
         return _expanded(data)
     if data.meta.label_kind == "verbs":

@@ -1,6 +1,7 @@
 """How pairs are spread: over classes (the long tail), over images, and over objects and verbs together.
 
-What is counted are pairs; in data without pairs that have labels of whole images, the labels that are present.
+What is counted are pairs; in data without pairs that have labels of whole images, the labels that are present; in data
+of boxes alone, the boxes.
 Interactions, verbs and objects are each other's by the label space. A pair's object is its box's class.
 """
 
@@ -17,6 +18,7 @@ from hoitool.data.dataset import Array, Dataset
 FEW = 10  # below it a class is called rare: Chao et al., WACV 2018, section 5
 HEAD = 0.1  # the share of the classes that is called the head
 NOTHING = "(no object)"
+Counted = Literal["pairs", "image labels", "boxes"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,14 @@ class Tail:
 class Distribution:
     """How the pairs of one subset are spread.
 
-    counted    what is counted: pairs, or images with a label
+    counted    what is counted: pairs, images with a label, or boxes
     per_image  (I,) how many each image has
     tails      by table, in the order interactions, verbs, objects; those that the data have
     together   (O + 1, V) how often each object goes with each verb, the last row without an object; None without verbs
     """
 
     subset: str
-    counted: Literal["pairs", "image labels"]
+    counted: Counted
     counts: dict[str, int]
     per_image: Array
     tails: tuple[Tail, ...]
@@ -113,8 +115,7 @@ class Distribution:
 
 def distribution(data: Dataset) -> Distribution:
     """How the pairs of a dataset or of predictions are spread. Dense predictions have no labels to count."""
-    by_pairs = bool(len(data.subject)) or data.image_value is None
-    label, category, per_image = _of_pairs(data) if by_pairs else _of_images(data)
+    counted, (label, category, per_image) = _rows_of(data)
     interaction, verb = _named(data, label, category)
     labels = data.meta.labels
     tails = []
@@ -128,13 +129,21 @@ def distribution(data: Dataset) -> Distribution:
         known = category > UNKNOWN_OBJECT
         np.add.at(together, (category[known], verb[known]), 1)
     tails.append(Tail("objects", labels.objects, _bincount(category, len(labels.objects))))
-    counted: Literal["pairs", "image labels"] = "pairs" if by_pairs else "image labels"
     return Distribution(
         data.meta.subset, counted, _counts(data), per_image, tuple(tails), labels.objects, labels.verbs, together
     )
 
 
 UNKNOWN_OBJECT = -2  # of a pair whose object box has no class; -1: no object
+
+
+def _rows_of(data: Dataset) -> tuple[Counted, tuple[Array | None, Array, Array]]:
+    """What is counted, and of each its label and object class, and how many each image has."""
+    if data.meta.label_kind == "objects":
+        return "boxes", (None, data.categories, data.counts("box"))
+    if len(data.subject) or data.image_value is None:
+        return "pairs", _of_pairs(data)
+    return "image labels", _of_images(data)
 
 
 def _of_pairs(data: Dataset) -> tuple[Array | None, Array, Array]:
@@ -184,10 +193,17 @@ def _counts(data: Dataset) -> dict[str, int]:
         "pairs_without_object": int((data.object < 0).sum()),
     }
     if data.label is not None:
-        made |= {"classes": data.meta.classes, "classes_with_pairs": len(np.unique(data.label))}
+        made |= {"classes": data.meta.classes} | _classes_found(data)
     if data.image_value is not None:
         made["image_labels_present"] = int((data.image_value == 1).sum())
     return made
+
+
+def _classes_found(data: Dataset) -> dict[str, int]:
+    """How many classes occur, in pairs or in boxes alone."""
+    if data.meta.label_kind == "objects":
+        return {"classes_with_boxes": len(np.unique(data.categories[data.categories >= 0]))}
+    return {"classes_with_pairs": len(np.unique(data.need("label")))}
 
 
 def gini(counts: Array) -> float:

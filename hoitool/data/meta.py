@@ -8,12 +8,12 @@ from typing import Any, Literal
 from hoitool.labels import LabelSpace
 
 Kind = Literal["dataset", "predictions"]
-LabelKind = Literal["interactions", "verbs", "predicates", "agents+roles"]
+LabelKind = Literal["interactions", "verbs", "predicates", "objects", "agents+roles"]
 ScoreKind = Literal["final", "times-box-scores"]
 Frame = Literal["inclusive", "continuous", "normalised"]
 
 KINDS: tuple[Kind, ...] = ("dataset", "predictions")
-LABEL_KINDS: tuple[LabelKind, ...] = ("interactions", "verbs", "predicates", "agents+roles")
+LABEL_KINDS: tuple[LabelKind, ...] = ("interactions", "verbs", "predicates", "objects", "agents+roles")
 SCORE_KINDS: tuple[ScoreKind, ...] = ("final", "times-box-scores")
 FRAMES: tuple[Frame, ...] = ("inclusive", "continuous", "normalised")
 
@@ -25,7 +25,8 @@ class Meta:
     dataset    name of the dataset, such as hico-det
     subset     which images: train, test, val; several joined with + when a file holds more than one
     labels     the label space; label_kind says which of its tables a label indexes: predicates are its verbs, between
-               a subject of any class and an object of any class, where verbs are of people
+               a subject of any class and an object of any class, where verbs are of people; objects: boxes alone,
+               without pairs, whose labels of images are objects too
     score      final, or to be multiplied by the scores of the pair's two boxes
     box_frame  inclusive (zero-based pixel indices), continuous (x, y, x+w, y+h), normalised (0..1)
     sources    file name -> SHA-256 of what the data was made from
@@ -64,4 +65,6 @@ class Meta:
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return self.labels.agents_and_roles if self.label_kind == "agents+roles" else self.labels.verbs
+        if self.label_kind == "agents+roles":
+            return self.labels.agents_and_roles
+        return self.labels.objects if self.label_kind == "objects" else self.labels.verbs

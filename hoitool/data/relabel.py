@@ -5,6 +5,7 @@ verbs -> agents+roles     dense predictions, as the writers of V-COCO's official
 agents+roles -> verbs     a role's score is its verb's; of the agents only actions without roles are verbs
 verbs -> predicates       the same labels: a person is a subject too
 predicates -> verbs       of pairs whose subject is a person; the others have no verb
+all -> objects            the boxes alone; objects become nothing else
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from hoitool.data.build import no_pairs
 from hoitool.data.dataset import Array, Dataset, Predictions, offsets_of, ranges
 from hoitool.data.dense import scored_rows, to_final, to_interactions
 from hoitool.data.meta import LabelKind
@@ -22,15 +24,21 @@ from hoitool.errors import UsageError
 
 Data = TypeVar("Data", bound=Dataset)
 IMAGE_LEVEL = ("image_scores", "image_label", "image_value", "image_label_offsets")
+PAIRS = ("subject", "object", "label", "pair_offsets")
 
 
 def relabel(data: Data, kind: LabelKind) -> tuple[Data, int]:
     """The same data with labels of another kind, and how many pairs have no label of that kind and are left out.
 
-    Labels of whole images go where the kind changes. Raises UsageError where the label space does not have the kind.
+    Labels of whole images go where what they are changes. Raises UsageError where the label space does not have the
+    kind, and for objects, and for predictions whose boxes have no scores as objects.
     """
     if data.meta.label_kind == kind:
         return data, 0
+    if data.meta.label_kind == "objects":
+        raise UsageError(f"{data!r} holds boxes alone, expected pairs with {kind}")
+    if kind == "objects":
+        return boxes_alone(data), len(data.subject)
     if data.meta.label_kind == "predicates":
         return _of_people(data, kind)
     if kind == "predicates":
@@ -46,6 +54,17 @@ def relabel(data: Data, kind: LabelKind) -> tuple[Data, int]:
     if isinstance(data, Predictions) and data.dense:
         return (to_interactions(data) if kind == "interactions" else _dense_verbs(data)), 0  # type: ignore[return-value]
     return _sparse(data, kind)
+
+
+def boxes_alone(data: Data) -> Data:
+    """The boxes without the pairs. Raises UsageError for predictions whose boxes have no scores of their own."""
+    predicted = isinstance(data, Predictions)
+    if predicted and data.box_scores is None:
+        raise UsageError(f"{data!r}: its boxes have no scores of their own, so they are no detections of objects")
+    gone = [] if data.meta.label_kind == "predicates" else [*IMAGE_LEVEL]
+    made: dict[str, Any] = {name: values for name, values in no_pairs(len(data)).items() if name in PAIRS}
+    made |= {"score": np.empty(0) if predicted else None, "scores": None, "image_scores": None} | dict.fromkeys(gone)
+    return data.with_columns(replace(data.meta, label_kind="objects", score="final"), **made)
 
 
 def _of_people(data: Data, kind: LabelKind) -> tuple[Data, int]:

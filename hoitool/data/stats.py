@@ -22,7 +22,10 @@ def statistics(data: Dataset) -> dict[str, Any]:
         "pairs_per_image_mean": float(per_image.mean()) if len(data) else 0.0,
         "pairs_per_image_max": int(per_image.max(initial=0)),
     }
-    if data.label is not None:
+    if data.meta.label_kind == "objects":
+        made["classes"] = data.meta.classes
+        made["classes_with_boxes"] = len(np.unique(data.categories[data.categories >= 0]))
+    elif data.label is not None:
         counts = class_counts(data)
         made["classes"] = data.meta.classes
         made["classes_with_pairs"] = int((counts > 0).sum())

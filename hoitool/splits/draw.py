@@ -36,10 +36,10 @@ def first_images(keys: Array, draw: Draw) -> Array:
 
 
 def drawn(data: Dataset, draw: Draw) -> Dataset:
-    """The part of training data that is drawn. Raises UsageError for a k-shot draw from dense data."""
+    """The part of training data that is drawn. UsageError for a k-shot draw where pairs have no label."""
     if draw.percent:
         return select_images(data, first_images(data.key, draw))
-    if data.label is None:
+    if data.label is None or data.meta.label_kind == "objects":
         raise UsageError(f"{data!r} has no label for each pair, so no pairs of a class can be drawn")
     rank = ranks(data.key, draw.seed)[data.image_of("pair")]
     order = np.lexsort((np.arange(len(rank)), rank, data.label))

@@ -113,11 +113,11 @@ def joined(data: Sequence[Dataset], parts: Sequence[Images]) -> Images:
 def image_labels(data: Dataset, labels: From = "auto") -> tuple[Array, Array, Array]:
     """Offsets (I + 1,), labels (n,) and values (n,) of whole images; those of pairs are each once, and present.
 
-    Raises UsageError for predicates, beside which labels of whole images are of objects.
+    Raises UsageError for predicates and objects: there, labels of whole images are of objects.
     """
-    if data.meta.label_kind == "predicates":
+    if data.meta.label_kind in ("predicates", "objects"):
         raise UsageError(
-            f"{data!r} holds predicates, which recognition does not learn; it learns interactions or verbs"
+            f"{data!r} holds {data.meta.label_kind}, which recognition does not learn; it learns interactions or verbs"
         )
     if labels == "images" or (labels == "auto" and data.image_label is not None):
         offsets, label, value = data.offsets("image_label"), data.need("image_label"), data.need("image_value")

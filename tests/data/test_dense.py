@@ -65,7 +65,7 @@ def assert_is_literal(data):
 
 
 def _of_people(data) -> bool:
-    return data.meta.label_kind != "predicates"
+    return data.meta.label_kind not in ("predicates", "objects")
 
 
 finite = {"known_objects": True, "labels": DEMO, "image_scores": False, "image_labels": False}

@@ -37,7 +37,7 @@ def test_they_are_valid_come_back_and_can_be_counted(tmp_path_factory, data):
 
 
 @settings(deadline=None, max_examples=20)
-@given(predictions(labels=RELATIONS))
+@given(predictions(labels=RELATIONS, label_kind="predicates"))
 def test_they_become_nothing_else(data):
     assert natural_protocol(data) == "open-images-vrd" or data.image_scores is not None
     for kind in ("interactions", "verbs"):

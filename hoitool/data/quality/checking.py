@@ -113,7 +113,7 @@ def _notes(parts: Sequence[Dataset], files: Files | None) -> list[str]:
             told.append(f"{name}: the boxes of {unknown:,} images of unknown size were not compared with their image")
         if data.dense:
             told.append(f"{name}: dense scores say nothing of labels, which were not compared with the label space")
-        if data.meta.labels.person < 0 and data.meta.label_kind != "predicates":
+        if data.meta.labels.person < 0 and data.meta.label_kind not in ("predicates", "objects"):
             told.append(f"{name}: label space {data.meta.labels.name!r} has no person, subjects were not checked")
         if data.kind == "predictions":
             told.append(f"{name}: boxes and pairs that almost repeat another are ordinary in predictions: not listed")

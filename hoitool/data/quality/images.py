@@ -24,11 +24,15 @@ def normal(name: str) -> str:
 
 
 def check_empty(data: Dataset) -> list[Findings]:
-    """Images without boxes, and images with boxes and no pairs. Not for data that have nothing but image labels."""
+    """Images without boxes, and images with boxes and no pairs, which data of boxes alone never have.
+
+    Not for data that have nothing but image labels.
+    """
     if not len(data.boxes) and (data.image_label is not None or data.image_scores is not None):
         return []
     boxes, pairs = data.counts("box"), data.counts("pair")
-    bare, idle = np.flatnonzero(boxes == 0), np.flatnonzero((boxes > 0) & (pairs == 0))
+    alone = data.meta.label_kind == "objects"
+    bare, idle = np.flatnonzero(boxes == 0), np.flatnonzero((boxes > 0) & (pairs == 0) & (not alone))
     return [
         *of_rows(data, "image-without-boxes", bare, lambda i: "no boxes"),
         *of_rows(data, "image-without-pairs", idle, lambda i: f"{boxes[idle[i]]} boxes and no pairs"),

@@ -16,7 +16,7 @@ from hoitool.data.quality.finding import Findings, of_rows
 
 def check_labels(data: Dataset) -> list[Findings]:
     """Pairs whose label the label space does not have with their object."""
-    if data.label is None or data.meta.label_kind in ("predicates", "agents+roles"):
+    if data.label is None or data.meta.label_kind in ("predicates", "objects", "agents+roles"):
         return []
     box = data.pair_boxes("object")
     category = object_categories(data)
