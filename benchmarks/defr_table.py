@@ -25,8 +25,8 @@ from hoitool.data.dataset import Array
 from hoitool.data.synthetic import scenes
 from hoitool.demo.draw import draw_all
 from hoitool.eval import score
+from hoitool.train.defr.images import image_labels
 from hoitool.train.fit import fit
-from hoitool.train.images import image_labels
 from hoitool.train.recipe import resolve
 
 WIDTHS = {"minilm": 384, "hashed": 64}  # numbers that an encoder gives

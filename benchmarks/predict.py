@@ -31,7 +31,7 @@ from hoitool.embed.encoders.device import place
 from hoitool.embed.pictures import Album, album_of
 from hoitool.embed.preprocess import CLIP_MEAN, CLIP_STD
 from hoitool.labels import load_labels
-from hoitool.models.card import Card
+from hoitool.models.card import Labelled
 from hoitool.models.defr import Defr
 from hoitool.models.defr_detection import DefrDetection, squashed
 from hoitool.predict.candidates import candidates
@@ -62,7 +62,7 @@ def scenes(folder: Path, images: int) -> Dataset:
     return Dataset(meta=Meta(space, dataset="bench", box_frame="continuous"), key=strings(names), **columns)
 
 
-def one_at_a_time(module: Defr, data: Dataset, album: Album, card: Card, how: Looking) -> None:
+def one_at_a_time(module: Defr, data: Dataset, album: Album, card: Labelled, how: Looking) -> None:
     """Each pair alone."""
     assert how.mask != "crops"
     model, table, weight = DefrDetection(module, how.mask, how.mask_layers), candidates(data), module.backbone
@@ -95,7 +95,7 @@ def rates(works: dict[str, tuple[int, Callable[[], object]]], rounds: int) -> di
 def measure(side: int, asked: argparse.Namespace, data: Dataset, album: Album) -> None:
     """The three rates of pictures of a size."""
     numbers = {"backbone": asked.backbone, "classes": 600, "image_size": side}
-    card = Card("defr", numbers, data.meta.labels, "interactions", CLIP_MEAN, CLIP_STD, {})
+    card = Labelled("defr", numbers, {}, data.meta.labels, "interactions", CLIP_MEAN, CLIP_STD)
     device, dtype = place(Settings(device=asked.device, precision=asked.precision))
     module = card.build().to(device).eval()
     assert isinstance(module, Defr)

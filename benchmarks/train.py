@@ -67,7 +67,7 @@ class Tokens(Task):
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
         return self[index]
 
-    def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+    def loss(self, module: torch.nn.Module, batch: dict[str, Any], at: float) -> torch.Tensor:
         return torch.nn.functional.binary_cross_entropy_with_logits(module(batch["x"]), batch["y"])
 
     def names(self, batch: dict[str, Any]) -> list[str]:
@@ -93,7 +93,7 @@ def bare(task: Tokens, module: torch.nn.Module) -> None:
     module.train()
     for batch in DataLoader(task, BATCH, shuffle=True):
         optimiser.zero_grad()
-        task.loss(module, batch).backward()
+        task.loss(module, batch, 0.0).backward()
         optimiser.step()
 
 
@@ -139,7 +139,7 @@ class Files(Task):
             pixels = augmented(picture.convert("RGB"), Augment(), SIZE, generator(0, epoch, index))
         return {"pixels": pixels, "target": np.zeros(CLASSES, np.int8)}
 
-    def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+    def loss(self, module: torch.nn.Module, batch: dict[str, Any], at: float) -> torch.Tensor:
         raise NotImplementedError  # it is only loaded
 
     def names(self, batch: dict[str, Any]) -> list[str]:
@@ -190,7 +190,7 @@ class OnDevice(Task):
     def sample(self, index: int, epoch: int) -> dict[str, Any]:
         return {"index": index}
 
-    def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+    def loss(self, module: torch.nn.Module, batch: dict[str, Any], at: float) -> torch.Tensor:
         count = len(batch["index"])
         return self.criterion(module(self.images[:count]), self.targets[:count])
 

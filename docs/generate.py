@@ -85,34 +85,56 @@ def recipes_page(page: str) -> str:
     for mark, rows in (("<!-- recipes -->", _recipes()), ("<!-- settings -->", _settings())):
         before, rest = page.split(mark)
         after = rest[rest.index("\n## ") :] if "\n## " in rest else ""
-        page = before + "\n".join([mark, "", *rows, ""]) + after
+        page = before + "\n".join([mark, "", *rows]) + after
     return page
 
 
 def _recipes() -> list[str]:
-    """A table of the packaged recipes with their published figures."""
+    """A table of the packaged recipes of each system with their published figures."""
     from hoitool.train.recipe import names, resolve
+    from hoitool.train.systems import RECIPES
 
-    splits = ("full", "few@1", "few@5", "few@10")
+    made = [resolve(name) for name in names()]
+    return [line for system in RECIPES for line in _recipes_of(system, [r for r in made if r.model.name == system])]
+
+
+def _recipes_of(system: str, recipes: list[Any]) -> list[str]:
+    figures = [recipe.reference.figures if recipe.reference else {} for recipe in recipes]
+    columns = list(dict.fromkeys(name for held in figures for name in held))
     rows = []
-    for made in map(resolve, names()):
-        held = made.reference.figures if made.reference else {}
-        digits = 2 if len(held) > 1 else 1  # as published
-        figures = (f"{held[split]:.{digits}f}" if split in held else "" for split in splits)
-        rows.append(f"| `{made.name}` | {made.summary} | {' | '.join(figures)} |")
-    return [f"| recipe | what | {' | '.join(splits)} |", "|---|---|---|---|---|---|", *rows]
+    for recipe, held in zip(recipes, figures, strict=True):
+        digits = 2 if system == "defr" and len(held) > 1 else 1  # as published
+        told = (f"{held[name]:.{digits}f}" if name in held else "" for name in columns)
+        rows.append(f"| `{recipe.name}` | {recipe.summary} | {' | '.join(told)} |")
+    head = [f"| recipe | what | {' | '.join(columns)} |", "|---" * (2 + len(columns)) + "|"]
+    return [f"### {system}", "", *head, *rows, ""]
 
 
 def _settings() -> list[str]:
-    """A table of every setting."""
+    """A table of the settings that every system has, and one of each system's own."""
+    from hoitool.train.settings import Recipe
+    from hoitool.train.systems import RECIPES
+
+    common = _settings_of(Recipe)
+    lines = ["### Every system", "", *TABLE, *common, ""]
+    for system in RECIPES:
+        own = [row for row in _settings_of(RECIPES[system]) if row not in common]
+        lines += [f"### {system}", "", *TABLE, *own, ""]
+    return lines
+
+
+TABLE = ["| setting | default | meaning |", "|---|---|---|"]
+
+
+def _settings_of(recipe: Any) -> list[str]:
     from hoitool.train.recipe import field_of, paths
 
     rows = []
-    for path in paths():
-        field = field_of(path)
+    for path in paths(recipe):
+        field = field_of(recipe, path)
         default = "needed" if field.is_required() else f"`{_default(field)}`"
         rows.append(f"| `{path}` | {default} | {field.description} |")
-    return ["| setting | default | meaning |", "|---|---|---|", *rows]
+    return rows
 
 
 def _default(field: Any) -> str:

@@ -48,7 +48,7 @@ class Regression(Task):
             "y": torch.tensor(self.targets[index], dtype=torch.float32),
         }
 
-    def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+    def loss(self, module: torch.nn.Module, batch: dict[str, Any], at: float) -> dict[str, torch.Tensor]:
         self.seen.append(batch["name"])
         error = (module(batch["x"]) - batch["y"]).square().mean()
         return {"loss": error, "root": error.sqrt()}
@@ -102,10 +102,10 @@ class Dying(Regression):
         super().__init__(factors=FACTORS)
         self.calls = calls
 
-    def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+    def loss(self, module: torch.nn.Module, batch: dict[str, Any], at: float) -> dict[str, torch.Tensor]:
         if len(self.seen) == self.calls:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().loss(module, batch)
+        return super().loss(module, batch, at)
 
 
 def _die_in_checkpoint(files: int) -> None:

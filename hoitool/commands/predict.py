@@ -144,9 +144,11 @@ def _predict(
     if stores.zero_shot:
         _zero_shot(model, data, stores, writing, as_json)
         return
-    from hoitool.predict.whole import predict_for
+    from hoitool.predict.systems import PREDICTORS
 
-    made = predict_for(_opened(model, which), model, data, _asked(which, pictures, pairs, writing), say)
+    trained = _opened(model, which)
+    asked = _asked(which, pictures, pairs, writing)
+    made = PREDICTORS[trained.card.model].predict_for(trained, model, data, asked, say)
     _report(made, as_json)
 
 
@@ -158,11 +160,12 @@ def _opened(path: Path, which: Model) -> Opened:
     with working(f"loading {path}"):
         card = None
         if which.recipe is not None:
-            from hoitool.train.prepare import card_of
             from hoitool.train.recipe import resolve
             from hoitool.train.sources import labels_named
+            from hoitool.train.systems import SYSTEMS
 
-            card = card_of(resolve(which.recipe), labels_named(which.labels))
+            recipe = resolve(which.recipe)
+            card = SYSTEMS[recipe.model.name].card_of(recipe, labels_named(which.labels))
         made = opened(path, card, which.best, which.device, which.precision, not which.lenient)
     if not made.match.complete:
         say(f"{path}: {made.match.summary()}")

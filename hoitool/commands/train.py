@@ -123,11 +123,13 @@ def _list(as_json: bool) -> None:
         held = [each.model_dump(mode="json", include={"name", "summary", "reference"}) for each in recipes]
         show_json(held)
         return
-    rows = [
-        [each.name, each.summary, "" if each.reference is None else f"{each.reference.figures.get('full', '')}"]
-        for each in recipes
-    ]
-    show(grid("Recipes, and the mAP (%) that was published", ["recipe", "what", "full"], rows))
+    rows = [[each.name, each.summary, _published(each)] for each in recipes]
+    show(grid("Recipes, and the figures (%) that were published", ["recipe", "what", "figures"], rows))
+
+
+def _published(recipe: Recipe) -> str:
+    figures = {} if recipe.reference is None else recipe.reference.figures
+    return ", ".join(f"{name} {value:g}" for name, value in figures.items())
 
 
 def _print(recipe: Recipe, as_json: bool) -> None:
@@ -162,9 +164,9 @@ def _report(made: Fitted, as_json: bool) -> None:
         show_json(made.summary())
         return
     show(facts(str(made.folder), made.told()))
-    if made.predicted is not None:
-        own = made.folder.parent == workspace.RUNS
-        say(f"`hoitool eval{'' if own else f' {made.predicted.path}'}` scores these predictions")
+    if made.predicted:
+        named = "" if made.folder.parent == workspace.RUNS else " ".join(["", *map(str, made.predicted)])
+        say(f"`hoitool eval{named}` scores these predictions")
 
 
 def _log(tell: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 from hoitool.data import Meta
 from hoitool.data.meta import LabelKind
-from hoitool.errors import DataError
+from hoitool.errors import DataError, UsageError
 from hoitool.files import load_json, write_text
 from hoitool.labels import LabelSpace
 from hoitool.labels.beside import labels_of_file, write_labels
@@ -30,29 +30,13 @@ ELSEWHERE = ("weights", "language")  # of build: what numbers may not name
 class Card:
     """A model without its weights.
 
-    model, numbers      a name of MODELS, and what its `build` takes
-    labels, label_kind  what the K outputs are: one for each label of that kind
-    mean, std           that pictures (0 to 1, RGB) are normalised with, after they are squashed to the model's size
-    predict             how predictions are made unless something else is asked for: settings of a recipe's `predict`
+    model, numbers  a name of MODELS, and what its `build` takes
+    predict         how predictions are made unless something else is asked for: settings of a recipe's `predict`
     """
 
     model: str
     numbers: dict[str, Any]
-    labels: LabelSpace
-    label_kind: LabelKind
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
     predict: dict[str, Any]
-
-    @property
-    def image_size(self) -> int:
-        """The side of the squares that pictures are squashed to, in pixels."""
-        return int(self.numbers["image_size"])
-
-    @property
-    def meta(self) -> Meta:
-        """Its labels, as a file of data says what they are."""
-        return Meta(self.labels, label_kind=self.label_kind)
 
     def build(self) -> nn.Module:
         """The module with random weights. Raises DataError for numbers that the model does not take."""
@@ -65,19 +49,50 @@ class Card:
         return made
 
     def write(self, folder: Path) -> None:
+        """Write model.json into a folder, and what lies beside it."""
+        write_text(folder / FILE, json.dumps(self.stated(), indent=1) + "\n")
+
+    def stated(self) -> dict[str, Any]:
+        """What model.json holds."""
+        return {"version": VERSION, "model": self.model, "numbers": self.numbers, "predict": self.predict}
+
+
+@dataclass(frozen=True)
+class Labelled(Card):
+    """The card of a model of pictures whose outputs are labels.
+
+    labels, label_kind  what the K outputs are: one for each label of that kind
+    mean, std           that pictures (0 to 1, RGB) are normalised with, after they are squashed to the model's size
+    """
+
+    labels: LabelSpace
+    label_kind: LabelKind
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def image_size(self) -> int:
+        """The side of the squares that pictures are squashed to, in pixels."""
+        return int(self.numbers["image_size"])
+
+    @property
+    def meta(self) -> Meta:
+        """Its labels, as a file of data says what they are."""
+        return Meta(self.labels, label_kind=self.label_kind)
+
+    def write(self, folder: Path) -> None:
         """Write model.json into a folder, and its label space where that is not packaged."""
         write_labels(self.labels, folder)
-        held = {
-            "version": VERSION,
-            "model": self.model,
-            "numbers": self.numbers,
+        super().write(folder)
+
+    def stated(self) -> dict[str, Any]:
+        """What model.json holds."""
+        return super().stated() | {
             "labels": {"name": self.labels.name, "hash": self.labels.hash},
             "label_kind": self.label_kind,
             "mean": list(self.mean),
             "std": list(self.std),
-            "predict": self.predict,
         }
-        write_text(folder / FILE, json.dumps(held, indent=1) + "\n")
 
 
 def read_card(folder: Path) -> Card:
@@ -86,9 +101,10 @@ def read_card(folder: Path) -> Card:
     held: dict[str, Any] = load_json(path, WHAT, dict)
     if held.get("version") != VERSION:
         raise DataError(f"{path}: version {held.get('version')!r}, expected {VERSION} ({WHAT})")
-    for name, kind in KINDS.items():
-        if not isinstance(held.get(name), kind):
-            raise DataError(f"{path}: {name} is {held.get(name)!r:.60}, expected {kind.__name__} ({WHAT})")
+    _require_kinds(held, KINDS, path)
+    if not any(name in held for name in LABELLED):
+        return Card(held["model"], held["numbers"], held["predict"])
+    _require_kinds(held, LABELLED, path)
     if held["label_kind"] not in get_args(LabelKind):
         expected = ", ".join(get_args(LabelKind))
         raise DataError(f"{path}: label_kind is {held['label_kind']!r:.60}, expected one of {expected}")
@@ -99,7 +115,20 @@ def read_card(folder: Path) -> Card:
     mean, std = (_colour(held[each], f"{path}: {each}") for each in ("mean", "std"))
     if min(std) <= 0:
         raise DataError(f"{path}: std is {held['std']!r:.60}, expected three numbers above 0")
-    return Card(held["model"], held["numbers"], space, held["label_kind"], mean, std, held["predict"])
+    return Labelled(held["model"], held["numbers"], held["predict"], space, held["label_kind"], mean, std)
+
+
+def labelled(card: Card) -> Labelled:
+    """The card, of a model whose outputs are labels. Raises UsageError for another one."""
+    if not isinstance(card, Labelled):
+        raise UsageError(f"a model of {card.model} gives no labels")
+    return card
+
+
+def _require_kinds(held: dict[str, Any], kinds: dict[str, type], path: Path) -> None:
+    for name, kind in kinds.items():
+        if not isinstance(held.get(name), kind):
+            raise DataError(f"{path}: {name} is {held.get(name)!r:.60}, expected {kind.__name__} ({WHAT})")
 
 
 def _colour(held: list[Any], where: str) -> tuple[float, float, float]:
@@ -109,12 +138,5 @@ def _colour(held: list[Any], where: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-KINDS: dict[str, type] = {
-    "model": str,
-    "numbers": dict,
-    "labels": dict,
-    "label_kind": str,
-    "mean": list,
-    "std": list,
-    "predict": dict,
-}
+KINDS: dict[str, type] = {"model": str, "numbers": dict, "predict": dict}
+LABELLED: dict[str, type] = {"labels": dict, "label_kind": str, "mean": list, "std": list}

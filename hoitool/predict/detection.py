@@ -27,7 +27,7 @@ from hoitool.embed.pictures import Album
 from hoitool.embed.regions import require_size
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import difference
-from hoitool.models.card import Card
+from hoitool.models.card import Labelled
 from hoitool.models.defr import Defr
 from hoitool.models.pairing import PUBLISHED, PairRule
 from hoitool.predict.candidates import Candidates, candidates
@@ -43,7 +43,7 @@ def pair_predictions(
     module: Defr,
     boxes: Dataset,
     album: Album,
-    card: Card,
+    card: Labelled,
     rule: PairRule = PUBLISHED,
     how: Looking | None = None,
     pace: Pace | None = None,
@@ -76,7 +76,7 @@ def pair_predictions(
         yield _predictions(boxes, table, np.arange(first, last), found, extras)
 
 
-def _require_fit(boxes: Dataset, album: Album, card: Card) -> None:
+def _require_fit(boxes: Dataset, album: Album, card: Labelled) -> None:
     if card.label_kind != "interactions":
         raise UsageError(f"a model that recognises {card.label_kind} scores no pairs, one of interactions does")
     if differs := difference(card.labels, boxes.meta.labels.summary()):

@@ -19,6 +19,7 @@ from hoitool.data import Dataset, Predictions, select_images, write, write_shard
 from hoitool.data.dataset import Array
 from hoitool.embed.pictures import Album
 from hoitool.errors import DataError, UsageError
+from hoitool.models.card import labelled
 from hoitool.models.defr import Defr
 from hoitool.models.pairing import PairRule
 from hoitool.predict.boxes import Boxes, boxes_for
@@ -69,14 +70,15 @@ def predict(
 
 def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pace) -> Done:
     """Write the logits of whole images; pictures that could not be read are left out of the file."""
-    labels, said = model.card.meta, about(model, "recognition")
+    card = labelled(model.card)
+    labels, said = card.meta, about(model, "recognition")
     most = max(1, BLOCK // (4 * labels.classes))
     broken: dict[str, str] = {}
     count = 0
 
     def blocks() -> Iterator[Predictions]:
         nonlocal count
-        for places, rows in _gathered(logit_batches(model.module, album, model.card, pace), most, broken):
+        for places, rows in _gathered(logit_batches(model.module, album, card, pace), most, broken):
             count += len(places)
             if len(places):
                 yield image_predictions(select_images(images, places), rows, labels, predict=said)
@@ -127,6 +129,7 @@ def detect(
     recogniser = model.module
     if not isinstance(recogniser, Defr):
         raise UsageError(f"{model.name} is of {model.card.model}, which scores no pairs of boxes that it is given")
+    card = labelled(model.card)
     held = boxes_for(images, boxes) if not isinstance(boxes, Boxes) else boxes
     human, obj, interaction = (float(wanted[name]) for name in POWERS)
     rule = PairRule(human_power=human, object_power=obj, interaction_power=interaction)
@@ -136,7 +139,7 @@ def detect(
 
     def counted() -> Iterator[Predictions]:
         said = about(model, "detection", boxes=held.name)
-        for block in pair_predictions(recogniser, held.data, album, model.card, rule, how, pace, said, broken):
+        for block in pair_predictions(recogniser, held.data, album, card, rule, how, pace, said, broken):
             counts["images"] += len(block)
             counts["pairs"] += len(block.need("label"))
             yield block.with_columns(meta=replace(block.meta, sources=block.meta.sources | held.sources))

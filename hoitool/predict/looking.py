@@ -22,7 +22,7 @@ from torch import Tensor
 from hoitool.data.dataset import Array
 from hoitool.embed.crops import cut, union
 from hoitool.embed.encoders.device import Eye
-from hoitool.models.card import Card
+from hoitool.models.card import Labelled
 from hoitool.models.defr import Defr
 from hoitool.models.defr_detection import DefrDetection, Mask, squashed
 from hoitool.nn.towers import Tower
@@ -51,7 +51,7 @@ class View(NamedTuple):
 Look = Callable[[list[View]], Iterator[Tensor]]  # pictures -> of each the logits (P, K) of its pairs, on the device
 
 
-def looking(module: Defr, card: Card, how: Looking) -> Look:
+def looking(module: Defr, card: Labelled, how: Looking) -> Look:
     """How pairs are looked at. Raises UsageError for a mask or a number of blocks that there is not."""
     if how.mask == "crops":
         return Cropped(module, card)
@@ -61,7 +61,7 @@ def looking(module: Defr, card: Card, how: Looking) -> Look:
 class Masked:
     """Pairs by masked attention."""
 
-    def __init__(self, model: DefrDetection, card: Card) -> None:
+    def __init__(self, model: DefrDetection, card: Labelled) -> None:
         self.model, self.card = model, card
         self.weight = next(model.recogniser.backbone.parameters())
         self.at_once = pairs_at_once(model.recogniser.backbone, model.mask_layers)
@@ -95,7 +95,7 @@ class Masked:
 class Cropped:
     """Pairs as crops: unions that cut out the same pixels are recognised once."""
 
-    def __init__(self, module: Defr, card: Card) -> None:
+    def __init__(self, module: Defr, card: Labelled) -> None:
         self.module, self.rule = module, squash(card)
         weight = next(module.backbone.parameters())
         self.eye = Eye(self.rule, weight.device, weight.dtype)

@@ -20,7 +20,7 @@ from hoitool.embed.encoders.device import Eye
 from hoitool.embed.pictures import Album
 from hoitool.embed.preprocess import Preprocess
 from hoitool.errors import DataError
-from hoitool.models.card import Card
+from hoitool.models.card import Labelled
 from hoitool.predict.loading import loaded
 from hoitool.progress import progress
 
@@ -46,7 +46,7 @@ class Logits(NamedTuple):
 
 
 def logit_batches(
-    module: nn.Module, album: Album, card: Card, pace: Pace | None = None, told: str = "recognising"
+    module: nn.Module, album: Album, card: Labelled, pace: Pace | None = None, told: str = "recognising"
 ) -> Iterator[Logits]:
     """The logits of the pictures of an album, in its order, a batch at a time.
 
@@ -81,7 +81,7 @@ def require_finite(rows: Array, names: Sequence[str]) -> None:
 
 
 def image_logits(
-    module: nn.Module, album: Album, card: Card, pace: Pace | None = None, told: str = "recognising"
+    module: nn.Module, album: Album, card: Labelled, pace: Pace | None = None, told: str = "recognising"
 ) -> tuple[Array, dict[str, str]]:
     """(I, K) float32 logits of an album, and which pictures could not be read and why: their rows are NaN.
 
@@ -109,6 +109,6 @@ def image_predictions(images: Dataset, scores: Array, labels: Meta, **extras: An
     return Predictions(meta=meta, key=images.key, image_scores=scores, **names, **columns)
 
 
-def squash(card: Card) -> Preprocess:
+def squash(card: Labelled) -> Preprocess:
     """How a picture becomes the model's input: squashed to a square, bicubic, as DEFR does it."""
     return Preprocess(card.image_size, card.image_size, "squash", "bicubic", card.mean, card.std)

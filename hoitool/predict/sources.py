@@ -12,13 +12,13 @@ from hoitool.data import Dataset, Meta, no_pairs
 from hoitool.embed.pictures import album_of
 from hoitool.errors import MissingData, UsageError
 from hoitool.labels import difference
-from hoitool.models.card import Card
+from hoitool.models.card import Labelled
 from hoitool.predict.folder import Images, images_in
 
 
 def images_for(
     sources: Sequence[Path],
-    card: Card,
+    card: Labelled,
     pictures: Path | None = None,
     subset: str | None = None,
     skip_broken: bool = False,
@@ -47,7 +47,7 @@ def images_for(
     return Images(data, album, notes, {})
 
 
-def _bare(data: Dataset, card: Card) -> Dataset:
+def _bare(data: Dataset, card: Labelled) -> Dataset:
     """The images alone, of the model's labels."""
     meta = Meta(card.labels, data.meta.dataset, data.meta.subset, label_kind=card.label_kind)
     held = {name: getattr(data, name) for name in ("key", "file_name", "width", "height")}

@@ -1,4 +1,4 @@
-"""All of `hoitool predict`: a model and sources that a user names, into predictions, pictures and pseudo-labels."""
+"""DEFR's `hoitool predict`: a model and sources that a user names, into predictions, pictures and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hoitool.embed.pictures import Album
 from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite, sha256
 from hoitool.lookup import unknown_name
-from hoitool.models.card import Card
+from hoitool.models.card import Card, labelled
 from hoitool.predict.boxes import Boxes
 from hoitool.predict.detectors.detector import load_detector
 from hoitool.predict.detectors.finding import boxes_in, file_name
@@ -97,8 +97,9 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     path  where the model lies; say: called with a line for each thing that was chosen
     Raises UsageError, MissingData and DataError, before anything is computed where that can be known.
     """
-    wanted = wanted_of(model.card, asked)
-    images, album, notes, unread = images_for(sources, model.card, asked.pictures, asked.subset, asked.pace.skip_broken)
+    card = labelled(model.card)
+    wanted = wanted_of(card, asked)
+    images, album, notes, unread = images_for(sources, card, asked.pictures, asked.subset, asked.pace.skip_broken)
     for note in notes:
         say(note)
     task = task_of(wanted["task"], images, asked, say)

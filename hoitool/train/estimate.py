@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 from hoitool.train.device import save_memory, within_memory
@@ -31,7 +31,7 @@ from hoitool.train.plan import Pace, Plan, Spread, spread
 
 TIMED, PASS, PASSES = 64, 4.0, 2  # samples at most in a pass, its seconds about at most, passes: the fastest counts
 
-Sample = Callable[[int], Tensor]  # n -> n samples, made by torch from their shape
+Sample = Callable[[int], Tensor | tuple[Any, ...]]  # n -> n samples, or all that a module takes, made from their shape
 
 
 @dataclass(frozen=True)
@@ -173,19 +173,24 @@ def _timed(module: nn.Module, sample: Sample, plan: Plan, held: int) -> Time:
     """The time of a sample on the module's device."""
     device = next(module.parameters()).device
     module.train()
-    alone = min(_seconds(module, sample(1).to(device), plan) for _ in range(PASSES))  # the first one warms up
+    alone = min(_seconds(module, _at(sample(1), device), plan) for _ in range(PASSES))  # the first one warms up
     count = max(1, min(held, TIMED, int(PASS / alone)))
-    images = sample(count).to(device)
+    images = _at(sample(count), device)
     seconds = [_seconds(module, images, plan) for _ in range(PASSES)]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
     return Time(min(seconds) / count, count, name)
 
 
-def _seconds(module: nn.Module, images: Tensor, plan: Plan) -> float:
-    _wait(images.device)
+def _at(samples: Any, device: torch.device) -> Any:
+    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, samples)
+
+
+def _seconds(module: nn.Module, samples: Any, plan: Plan) -> float:
+    device = next(module.parameters()).device
+    _wait(device)
     start = time.perf_counter()
-    _passed(module, images, plan.precision, images.device.type).backward()  # type: ignore[no-untyped-call]
-    _wait(images.device)
+    _passed(module, samples, plan.precision, device.type).backward()  # type: ignore[no-untyped-call]
+    _wait(device)
     module.zero_grad()
     return time.perf_counter() - start
 
@@ -195,11 +200,12 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _passed(module: nn.Module, samples: Tensor, precision: str, device: str) -> Tensor:
+def _passed(module: nn.Module, samples: Any, precision: str, device: str) -> Tensor:
     """The sum of what a module gives, in a plan's precision; shapes on the CPU stand for float16 in bfloat16."""
     half = torch.float16 if precision == "float16" and device == "cuda" else torch.bfloat16
+    taken = samples if isinstance(samples, tuple) else (samples,)
     with torch.autocast(device, half, enabled=precision != "float32"):
-        made = [leaf for leaf in tree_leaves(module(samples)) if isinstance(leaf, Tensor) and leaf.requires_grad]
+        made = [leaf for leaf in tree_leaves(module(*taken)) if isinstance(leaf, Tensor) and leaf.requires_grad]
     return torch.stack([leaf.float().sum() for leaf in made]).sum()
 
 

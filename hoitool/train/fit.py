@@ -9,42 +9,41 @@ from typing import Any, Literal
 
 import torch
 
-from hoitool import workspace
 from hoitool.launch import is_first, place
 from hoitool.models.weights import Match
-from hoitool.predict.job import Done, predict
-from hoitool.predict.opened import opened
 from hoitool.train import run, trackers
 from hoitool.train.device import threads
 from hoitool.train.estimate import Estimate, estimate
+from hoitool.train.job import Job
 from hoitool.train.loop import Trained, train
-from hoitool.train.prepare import Job, prepare
-from hoitool.train.probe import is_probe, probe
 from hoitool.train.recipe import dump
 from hoitool.train.settings import Recipe
 from hoitool.train.sources import Say
+from hoitool.train.systems import SYSTEMS
 
 Device = Literal["auto", "cpu"]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run left; predicted: None where there are no test images, and in the other processes of torchrun."""
+    """What a run left; predicted: the files of predictions, none where there are no test images, and none in the other
+    processes of torchrun.
+    """
 
     folder: Path
     trained: Trained
-    predicted: Done | None
+    predicted: tuple[Path, ...]
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready values."""
-        best, done = self.trained.best, self.predicted
+        best = self.trained.best
         return {
             "run": str(self.folder),
             "steps": self.trained.steps,
             "figures": self.trained.figures,
             "best": None if best is None else {"step": best.step, "value": best.value},
             "checkpoint": str(self.trained.checkpoint),
-            "predictions": None if done is None else str(done.path),
+            "predictions": [str(path) for path in self.predicted],
         }
 
     def told(self) -> dict[str, Any]:
@@ -53,7 +52,7 @@ class Fitted:
         shown = {name: f"{100 * value:.2f}" for name, value in self.trained.figures.items()}
         best = self.trained.best
         told = "" if best is None else f"{100 * best.value:.2f} after step {best.step}"
-        return held | {"figures": shown, "best": told, "predictions": held["predictions"] or "none"}
+        return held | {"figures": shown, "best": told, "predictions": ", ".join(held["predictions"]) or "none"}
 
 
 def fit(
@@ -73,7 +72,7 @@ def fit(
     if is_first():
         run.require_new(folder, resume)
     trackers.require(track)
-    job = prepare(recipe, say, device)
+    job = _prepared(recipe, say, device)
     with run.held(folder) if is_first() else nullcontext():
         return _fitted(job, recipe, folder, say, resume, device, track)
 
@@ -84,34 +83,23 @@ def _fitted(
     run.begin(folder, dump(recipe), job.inputs, resume=resume)
     if is_first():
         job.card.write(folder)
-    task = probe(job.task, job.module, device, job.pace.workers, say) if is_probe(recipe) else job.task
+    task = job.task if job.ready is None else job.ready()
     with trackers.tracked(track if is_first() else (), folder, recipe.model_dump(mode="json")) as call:
         trained = train(task, job.module, job.plan, folder, job.pace, resume=resume, track=call)
     with threads(job.pace.threads):
-        return Fitted(folder, trained, _predicted(job, recipe, folder, device) if is_first() else None)
+        return Fitted(folder, trained, tuple(job.finish(folder)) if is_first() else ())
 
 
 def estimated(recipe: Recipe, say: Say, device: Device = "auto") -> tuple[Estimate, Match | None]:
     """What a training would take, and how the names of its checkpoint fit, be it in part; nothing but label embeddings
     is written.
     """
-    job = prepare(recipe, say, device, lenient=True)
-    size = job.card.image_size
-    shape = (job.module.backbone.dim,) if is_probe(recipe) else (3, size, size)
-
-    def sample(count: int) -> torch.Tensor:
-        return torch.rand(count, *shape)
-
+    job = _prepared(recipe, say, device, lenient=True)
     where = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu"
-    samples = int(job.task.repeated.sum())
-    return estimate(job.module, sample, job.plan, job.pace, samples, place().ranks, where), job.match
+    made = estimate(job.module, job.example, job.plan, job.pace, job.samples, place().ranks, where)
+    return made, job.match
 
 
-def _predicted(job: Job, recipe: Recipe, folder: Path, device: Device) -> Done | None:
-    if job.test is None:
-        return None
-    truth, album = job.test
-    model = opened(folder, best=recipe.predict.weights == "best", device=device)
-    boxes = None if recipe.predict.boxes is None else Path(recipe.predict.boxes)
-    out = workspace.predictions_in(folder, truth.meta.subset)
-    return predict(model, truth, album, out, job.card.predict, job.loading, boxes)
+def _prepared(recipe: Recipe, say: Say, device: Device, lenient: bool = False) -> Job:
+    job: Job = SYSTEMS[recipe.model.name].prepare(recipe, say, device, lenient)
+    return job

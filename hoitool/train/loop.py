@@ -29,7 +29,7 @@ from hoitool.train.checkpoint import Best, Checkpoint
 from hoitool.train.device import accelerator_of, bare, from_main, memory, moved, save_memory, threads, within_memory
 from hoitool.train.loader import Batch, batches
 from hoitool.train.metrics import Clock
-from hoitool.train.optimisers import optimiser_of, set_rate
+from hoitool.train.optimisers import drop_frozen, optimiser_of, set_rate
 from hoitool.train.order import Order, Parts
 from hoitool.train.plan import Pace, Plan, spread
 from hoitool.train.schedules import factor
@@ -171,9 +171,10 @@ class _Training:
             torch.manual_seed(seed_of(self.plan.seed, step, rank, i))
             last = i == len(parts) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                losses = by_name(self.task.loss(self.model, batch))
+                losses = by_name(self.task.loss(self.model, batch, step / self.order.per_epoch))
                 self.accelerator.backward(losses["loss"] * (len(part) * world / count))
             seen.add(losses, len(part) / count, list(self.task.names(batch)))
+        drop_frozen(self.module, self.plan, step / self.order.per_epoch)
         if self.plan.clip is not None:
             self.accelerator.clip_grad_norm_(self.module.parameters(), self.plan.clip)
         self.optimiser.step()

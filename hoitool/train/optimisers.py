@@ -33,22 +33,33 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["factor"]
 
 
+def drop_frozen(module: torch.nn.Module, plan: Plan, epoch: float) -> None:
+    """Drop the gradients of parameters that stay at a fractional epoch: no step, moment or norm has them."""
+    stay = tuple(prefix for prefix, epochs in plan.frozen.items() if epoch < epochs)
+    if stay:
+        for name, parameter in module.named_parameters():
+            if name.startswith(stay):
+                parameter.grad = None
+
+
 def _grouped(module: torch.nn.Module, plan: Plan) -> dict[tuple[float, float], Parameters]:
     """(factor of lr, weight decay) -> the parameters by name, in the module's order."""
     found: dict[tuple[float, float], Parameters] = {}
     used = set()
+    told = [*plan.groups, *plan.frozen]
     for name, parameter in module.named_parameters():
         prefix = max((p for p in plan.groups if name.startswith(p)), key=len, default=None)
-        used |= {p for p in plan.groups if name.startswith(p)}
+        used |= {p for p in told if name.startswith(p)}
         factor = 1.0 if prefix is None else plan.groups[prefix]
         if factor == 0:
             parameter.requires_grad_(False)
         elif parameter.requires_grad:
             decay = plan.weight_decay if plan.decay_vectors or parameter.ndim > 1 else 0.0
             found.setdefault((factor, decay), {})[name] = parameter
-    if unused := [p for p in plan.groups if p not in used]:
+    if unused := [p for p in told if p not in used]:
         first = sorted({name.partition(".")[0] for name, _ in module.named_parameters()})
-        raise UsageError(f"groups: no parameter begins with {unused[0]!r}; they begin with {', '.join(first)}")
+        where, begin = "groups" if unused[0] in plan.groups else "frozen", ", ".join(first)
+        raise UsageError(f"{where}: no parameter begins with {unused[0]!r}; they begin with {begin}")
     return found
 
 

@@ -29,6 +29,7 @@ class Plan(BaseModel):
     drop_last      leave out the last samples of an epoch where they do not fill a batch
     lr             the highest learning rate, of the effective batch
     groups         factor of lr by the beginning of parameters' names, the longest that fits; 0: they stay as they are
+    frozen         epochs that parameters stay as they are at the start, by the beginning of their names
     decay_vectors  whether biases and scales of norms (parameters of one dimension) decay too
     clip           largest norm of the gradient
     ema            decay of averaged weights, which are then what is evaluated
@@ -47,6 +48,7 @@ class Plan(BaseModel):
     weight_decay: NotNegative = 0.0
     decay_vectors: bool = True
     groups: dict[str, NotNegative] = Field(default_factory=dict)
+    frozen: dict[str, Positive] = Field(default_factory=dict)
     betas: tuple[Share, Share] = (0.9, 0.999)
     momentum: Share = 0.9
     nesterov: bool = False

@@ -7,21 +7,23 @@ from typing import Literal
 from hoitool.train.plan import Pace, Plan
 from hoitool.train.settings import Recipe
 
-BACKBONE = "backbone."  # what the names of its parameters begin with, in every model that has one
 
+def plan_of(recipe: Recipe, stays: tuple[str, ...] = (), drop_last: bool = False) -> Plan:
+    """What decides the weights: `optimise` and the seed.
 
-def plan_of(recipe: Recipe) -> Plan:
-    """What decides the weights: `optimise`, the seed, a backbone that stays where the classifier alone is trained."""
+    stays: beginnings of the names of parameters that are not trained; drop_last: as hoitool/train/plan.py has it
+    """
     held = recipe.optimise
-    stays = {BACKBONE: 0.0} if recipe.model.train == "classifier" else {}
     return Plan(
         epochs=held.epochs,
         batch=held.batch,
+        drop_last=drop_last,
         optimiser=held.optimiser,
         lr=held.lr,
         weight_decay=held.weight_decay,
         momentum=held.momentum,
-        groups=held.groups | stays,
+        groups=held.groups | dict.fromkeys(stays, 0.0),
+        frozen=held.frozen,
         schedule=held.schedule,
         clip=held.clip,
         ema=held.ema,

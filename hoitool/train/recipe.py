@@ -30,11 +30,12 @@ from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.files import reading, require
 from hoitool.lookup import unknown_name
 from hoitool.train.settings import Recipe
+from hoitool.train.systems import DEFAULT, RECIPES
 
 __all__ = ["Recipe", "digest", "dump", "field_of", "names", "paths", "resolve"]
 
 OWN = ("name", "summary", "reference")  # of one recipe: neither inherited nor part of what decides a training
-TABLES = ("optimise.groups.", "reference.figures.")  # settings whose keys are the user's
+TABLES = ("optimise.groups.", "optimise.frozen.", "reference.figures.")  # settings whose keys are the user's
 DEEPEST = 8  # recipes on the way to the last base
 
 
@@ -57,11 +58,11 @@ def resolve(recipe: str | Path, overrides: Iterable[str] = (), over: Path | None
     name = Path(recipe).stem if _is_file(str(recipe)) else str(recipe)
     layers.insert(0, Layer(str(recipe), {"name": name}, DataError))
     made = _checked(layers)
-    changed = [_override(text) for text in overrides]
+    changed = [_override(text, type(made)) for text in overrides]
     return _checked([*layers, *changed]) if changed else made
 
 
-def paths(section: type[BaseModel] = Recipe, before: str = "") -> Iterator[str]:
+def paths(section: type[BaseModel], before: str = "") -> Iterator[str]:
     """The dotted name of every setting: seed, model.name, model.classifier.kind, ..."""
     for name, field in section.model_fields.items():
         inner = _section(field.annotation)
@@ -71,10 +72,10 @@ def paths(section: type[BaseModel] = Recipe, before: str = "") -> Iterator[str]:
             yield from paths(inner, f"{before}{name}.")
 
 
-def field_of(path: str) -> FieldInfo:
+def field_of(recipe: type[Recipe], path: str) -> FieldInfo:
     """The field of a setting, whose description and default it has."""
     *sections, name = path.split(".")
-    return _section_at(sections).model_fields[name]
+    return _section_at(recipe, sections).model_fields[name]
 
 
 def dump(recipe: Recipe) -> str:
@@ -191,28 +192,30 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _override(text: str) -> Layer:
-    """The setting that an override states."""
+def _override(text: str, recipe: type[Recipe]) -> Layer:
+    """The setting that an override of a recipe of this class states."""
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals:
         raise UsageError(f"{text!r}: expected setting=value, such as optimise.lr=1e-4")
-    known = list(paths())
+    known = list(paths(recipe))
     if path not in known and not path.startswith(TABLES):
-        raise _unknown_setting(path, known)
+        raise _unknown_setting(path, known, recipe)
     held = _yaml(value, path, UsageError)
+    if path == "model.name" and held in RECIPES and RECIPES[held] is not recipe:
+        raise UsageError(f"{text}: this recipe is of another system; `hoitool train --list` has recipes of {held}")
     for name in reversed(_parts(path)):
         held = {name: held}
     return Layer("override", held, UsageError)
 
 
-def _unknown_setting(path: str, known: list[str]) -> UsageError:
+def _unknown_setting(path: str, known: list[str], recipe: type[Recipe]) -> UsageError:
     inside = [each for each in known if each.startswith(f"{path}.")]
     if inside:
         return UsageError(f"{path!r} is a section; name a setting of it: {', '.join(inside)}")
     same = [each for each in known if each.rpartition(".")[2] == path]
     near = same or difflib.get_close_matches(path, known, n=3) or _near_last(path, known)
-    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Sections: {', '.join(Recipe.model_fields)}."
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Sections: {', '.join(recipe.model_fields)}."
     return UsageError(f"No setting named {path!r}. {hint}")
 
 
@@ -231,12 +234,24 @@ def _checked(layers: Sequence[Layer]) -> Recipe:
     """The recipe that layers make. An error names the uppermost layer that states what is wrong."""
     nothing: dict[str, Any] = {}
     held = functools.reduce(_merged, (layer.held for layer in layers), nothing)
+    recipe = _class_of(held, layers)
     try:
-        return Recipe.model_validate(held)
+        made: Recipe = recipe.model_validate(held)
+        return made
     except ValidationError as invalid:
         problems = sorted(invalid.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
         stating = [layer for layer in layers if _states(layer.held, problems[0]["loc"])] or layers
-        raise stating[-1].error(f"{stating[-1].where}, {_told(problems[0])}") from invalid
+        raise stating[-1].error(f"{stating[-1].where}, {_told(problems[0], recipe)}") from invalid
+
+
+def _class_of(held: dict[str, Any], layers: Sequence[Layer]) -> Any:
+    """The class of a recipe with these settings: that of the system that its model.name says."""
+    model = held.get("model")
+    name = model.get("name", DEFAULT) if isinstance(model, dict) else DEFAULT
+    if isinstance(name, str) and name in RECIPES:
+        return RECIPES[name]
+    stating = [layer for layer in layers if _states(layer.held, ("model", "name"))]
+    raise stating[-1].error(f"{stating[-1].where}, model.name: {unknown_name('system', f'{name!s:.40}', RECIPES)}")
 
 
 def _states(held: Any, place: tuple[int | str, ...]) -> bool:
@@ -250,17 +265,17 @@ def _states(held: Any, place: tuple[int | str, ...]) -> bool:
     return True
 
 
-def _told(problem: Any) -> str:
+def _told(problem: Any, recipe: type[Recipe]) -> str:
     """One line of what pydantic found: key, expected, came."""
     place = [str(part) for part in problem["loc"]]
     path, kind, came = ".".join(place) or "recipe", problem["type"], problem["input"]
     if kind == "extra_forbidden":
-        section = _section_at(place[:-1])
+        section = _section_at(recipe, place[:-1])
         return f"{'.'.join(place[:-1]) or 'sections'}: {unknown_name('key', f'{place[-1]:.40}', section.model_fields)}"
     if kind == "missing":
         return f"{path}: needed, and not there"
     if kind == "model_type":
-        known = ", ".join(_section_at(place).model_fields)
+        known = ", ".join(_section_at(recipe, place).model_fields)
         return f"{path}: expected a section ({known}), came {came!r:.60}"
     if kind == "literal_error":
         return f"{path}: expected {problem['ctx']['expected']}, came {came!r:.60}"
@@ -269,8 +284,8 @@ def _told(problem: Any) -> str:
     return f"{path}: {problem['msg'][0].lower()}{problem['msg'][1:]}, came {came!r:.60}"
 
 
-def _section_at(place: list[str]) -> type[BaseModel]:
-    section: type[BaseModel] = Recipe
+def _section_at(recipe: type[BaseModel], place: list[str]) -> type[BaseModel]:
+    section = recipe
     for name in place:
         section = _section(section.model_fields[name].annotation) or section
     return section

@@ -1,8 +1,8 @@
-"""What a recipe says: its sections and every setting with its type, default and meaning.
+"""What every recipe says: its sections and every setting with its type, default and meaning.
 
-Lengths are pixels, learning rates are those of the effective batch, figures of a reference are per cent as published.
-Unknown keys and values of another type are refused; hoitool/train/recipe.py reads, changes and writes recipes.
-Defaults are DEFR's training where it states one (Jin et al., CVPR 2022), else the plainest choice.
+A system adds its own sections (hoitool/train/systems.py). Lengths are pixels, learning rates are those of the effective
+batch, figures of a reference are per cent as published. Unknown keys and values of another type are refused;
+hoitool/train/recipe.py reads, changes and writes recipes.
 """
 
 from __future__ import annotations
@@ -25,74 +25,21 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
-class Classifier(Section):
-    """The rows that features are compared with, one a class."""
-
-    kind: Literal["cosine", "linear", "mapped"] = Field(
-        "cosine", description="cosine: rows of length 1; linear: with a bias; mapped: fixed rows under a trained matrix"
-    )
-    init: Literal["random", "language"] = Field("random", description="where the rows start")
-    encoder: str | None = Field(None, description="language: what embedded the labels, as in `embed labels --model`")
-    space: Literal["joint", "pre-projection"] = Field("joint", description="language: which of the encoder's spaces")
-    prompts: str = Field("defr", description="language: the prompt set")
-    store: str | None = Field(None, description="language: the store of embeddings; none: one that fits, or is made")
-
-    @model_validator(mode="after")
-    def _names_its_language(self) -> Classifier:
-        if self.init == "language" and self.encoder is None and self.store is None:
-            raise ValueError("init: language needs an encoder or a store")
-        return self
-
-
 class Model(Section):
     """The network."""
 
-    name: Literal["defr"] = Field("defr", description="the model")
-    backbone: str = Field(description="the image tower: tiny, tiny:N (projected to N), clip, clip:ARCH, timm:NAME")
-    weights: str | None = Field(None, description="its weights: a tag, file or folder, or random; none: its own")
+    name: str = Field("defr", description="the system: defr, vse, vild")
     checkpoint: str | None = Field(None, description="weights of the whole model to start from, in place of others")
     strict: bool = Field(True, description="whether all of the checkpoint must fit; false: the rest starts at random")
-    patch: Count = Field(description="side of the backbone's patches")
-    image_size: Side = Field(description="side of the square picture; position grids are resized to it")
-    classifier: Classifier = Field(Classifier(), description="the classifier")
-    log_scale: float = Field(4.61, description="logits are exp(log_scale) times the cosine; 0: features as they are")
-    train_scale: bool = Field(False, description="whether the scale is trained, up to 4.61")
-    train: Literal["all", "classifier"] = Field("all", description="classifier: a probe on a backbone that stays")
-    projected: bool = Field(False, description="CLIP's features go through its projection, into the space of texts")
-
-    @model_validator(mode="after")
-    def _patches_fill_the_picture(self) -> Model:
-        if self.image_size % self.patch:
-            raise ValueError(f"image_size {self.image_size} is no multiple of patch {self.patch}")
-        return self
-
-
-class Loss(Section):
-    """What is minimised."""
-
-    name: Literal["lse-sign", "bce", "weighted-bce", "focal"] = Field(description="the loss")
-    alpha: Share | None = Field(None, description="focal: weight of positives")
-    gamma: Annotated[float, Field(ge=0)] | None = Field(None, description="focal: exponent")
-
-    @model_validator(mode="after")
-    def _focal_has_its_numbers(self) -> Loss:
-        if (self.name == "focal") != (self.alpha is not None) or (self.name == "focal") != (self.gamma is not None):
-            raise ValueError("alpha and gamma are needed with focal, and null with the others")
-        return self
 
 
 class Data(Section):
-    """Which images, and what their labels mean."""
+    """Which images."""
 
     dataset: str | None = Field(None, description="a dataset of the workspace; none: the only one")
     subset: str = Field("train", description="the images that are trained on")
     test: str | None = Field("test", description="the images that are scored and predicted for; none: none")
     images: str | None = Field(None, description="folder of the pictures; none: the workspace's")
-    beside: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="further dataset files to train on")
-    labels: Literal["images", "pairs", "auto"] = Field(
-        "auto", description="labels of whole images, or of pairs put together; auto: the former where there are any"
-    )
-    split: str | None = Field(None, description="the split that the data must have been filtered by; none: any or none")
     workers: Annotated[int, Field(ge=0)] = Field(4, description="processes that read pictures")
 
 
@@ -145,6 +92,9 @@ class Optimise(Section):
     groups: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="factor of lr by the beginning of parameters' names; 0: they stay"
     )
+    frozen: dict[str, Positive] = Field(
+        default_factory=dict, description="epochs that parameters stay at the start, by the beginning of their names"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="weight decay")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of sgd")
     epochs: Count = Field(description="times through the repeated images")
@@ -164,44 +114,20 @@ class Optimise(Section):
     threads: Count | None = Field(None, description="threads of a CPU's arithmetic; none: one a core")
 
 
-class Balance(Section):
-    """Images of rare classes are repeated (hoitool/train/images.py)."""
-
-    min_samples: Count | None = Field(None, description="times that a class should be seen in an epoch; none: no rule")
-    most: Count = Field(40, description="largest number of repetitions of an image")
-
-
 class Evaluate(Section):
     """How the model is scored while it learns and at the end, by hoitool.eval."""
 
-    protocol: str = Field("hico", description="the protocol")
+    protocol: str = Field(description="the protocol")
     variant: str | None = Field(None, description="its variant; none: the official one")
     every: Annotated[int, Field(ge=0)] = Field(1, description="epochs between two scores; 0: at the end alone")
-    best: str = Field("full", description="the split whose mAP decides which checkpoint is best")
-
-
-class Predict(Section):
-    """What is predicted for the test images when training ends; powers and masks are of detection alone."""
-
-    task: Literal["recognition", "detection"] = Field("recognition", description="scores of whole images, or of pairs")
-    weights: Literal["last", "best"] = Field("last", description="the last weights, or those of the best evaluation")
-    boxes: str | None = Field(None, description="file of boxes whose pairs are scored; none: the dataset's own")
-    mask: Literal["as-written", "blocking", "none", "crops"] = Field(
-        "as-written",
-        description="tokens outside a pair: 1 is added to their attention, as DEFR's code has it; none left; as they "
-        "are; or the pair is cut out",
-    )
-    mask_layers: Count = Field(1, description="last blocks that see the mask")
-    human_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the person's box score")
-    object_power: Annotated[float, Field(ge=0)] = Field(2.8, description="exponent of the object's box score")
-    interaction_power: Positive = Field(1.0, description="exponent of the interaction's probability")
+    best: str = Field(description="the figure that decides which checkpoint is best")
 
 
 class Reference(Section):
     """What was published for this recipe."""
 
     source: str = Field(description="where the figures stand")
-    figures: dict[str, float] = Field(description="mAP in per cent by split: full, few@1, few@5, few@10")
+    figures: dict[str, float] = Field(description="per cent by name, as the protocol names its figures")
 
 
 class Recipe(Section):
@@ -211,11 +137,7 @@ class Recipe(Section):
     summary: str = Field("", description="what it is, in a line")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of initial weights, order and augmentation")
     model: Model = Field(description="the network")
-    loss: Loss = Field(description="what is minimised")
-    data: Data = Field(Data(), description="which images")
-    augment: Augment = Field(Augment(), description="how training pictures vary")
+    data: Data = Field(description="which images")
     optimise: Optimise = Field(description="how the weights move")
-    balance: Balance = Field(Balance(), description="how often images are repeated")
-    evaluate: Evaluate = Field(Evaluate(), description="how it is scored")
-    predict: Predict = Field(Predict(), description="what is predicted at the end")
+    evaluate: Evaluate = Field(description="how it is scored")
     reference: Reference | None = Field(None, description="what was published for it")

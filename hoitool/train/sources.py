@@ -14,23 +14,9 @@ from hoitool.labels import LABEL_SPACES, difference, load_labels
 from hoitool.lookup import unknown_name
 from hoitool.predict.pseudo_labels import EXTRA, PICTURES
 from hoitool.train import settings
-from hoitool.train.images import Images, images_of, joined
 from hoitool.train.spelling import as_settings
 
 Say = Callable[[str], None]
-
-
-def training_images(rule: settings.Data, inputs: dict[str, Path], say: Say) -> tuple[Images, Meta]:
-    """The images that are trained on, of the dataset and those beside it, and what their labels are."""
-    path = dataset_path(rule.dataset, rule.subset)
-    if rule.dataset is None:
-        say(f"took the images {path} (name others with data.dataset=)")
-    inputs["images"] = path
-    inputs |= {f"beside {each}": Path(each) for each in rule.beside}
-    held = [load_truth(each)[0] for each in (path, *map(Path, rule.beside))]
-    with as_settings():
-        parts = [images_of(data, pictures_of(data, rule), rule.labels, rule.split) for data in held]
-    return joined(held, parts), held[0].meta
 
 
 def test_images(rule: settings.Data, meta: Meta, inputs: dict[str, Path]) -> tuple[Dataset, Album] | None:

@@ -38,9 +38,10 @@ class Task(Protocol):
         """A batch of samples; its tensors go to the device, whatever else it holds stays as it is."""
         return dict(torch.utils.data.default_collate(samples))
 
-    def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> Losses:
+    def loss(self, module: torch.nn.Module, batch: dict[str, Any], at: float) -> Losses:
         """The mean over the batch's samples, or several of them of which "loss" is minimised and all are recorded.
 
+        at: the fractional epoch of the step, 0 for the first, for losses that change while a model learns.
         `module` is called as a function, never by other methods: it may be wrapped for several devices.
         """
         ...

@@ -165,7 +165,7 @@ def test_other_words_for_the_run_and_its_settings(workspace, hoitool):
     held = json.loads(made.out)
     assert held["run"] == "runs/other"
     assert set(held["figures"]) == {"full"}
-    assert load(workspace / held["predictions"]).image_scores.shape == (TEST, 30)
+    assert load(workspace / held["predictions"][0]).image_scores.shape == (TEST, 30)
 
 
 def test_any_folder_of_pictures_is_predicted_for_and_drawn(inside, hoitool, tmp_path):

@@ -13,7 +13,7 @@ from strategies import HICO
 
 from hoitool.data.synthetic import scenes
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.models.card import FILE, Card, read_card
+from hoitool.models.card import FILE, Labelled, read_card
 
 NUMBERS = {"backbone": "tiny", "classifier": "cosine", "classes": 600, "image_size": 32, "patch": 8, "log_scale": 3.0}
 COLOUR = (0.5, 0.4, 0.3)
@@ -21,7 +21,7 @@ COLOUR = (0.5, 0.4, 0.3)
 
 def card(**changed):
     held = {"model": "defr", "numbers": NUMBERS, "labels": HICO, "label_kind": "interactions"}
-    return Card(**held | {"mean": COLOUR, "std": COLOUR, "predict": {"task": "recognition"}} | changed)
+    return Labelled(**held | {"mean": COLOUR, "std": COLOUR, "predict": {"task": "recognition"}} | changed)
 
 
 def altered(folder, **changed):

@@ -19,7 +19,7 @@ from hoitool.errors import DataError, UsageError  # noqa: E402
 from hoitool.eval import score  # noqa: E402
 from hoitool.labels import load_labels  # noqa: E402
 from hoitool.models import defr  # noqa: E402
-from hoitool.models.card import Card  # noqa: E402
+from hoitool.models.card import Labelled  # noqa: E402
 from hoitool.models.defr_detection import DefrDetection, rescaled, scores, squashed  # noqa: E402
 from hoitool.models.pairing import EXPORTED, PUBLISHED, pairs, priors  # noqa: E402
 from hoitool.predict import detection, looking  # noqa: E402
@@ -31,7 +31,7 @@ SPACE = scenes(seed=7, scale=0.2).test.meta.labels
 PERSON, DOG = SPACE.person, SPACE.object_index("dog")
 MEAN, STD = (0.48, 0.45, 0.41), (0.27, 0.26, 0.28)
 NUMBERS = {"backbone": "tiny", "classes": len(SPACE), "image_size": 64}
-CARD = Card("defr", NUMBERS, SPACE, "interactions", MEAN, STD, {})
+CARD = Labelled("defr", NUMBERS, {}, SPACE, "interactions", MEAN, STD)
 SIZES = [(61, 47), (40, 90), (64, 64), (33, 35), (50, 20)]  # width, height
 HOWS = [Looking("as-written"), Looking("blocking", 2), Looking("none"), Looking("crops")]
 

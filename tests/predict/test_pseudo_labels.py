@@ -62,7 +62,7 @@ def test_it_is_read_checked_and_counted_like_any_dataset(three, tmp_path):
 
 def test_a_student_learns_from_it_beside_the_real_one(three, tmp_path):
     pytest.importorskip("torch")
-    from hoitool.train.images import images_of, joined
+    from hoitool.train.defr.images import images_of, joined
 
     for name in three.file_name.tolist():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

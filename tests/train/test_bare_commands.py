@@ -18,8 +18,8 @@ from hoitool.embed.encoders.tiny import save_tiny_clip
 from hoitool.models.language import language
 from hoitool.predict.opened import opened
 from hoitool.store import Store
-from hoitool.train.backbone import resolved
-from hoitool.train.prepare import prepare
+from hoitool.train.defr.backbone import resolved
+from hoitool.train.defr.prepare import prepare
 from hoitool.train.recipe import resolve
 
 OVER_CLIP = """

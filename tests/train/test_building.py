@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 from tiny_run import make_workspace
 
-from hoitool.train.prepare import prepare
+from hoitool.train.defr.prepare import prepare
 from hoitool.train.recipe import names, resolve
 
 SMALL = ["model.patch=8", "model.image_size=32", "model.weights=random", "optimise.per_device=4", "data.workers=0"]
@@ -29,7 +29,7 @@ def test_a_recipe_builds_at_tiny_size(name, folder, monkeypatch):
     words = language if own.model.classifier.init == "language" else []
     job = prepare(resolve(name, ["model.backbone=tiny", *SMALL, *words]), lambda _: None)
     samples = [job.task.sample(i, 0) for i in range(4)]
-    loss = job.task.loss(job.module, job.task.collate(samples))
+    loss = job.task.loss(job.module, job.task.collate(samples), 0.0)
     loss.backward()
     classifier = [p.grad for p in job.module.classifier.parameters()]
     assert torch.isfinite(loss)

@@ -19,10 +19,10 @@ from hoitool.files import sha256
 from hoitool.models import checkpoints
 from hoitool.predict.opened import opened
 from hoitool.train import metrics
+from hoitool.train.defr.prepare import criterion, prepare
+from hoitool.train.defr.recognition import Recognition
 from hoitool.train.fit import estimated, fit
-from hoitool.train.prepare import criterion, prepare
 from hoitool.train.recipe import resolve
-from hoitool.train.recognition import Recognition
 
 RECOGNITION = ("predict.task=recognition",)
 
@@ -63,9 +63,9 @@ def test_what_is_predicted_scores_as_the_last_evaluation_said(workspace):
     """There is one evaluator: the file of predictions has the figures of training."""
     made = run(workspace / "runs" / "first")
     truth = load(workspace / "data" / "demo" / "test.parquet")
-    result = score(truth, load(made.predicted.path), "hico")
+    result = score(truth, load(made.predicted[0]), "hico")
     assert result.mean("full") == pytest.approx(made.trained.figures["full"], abs=1e-12)
-    assert made.predicted.images == TEST
+    assert len(load(made.predicted[0])) == TEST
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(workspace):
@@ -132,7 +132,7 @@ def test_the_loss_falls_on_one_batch(workspace):
     losses = []
     for _ in range(60):
         optimiser.zero_grad()
-        loss = job.task.loss(job.module, batch)
+        loss = job.task.loss(job.module, batch, 0.0)
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
@@ -141,7 +141,7 @@ def test_the_loss_falls_on_one_batch(workspace):
 
 def test_without_test_images_nothing_is_scored_or_predicted(workspace):
     made = run(workspace / "runs" / "first", "data.test=null")
-    assert (made.predicted, made.trained.figures) == (None, {})
+    assert (made.predicted, made.trained.figures) == ((), {})
 
 
 def test_a_run_opens_by_its_folder_its_checkpoint_and_its_file(workspace):
@@ -235,7 +235,7 @@ def test_a_probe_learns_on_features_that_are_made_once(workspace):
     assert stays and all(torch.equal(held[name], start[name]) for name in stays)
     assert not torch.equal(held["classifier.weight"], start["classifier.weight"])
     assert sum("once through" in line for line in said) == 2
-    result = score(load(workspace / "data" / "demo" / "test.parquet"), load(made.predicted.path), "hico")
+    result = score(load(workspace / "data" / "demo" / "test.parquet"), load(made.predicted[0]), "hico")
     assert result.mean("full") == pytest.approx(made.trained.figures["full"], abs=1e-6)
     said.clear()
     fit(recipe, workspace / "runs" / "again", said.append)

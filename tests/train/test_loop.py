@@ -47,9 +47,49 @@ def test_it_is_a_plain_loop(tmp_path):
     for i, names in enumerate(list(task.seen)):
         samples = [task.sample(int(name.removesuffix(".jpg")), i // 3) for name in names]
         optimiser.zero_grad()
-        task.loss(other, task.collate(samples))["loss"].backward()
+        task.loss(other, task.collate(samples), 0.0)["loss"].backward()
         optimiser.step()
     same(module, other)
+
+
+def test_a_loss_is_told_the_fractional_epoch(tmp_path):
+    told = []
+
+    class Timed(Regression):
+        def loss(self, module, batch, at):
+            told.append(at)
+            return super().loss(module, batch, at)
+
+    train(Timed(), mlp(), plan(epochs=2), tmp_path, pace(per_device=4))
+    assert told == pytest.approx([0, 0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1, 1, 4 / 3, 4 / 3, 5 / 3, 5 / 3])
+
+
+def test_frozen_parameters_stay_for_their_epochs_and_then_learn_as_if_new(tmp_path):
+    """Neither the optimiser's moments nor the norm that is clipped know of them, and a resumed training neither."""
+    held, module, other, start = plan(epochs=2, clip=0.1, weight_decay=0.1, frozen={"0.": 1}), mlp(), mlp(), mlp()
+    train(Regression(), module, held, tmp_path / "once", pace())
+    first = plan(epochs=1, clip=0.1, weight_decay=0.1, groups={"0.": 0})
+    train(Regression(), other, first, tmp_path / "one", pace())
+    assert torch.equal(other[0].weight, start[0].weight) and not torch.equal(other[3].weight, start[3].weight)
+    assert not torch.equal(module[0].weight, start[0].weight)
+
+    class Stopping(Regression):
+        def evaluate(self, module):
+            torch.save(module.state_dict(), tmp_path / "epoch.pt")
+            raise KeyboardInterrupt
+
+    cut = mlp()
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(), cut, held, tmp_path / "cut", pace(checkpoint_steps=2))
+    same(cut, other)
+    again = mlp()
+    train(Regression(), again, held, tmp_path / "cut", pace(checkpoint_steps=2), resume=True)
+    same(again, module)
+
+
+def test_what_is_frozen_must_be_there(tmp_path):
+    with pytest.raises(UsageError, match="frozen: no parameter begins with 'cnn.'; they begin with 0, 3"):
+        train(Regression(), mlp(), plan(frozen={"cnn.": 1}), tmp_path, pace())
 
 
 @pytest.mark.parametrize("batch", [8, 16])
@@ -109,9 +149,9 @@ def test_threads_are_those_of_the_pace_while_it_trains(tmp_path):
     before, seen = torch.get_num_threads(), set()
 
     class Watched(Regression):
-        def loss(self, module, batch):
+        def loss(self, module, batch, at):
             seen.add(torch.get_num_threads())
-            return super().loss(module, batch)
+            return super().loss(module, batch, at)
 
     train(Watched(), mlp(), plan(epochs=1), tmp_path, pace(threads=before + 1))
     assert (seen, torch.get_num_threads()) == ({before + 1}, before)
@@ -221,7 +261,7 @@ def test_two_processes_equal_one(tmp_path):
 )
 def test_the_end_of_a_devices_memory_is_one_line(tmp_path, held, told):
     class Large(Regression):
-        def loss(self, module, batch):
+        def loss(self, module, batch, at):
             raise torch.OutOfMemoryError("CUDA out of memory.\nmuch more")
 
     with pytest.raises(UsageError, match=told) as stopped:

@@ -18,6 +18,7 @@ REACHED = {
     "optimise.optimiser=sgd": (Plan, "optimiser", "sgd"),
     "optimise.lr=0.25": (Plan, "lr", 0.25),
     "optimise.groups={backbone.: 0.1}": (Plan, "groups", {"backbone.": 0.1}),
+    "optimise.frozen={backbone.: 2}": (Plan, "frozen", {"backbone.": 2.0}),
     "optimise.weight_decay=0.5": (Plan, "weight_decay", 0.5),
     "optimise.momentum=0.8": (Plan, "momentum", 0.8),
     "optimise.epochs=3": (Plan, "epochs", 3),
@@ -70,8 +71,10 @@ def test_every_recipe_has_a_plan_and_a_pace(name):
 
 def test_a_probe_trains_the_classifier_alone():
     from hoitool.models.defr import build
+    from hoitool.train.defr.prepare import STAYS
 
-    plan = plan_of(resolve("tiny", ["model.train=classifier", "optimise.groups={backbone.: 0.1}"]))
+    recipe = resolve("tiny", ["model.train=classifier", "optimise.groups={backbone.: 0.1}"])
+    plan = plan_of(recipe, STAYS[recipe.model.train])
     module = build("tiny", "cosine", 5, 32, 8)
     optimiser_of(module, plan)
     assert [name for name, each in module.named_parameters() if each.requires_grad] == ["classifier.weight"]

@@ -77,10 +77,10 @@ def test_killed_and_resumed_equals_uninterrupted(whole, tmp_path, how, number):
 @pytest.mark.parametrize("call", range(1, 35, 6))
 def test_stopped_anywhere_and_resumed_equals_uninterrupted(whole, tmp_path, call):
     class Stopping(Regression):
-        def loss(self, module, batch):
+        def loss(self, module, batch, at):
             if len(self.seen) == call:
                 raise KeyboardInterrupt
-            return super().loss(module, batch)
+            return super().loss(module, batch, at)
 
     with pytest.raises(KeyboardInterrupt):
         rich(tmp_path, Stopping(factors=FACTORS))

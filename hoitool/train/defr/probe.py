@@ -30,12 +30,13 @@ from hoitool.embed.load import short_name
 from hoitool.embed.pictures import Album
 from hoitool.embed.preprocess import Preprocess
 from hoitool.errors import DataError, UsageError
-from hoitool.models.card import Card
+from hoitool.models.card import Labelled
 from hoitool.predict.recognition import squash
 from hoitool.store import Store
-from hoitool.train.evaluate import evaluated, figures
-from hoitool.train.recognition import Recognition
-from hoitool.train.settings import Augment, Recipe
+from hoitool.train.defr.evaluate import evaluated, figures
+from hoitool.train.defr.recognition import Recognition
+from hoitool.train.defr.settings import Recipe
+from hoitool.train.settings import Augment
 
 AS_THEY_ARE = Augment(flip=0.0, brightness=0.0, contrast=0.0, crop_scale=None)
 ROWS = 4096  # rows at once through the classifier when it is evaluated
@@ -58,7 +59,7 @@ class Probe(Recognition):
         """The features of a picture (dim,), what is said of its labels (K,); its number."""
         return {"features": self.features[index], "target": self.images.target(index), "index": index}
 
-    def loss(self, module: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+    def loss(self, module: nn.Module, batch: dict[str, Any], at: float) -> torch.Tensor:
         """The criterion of the module's logits; only 1 is positive."""
         return self.criterion(module(batch["features"]), batch["target"])
 
@@ -89,7 +90,7 @@ def probe(task: Recognition, module: nn.Module, device: str, workers: int, say: 
 class Tower:
     """A model's backbone as an encoder of pictures (hoitool/embed/encoder.py), by the hash of its weights."""
 
-    def __init__(self, backbone: nn.Module, card: Card, device: str) -> None:
+    def __init__(self, backbone: nn.Module, card: Labelled, device: str) -> None:
         self.device, dtype = place(Settings(device=_own(device)))
         self.backbone = backbone.to(self.device).eval()
         self.name = str(card.numbers["backbone"])

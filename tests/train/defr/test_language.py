@@ -13,9 +13,9 @@ from hoitool.embed.encoders.tiny import MODEL, save_tiny_clip  # noqa: E402
 from hoitool.errors import DataError, MissingData, UsageError  # noqa: E402
 from hoitool.models.language import language  # noqa: E402
 from hoitool.store import Store  # noqa: E402
-from hoitool.train.backbone import resolved  # noqa: E402
-from hoitool.train.language import language_rows  # noqa: E402
-from hoitool.train.settings import Classifier, Model  # noqa: E402
+from hoitool.train.defr.backbone import resolved  # noqa: E402
+from hoitool.train.defr.language import language_rows  # noqa: E402
+from hoitool.train.defr.settings import Classifier, Model  # noqa: E402
 
 META = Meta(DEMO)
 WIDTH, JOINT = MODEL["vision_cfg"]["width"], MODEL["embed_dim"]

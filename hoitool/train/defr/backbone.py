@@ -21,7 +21,7 @@ from hoitool.embed.encoders import clip_weights
 from hoitool.embed.encoders import timm as timm_weights
 from hoitool.errors import DataError
 from hoitool.files import load_json, require, sha256
-from hoitool.train.settings import Model
+from hoitool.train.defr.settings import Model
 from hoitool.train.spelling import as_settings
 
 RANDOM = "random"

@@ -8,7 +8,7 @@ from builders import as_image_predictions, image_truth_of, truth_of
 
 from hoitool.errors import DataError
 from hoitool.eval import score
-from hoitool.train.evaluate import evaluated, figures
+from hoitool.train.defr.evaluate import evaluated, figures
 
 A, B = (0.0, 0, 9, 9), (10.0, 10, 19, 29)
 

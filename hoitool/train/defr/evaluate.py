@@ -14,7 +14,7 @@ from hoitool.data.dataset import Array
 from hoitool.errors import DataError
 from hoitool.eval import Result, score
 from hoitool.predict.recognition import image_predictions
-from hoitool.train.images import image_labels
+from hoitool.train.defr.images import image_labels
 
 
 def evaluated(truth: Dataset, scores: Array, protocol: str = "hico", variant: str | None = None) -> Result:

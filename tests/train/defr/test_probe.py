@@ -15,9 +15,9 @@ from hoitool.errors import DataError
 from hoitool.models import checkpoints
 from hoitool.predict.recognition import image_logits
 from hoitool.store import Store
+from hoitool.train.defr.prepare import prepare
+from hoitool.train.defr.probe import is_probe, probe
 from hoitool.train.fit import estimated, fit
-from hoitool.train.prepare import prepare
-from hoitool.train.probe import is_probe, probe
 from hoitool.train.recipe import names, resolve
 
 PROBE = (
@@ -66,7 +66,9 @@ def test_losses_and_figures_are_those_of_pictures(workspace):
     job.module.eval()
     batches = [each.collate([each.sample(i, 0) for i in (3, 0, 5)]) for each in (job.task, task)]
     with torch.no_grad():
-        plain, cached = (each.loss(job.module, batch) for each, batch in zip((job.task, task), batches, strict=True))
+        plain, cached = (
+            each.loss(job.module, batch, 0.0) for each, batch in zip((job.task, task), batches, strict=True)
+        )
         torch.testing.assert_close(cached, plain, rtol=1e-4, atol=0)
         assert task.evaluate(job.module) == pytest.approx(job.task.evaluate(job.module), nan_ok=True)
     assert task.names(batches[1]) == job.task.names(batches[0])
@@ -97,8 +99,8 @@ def test_a_run_ends_with_the_whole_model(workspace):
     moved = {name.partition(".")[0] for name, tensor in held.items() if not torch.equal(tensor, start[name])}
     assert moved == {"classifier"}
     job.module.load_state_dict(held)
-    scores, _ = image_logits(job.module.eval(), job.test[1], job.card)
-    assert np.allclose(scores, load(done.predicted.path).image_scores, atol=1e-5)
+    scores, _ = image_logits(job.module.eval(), job.task.examination.album, job.card)
+    assert np.allclose(scores, load(done.predicted[0]).image_scores, atol=1e-5)
 
 
 def test_a_dry_run_makes_nothing(workspace):

@@ -25,7 +25,7 @@ from hoitool.embed.pictures import Album, album_of
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import difference
 from hoitool.splits.apply import EXTRA as SPLIT
-from hoitool.train.settings import Balance
+from hoitool.train.defr.settings import Balance
 
 UNKNOWN = -2
 From = Literal["images", "pairs", "auto"]

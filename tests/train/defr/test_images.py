@@ -16,8 +16,8 @@ from hoitool.data.synthetic import scenes
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.labels import load_labels
 from hoitool.splits import apply, named
-from hoitool.train.images import UNKNOWN, Images, image_labels, images_of, joined, repetitions
-from hoitool.train.settings import Balance
+from hoitool.train.defr.images import UNKNOWN, Images, image_labels, images_of, joined, repetitions
+from hoitool.train.defr.settings import Balance
 
 HICO = load_labels("hico")
 A, B = (0.0, 0, 9, 9), (10.0, 10, 19, 29)

@@ -13,8 +13,8 @@ from hoitool.embed.encoders import clip_weights  # noqa: E402
 from hoitool.embed.encoders.tiny import MODEL, save_tiny_clip  # noqa: E402
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError  # noqa: E402
 from hoitool.models.backbones import build_backbone, load_backbone  # noqa: E402
-from hoitool.train.backbone import CLIPS, PLAIN, Backbone, architecture, resolved  # noqa: E402
-from hoitool.train.settings import Model  # noqa: E402
+from hoitool.train.defr.backbone import CLIPS, PLAIN, Backbone, architecture, resolved  # noqa: E402
+from hoitool.train.defr.settings import Model  # noqa: E402
 
 
 @pytest.fixture

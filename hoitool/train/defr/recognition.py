@@ -17,12 +17,12 @@ from hoitool.data import Dataset
 from hoitool.data.dataset import Array
 from hoitool.embed.pictures import Album
 from hoitool.losses.contract import Loss
-from hoitool.models.card import Card
+from hoitool.models.card import Labelled
 from hoitool.predict.recognition import Pace, image_logits
 from hoitool.train.augment import augmented
+from hoitool.train.defr.evaluate import evaluated, figures
+from hoitool.train.defr.images import Images
 from hoitool.train.device import gathered, processes
-from hoitool.train.evaluate import evaluated, figures
-from hoitool.train.images import Images
 from hoitool.train.settings import Augment
 from hoitool.train.task import Task, generator
 
@@ -37,7 +37,7 @@ class Examination:
     variant: str | None
     pace: Pace
 
-    def figures(self, module: torch.nn.Module, card: Card) -> dict[str, float]:
+    def figures(self, module: torch.nn.Module, card: Labelled) -> dict[str, float]:
         """mAP as a fraction by split; each of several processes recognises its share."""
         rank, world = processes()
         mine = np.arange(rank, len(self.truth), world)
@@ -57,7 +57,7 @@ class Recognition(Task):
     """
 
     images: Images
-    card: Card
+    card: Labelled
     augment: Augment
     criterion: Loss
     repeated: Array
@@ -74,7 +74,7 @@ class Recognition(Task):
         pixels = augmented(picture, self.augment, self.card.image_size, numbers)
         return {"pixels": pixels, "target": self.images.target(index), "index": index}
 
-    def loss(self, module: torch.nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+    def loss(self, module: torch.nn.Module, batch: dict[str, Any], at: float) -> torch.Tensor:
         """The criterion of the module's logits; only 1 is positive."""
         return self.criterion(module(normalised(batch["pixels"], self.card)), batch["target"])
 
@@ -91,7 +91,7 @@ class Recognition(Task):
         return {} if self.examination is None else self.examination.figures(module, self.card)
 
 
-def normalised(pixels: torch.Tensor, card: Card) -> torch.Tensor:
+def normalised(pixels: torch.Tensor, card: Labelled) -> torch.Tensor:
     """(B, 3, S, S) float32 of pictures (B, S, S, 3) uint8: (pixels / 255 - mean) / std."""
     made = pixels.permute(0, 3, 1, 2).float().div(255)
     mean, std = (made.new_tensor(held).view(3, 1, 1) for held in (card.mean, card.std))

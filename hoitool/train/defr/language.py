@@ -29,8 +29,8 @@ from hoitool.models.language import language
 from hoitool.progress import working
 from hoitool.store import Store, differences
 from hoitool.store.hdf5 import head
-from hoitool.train.backbone import Backbone
-from hoitool.train.settings import Classifier
+from hoitool.train.defr.backbone import Backbone
+from hoitool.train.defr.settings import Classifier
 
 BATCH = 256  # texts at once
 Say = Callable[[str], None]

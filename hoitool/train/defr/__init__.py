@@ -1,0 +1,1 @@
+"""DEFR on the engine: recognition of whole pictures, and probes of its backbone."""
