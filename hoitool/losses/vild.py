@@ -38,6 +38,12 @@ def text_logits(regions: Tensor, background: Tensor, texts: Tensor, temperature:
         return _unit(regions) @ classes.T / temperature
 
 
+def image_logits(regions: Tensor, texts: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """(N, K) logits of regions (N, D) and texts (K, D) without a background, in the precision of `text_logits`."""
+    with torch.autocast(regions.device.type, enabled=False):
+        return _unit(regions) @ _unit(texts).T / temperature
+
+
 def text_loss(logits: Tensor, labels: Tensor, held_out: Tensor | None = None) -> Tensor:
     """The mean cross-entropy, a tensor (), of logits (N, 1 + K) and labels (N,), 0 for background.
 

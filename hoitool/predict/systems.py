@@ -10,5 +10,6 @@ PREDICTORS = Lookup(
     {
         "defr": "hoitool.predict.whole",
         "defr-detection": "hoitool.predict.whole",
+        "vild": "hoitool.predict.vild.whole",
     },
 )

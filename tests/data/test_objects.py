@@ -21,7 +21,7 @@ from hoitool.data.quality.labels import check_labels, check_subjects
 from hoitool.errors import DataError, UsageError
 from hoitool.splits import Draw
 from hoitool.splits.draw import drawn
-from hoitool.train.images import image_labels
+from hoitool.train.defr.images import image_labels
 
 
 def test_labels_are_the_objects_of_a_label_space():

@@ -1,0 +1,95 @@
+"""`hoitool predict` for ViLD: detections of pictures, of the model's own classes or those of another vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hoitool.data import Dataset, Predictions, relabel
+from hoitool.embed.pictures import Album
+from hoitool.errors import DataError, UsageError
+from hoitool.models.card import labelled
+from hoitool.models.vild import Vild
+from hoitool.models.vild_regions import Thinning
+from hoitool.predict.boxes import Boxes, boxes_for
+from hoitool.predict.job import Done, about, write_blocks
+from hoitool.predict.opened import Opened
+from hoitool.predict.recognition import Pace
+from hoitool.predict.sources import images_for
+from hoitool.predict.vild.detection import Detector, detections, in_blocks
+from hoitool.predict.vild.vocabulary import of_store, own
+from hoitool.predict.whole import Asked, Made, Say, check_out, default_out, drawn
+from hoitool.store import Store
+
+TASK = "detection of objects"
+
+
+def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked, say: Say) -> Made:
+    """Detect objects in what the sources mean, and write all that is asked for: see hoitool/predict/whole.py."""
+    card = labelled(model.card)
+    _refuse(asked)
+    images, album, notes, unread = images_for(sources, card, asked.pictures, asked.subset, asked.pace.skip_broken)
+    for note in notes:
+        say(note)
+    out = asked.out or default_out(path, images)
+    check_out(out, asked)
+    given = None if asked.boxes is None else boxes_for(images, asked.boxes)
+    done = detect(model, images, album, out, card.predict, asked.pace, given, asked.vocabulary)
+    done = replace(done, broken=unread | done.broken)
+    for reason, count in done.dropped.items():
+        say(f"dropped {count:,}: {reason}")
+    return Made(done, TASK, model.name, drawn(done, album, asked) if asked.draw else None)
+
+
+def detect(
+    model: Opened,
+    images: Dataset,
+    album: Album,
+    out: Path,
+    wanted: Mapping[str, Any],
+    pace: Pace,
+    given: Boxes | None = None,
+    vocabulary: Path | None = None,
+) -> Done:
+    """Write the detections of the images of an album; of many images a folder of shards.
+
+    wanted      settings of a recipe's `predict`: nms, min_score, most
+    given       boxes that are looked at in place of proposals
+    vocabulary  a store of texts in place of the model's own classes
+    Raises UsageError for a model that proposes nothing where none are given, DataError naming a file.
+    """
+    if not len(images):
+        raise DataError(f"{images!r} has no images to predict for")
+    module, card = model.module, labelled(model.card)
+    assert isinstance(module, Vild)
+    if module.rpn is None and given is None:
+        raise UsageError(f"{model.name} proposes no boxes; give those that it is to look at with --boxes FILE")
+    words = own(module, card) if vocabulary is None else of_store(Store(vocabulary), card)
+    rule = Thinning(wanted["nms"], wanted["min_score"], wanted["most"])
+    said = {"boxes": "its own"} if given is None else {"boxes": given.name}
+    said |= {} if vocabulary is None else {"vocabulary": vocabulary.name}
+    bare = relabel(images, "objects")[0]
+    broken: dict[str, str] = {}
+    count = 0
+
+    def counted() -> Iterator[Predictions]:
+        nonlocal count
+        for block in in_blocks(bare, stream, words, {"predict": about(model, "objects", **said)}):
+            count += len(block.boxes)
+            yield block
+
+    detector = Detector(module, card, words.to(model.device), rule)
+    stream = detections(detector, bare, album, pace, None if given is None else given.data, broken)
+    write_blocks(counted(), out)
+    return Done(out, len(images), 0, broken, {} if given is None else given.dropped, count)
+
+
+def _refuse(asked: Asked) -> None:
+    """Raise UsageError for what is of pairs or of whole pictures."""
+    told = [f"--{name.replace('_', '-')}" for name in asked.how]
+    told += ["--detector"] if asked.detector is not None else []
+    told += ["--as-dataset"] if asked.pseudo is not None else []
+    if told:
+        raise UsageError(f"{told[0]} is not for a detector of objects, which a model of ViLD is")
