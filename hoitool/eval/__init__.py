@@ -38,6 +38,7 @@ PROTOCOLS = Lookup(
         "v-coco": "hoitool.eval.v_coco",
         "open-images-vrd": "hoitool.eval.open_images_vrd",
         "sgg": "hoitool.eval.sgg",
+        "open-vocab": "hoitool.eval.open_vocab",
     },
 )
 
@@ -73,6 +74,8 @@ def natural_protocol(predictions: Dataset) -> str:
         return "hico"
     if predictions.meta.label_kind == "predicates":
         return "open-images-vrd"
+    if predictions.meta.label_kind == "objects":
+        return "open-vocab"
     return "v-coco" if predictions.meta.labels.roles else "hico-det"
 
 

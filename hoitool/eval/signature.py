@@ -15,6 +15,8 @@ def told(value: Any) -> str:
     """A field's value in one word: yes, no, none, a number, a name, or the parts of a nested rule."""
     if is_dataclass(value):
         return ",".join(f"{f.name}={told(getattr(value, f.name))}" for f in fields(value))
+    if isinstance(value, tuple):
+        return ",".join(map(told, value))
     if value is None:
         return "none"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
