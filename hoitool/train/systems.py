@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from hoitool.lookup import Lookup
 
-RECIPES = Lookup("system", {"defr": "hoitool.train.defr.settings:Recipe"})  # its class; no torch is loaded
+# name -> the class of its recipes; no torch is loaded
+RECIPES = Lookup(
+    "system",
+    {
+        "defr": "hoitool.train.defr.settings:Recipe",
+        "vild": "hoitool.train.vild.settings:Recipe",
+    },
+)
 
 # name -> module with prepare(recipe, say, device, lenient), the job, and card_of(recipe, labels), for published weights
-SYSTEMS = Lookup("system", {"defr": "hoitool.train.defr.prepare"})
+SYSTEMS = Lookup(
+    "system",
+    {
+        "defr": "hoitool.train.defr.prepare",
+        "vild": "hoitool.train.vild.prepare",
+    },
+)
 DEFAULT = "defr"

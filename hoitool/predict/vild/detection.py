@@ -20,6 +20,7 @@ from hoitool.embed.crops import continuous
 from hoitool.embed.encoders.device import computing
 from hoitool.embed.pictures import Album
 from hoitool.embed.regions import require_size
+from hoitool.labels import LabelSpace
 from hoitool.models.card import Labelled
 from hoitool.models.vild import Vild
 from hoitool.models.vild_regions import Thinning, moved, thinned
@@ -134,13 +135,13 @@ def _given(given: Dataset, row: int, square: Square) -> Array:
     return clipped
 
 
-def as_predictions(images: Dataset, found: dict[int, Found], words: Vocabulary, extras: dict[str, Any]) -> Predictions:
+def as_predictions(images: Dataset, found: dict[int, Found], labels: LabelSpace, extras: dict[str, Any]) -> Predictions:
     """The detections of images: those not found have none. extras: what the file says of them."""
     nothing = Found(np.empty((0, 4)), np.empty(0, np.int64), np.empty(0, np.float32))
     rows = [found.get(image, nothing) for image in range(len(images))]
     boxes, objects, sure = (np.concatenate(column) for column in zip(nothing, *rows, strict=True))
     held = images.meta
-    meta = Meta(words.labels, held.dataset, held.subset, "objects", box_frame="continuous", extras=extras)
+    meta = Meta(labels, held.dataset, held.subset, "objects", box_frame="continuous", extras=extras)
     names = {name: getattr(images, name) for name in ("key", "file_name", "width", "height", "subset")}
     columns: dict[str, Any] = no_pairs(len(images)) | {"score": np.empty(0), "boxes": boxes, "box_scores": sure}
     columns |= {"categories": objects.astype(np.int32), "box_offsets": offsets_of([len(each.scores) for each in rows])}
@@ -148,7 +149,7 @@ def as_predictions(images: Dataset, found: dict[int, Found], words: Vocabulary, 
 
 
 def in_blocks(
-    images: Dataset, stream: Iterator[tuple[int, Found]], words: Vocabulary, extras: dict[str, Any]
+    images: Dataset, stream: Iterator[tuple[int, Found]], labels: LabelSpace, extras: dict[str, Any]
 ) -> Iterator[Predictions]:
     """The detections of a stream as predictions of BLOCK images each."""
     coming = next(stream, None)
@@ -157,4 +158,4 @@ def in_blocks(
         while coming is not None and coming[0] < first + BLOCK:
             found[coming[0] - first] = coming[1]
             coming = next(stream, None)
-        yield as_predictions(select_images(images, part), found, words, extras)
+        yield as_predictions(select_images(images, part), found, labels, extras)

@@ -76,7 +76,7 @@ def detect(
 
     def counted() -> Iterator[Predictions]:
         nonlocal count
-        for block in in_blocks(bare, stream, words, {"predict": about(model, "objects", **said)}):
+        for block in in_blocks(bare, stream, words.labels, {"predict": about(model, "objects", **said)}):
             count += len(block.boxes)
             yield block
 

@@ -63,7 +63,8 @@ class Criterion:
         if "image" in self.kinds:
             made["image"] = image_loss(seen.image, target, valid)
         weights = {"image": self.rule.image}
-        return {"loss": sum(weights.get(name, 1.0) * held for name, held in made.items())} | made  # type: ignore[dict-item]
+        weighted = [weights.get(name, 1.0) * held for name, held in made.items()]
+        return {"loss": torch.stack(weighted).sum()} | made
 
 
 @dataclass(frozen=True, eq=False)

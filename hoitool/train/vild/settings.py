@@ -83,7 +83,7 @@ class Evaluate(settings.Evaluate):
     """How the model is scored while it learns and at the end, by hoitool.eval."""
 
     protocol: str = Field("open-vocab", description="the protocol")
-    best: str = Field("novel AP50", description="the figure that decides which checkpoint is best")
+    best: str = Field("novel", description="the figure that decides which checkpoint is best")
 
 
 class Predict(Section):
