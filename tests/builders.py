@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hoitool.convert import PREDICTION_FORMATS
-from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, select_pairs, strings
+from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, select_boxes, select_pairs, strings
 from hoitool.labels import LabelSpace, build, load_labels
 
 Row = tuple[int, Sequence[float], Sequence[float], int]
@@ -363,6 +363,64 @@ def relation_detector(truth: Dataset, seed: int = 1) -> Predictions:
     return relation_predictions(truth, scores, boxes=boxes, categories=classes.astype(np.int32))
 
 
+# COCO's base objects, its novel ones, and two that are neither
+OBJECTS = (("person", 1), ("chair", 62), ("horse", 19), ("dog", 18), ("umbrella", 28), ("cup", 47), ("wine glass", 46))
+DETECTED = build("boxes", "tests", [*OBJECTS, ("hot dog", 58)], [], [])
+FREQUENCY = "fccrrrcf"
+
+
+def box_scenes(images: int = 40, seed: int = 0, **columns: Any) -> Dataset:
+    """Random true boxes of all classes, none in every tenth image."""
+    rng = np.random.default_rng(seed)
+    counts = np.where(np.arange(images) % 10 == 9, 0, rng.integers(1, 6, images))
+    total = int(counts.sum())
+    low, size = rng.uniform(0, 400, (total, 2)).round(2), rng.uniform(30, 120, (total, 2)).round(2)
+    made: dict[str, Any] = no_pairs(images) | {
+        "boxes": np.concatenate([low, low + size], axis=1),
+        "categories": rng.permutation(np.arange(total) % len(DETECTED.objects)).astype(np.int32),
+        "box_ids": np.arange(1, total + 1),
+        "box_offsets": offsets_of(counts),
+    }
+    meta = Meta(DETECTED, subset="test", label_kind="objects", box_frame="continuous")
+    return Dataset(meta=meta, **{"key": names(images)} | made | columns)
+
+
+def lvis_scenes(truth: Dataset, seed: int = 0) -> Dataset:
+    """Boxes with frequencies, and two more classes of each image that are absent or not exhaustively annotated."""
+    rng = np.random.default_rng(seed)
+    label = np.concatenate([rng.permutation(len(FREQUENCY))[:2] for _ in range(len(truth))])
+    held = set(zip(truth.image_of("box").tolist(), truth.categories.tolist(), strict=True))
+    image = np.repeat(np.arange(len(truth)), 2)
+    there = np.array([pair in held for pair in zip(image.tolist(), label.tolist(), strict=True)])
+    meta = replace(truth.meta, extras=truth.meta.extras | {"lvis": {"frequency": FREQUENCY}})
+    return truth.with_columns(
+        meta,
+        image_label=label.astype(np.int32),
+        image_value=np.where(there, 0, -1).astype(np.int8),
+        image_label_offsets=2 * np.arange(len(truth) + 1),
+    )
+
+
+def box_predictions(truth: Dataset, **columns: Any) -> Predictions:
+    """The true boxes as detections, with score 1 unless scores are given."""
+    held = {name: getattr(truth, name) for name in ("key", "boxes", "categories", "box_offsets")}
+    made: dict[str, Any] = no_pairs(len(truth)) | held | {"score": np.empty(0)}
+    meta = replace(truth.meta, extras={})
+    return Predictions(meta=meta, **made | {"box_scores": np.ones(len(held["boxes"]))} | columns)
+
+
+def box_detector(truth: Dataset, seed: int = 1) -> Predictions:
+    """Detections near the truth, two of each box: some moved far, some of another class, no equal scores."""
+    rng = np.random.default_rng(seed)
+    twice = np.repeat(np.arange(len(truth.boxes)), 2)
+    boxes = truth.boxes[twice] + rng.normal(0, 4, (len(twice), 4))
+    wrong = rng.random(len(twice)) < 0.15
+    classes = np.where(wrong, rng.integers(0, len(DETECTED.objects), len(twice)), truth.categories[twice])
+    scores = np.where(wrong, 0, 0.4) + rng.uniform(0, 0.6, len(twice))
+    offsets = {"box_offsets": 2 * truth.box_offsets}
+    return box_predictions(truth, boxes=boxes, categories=classes.astype(np.int32), box_scores=scores, **offsets)
+
+
 @dataclass(frozen=True)
 class Kit:
     """What the contract of protocols needs of one of them, made of synthetic scenes.
@@ -372,6 +430,8 @@ class Kit:
     imperfect   predictions of the truth that are right now and then; a detector's pairs are given too
     rescored    the same predictions with other scores in the same order
     every_image whether predictions must name every image
+    group       what predictions are rows of: pairs, or boxes alone
+    variant     the truth as a variant needs it
     """
 
     perfect: Callable[[Dataset], Predictions]
@@ -379,6 +439,13 @@ class Kit:
     rescored: Callable[[Predictions], Predictions]
     every_image: bool = False
     truth: Callable[[Dataset], Dataset] = lambda scenes: scenes
+    group: str = "pair"
+    variant: Callable[[Dataset, str], Dataset] = lambda truth, variant: truth
+
+    def nothing(self, perfect: Predictions) -> Predictions:
+        """Predictions without any row."""
+        without = select_pairs if self.group == "pair" else select_boxes
+        return without(perfect, np.zeros(perfect.counts(self.group).sum(), bool))
 
 
 KITS = {
@@ -410,5 +477,13 @@ KITS = {
         imperfect=lambda truth, detected: relation_detector(truth),
         rescored=lambda found: found.with_columns(scores=ranks_of(found.scores)),
         truth=lambda scenes: relation_scenes(),
+    ),
+    "open-vocab": Kit(
+        perfect=box_predictions,
+        imperfect=lambda truth, detected: box_detector(truth),
+        rescored=lambda found: found.with_columns(box_scores=ranks_of(found.box_scores)),
+        truth=lambda scenes: box_scenes(),
+        group="box",
+        variant=lambda truth, variant: lvis_scenes(truth) if variant == "lvis" else truth,
     ),
 }

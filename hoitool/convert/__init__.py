@@ -34,6 +34,8 @@ FORMATS = Lookup(
         "open-images": "hoitool.convert.open_images",
         "open-images-json": "hoitool.convert.open_images_json",
         "visual-genome": "hoitool.convert.visual_genome",
+        "lvis": "hoitool.convert.lvis",
+        "voc": "hoitool.convert.voc",
     },
 )
 PREDICTION_FORMATS = Lookup(
@@ -49,6 +51,7 @@ PREDICTION_FORMATS = Lookup(
         "gen-vlkt": "hoitool.convert.predictions.pair_lists:GEN_VLKT",
         "ppdm": "hoitool.convert.predictions.pair_lists:PPDM",
         "open-images-challenge": "hoitool.convert.predictions.open_images_challenge",
+        "coco-results": "hoitool.convert.predictions.coco_results",
     },
 )
 

@@ -4,7 +4,8 @@ Layout: images, annotations, categories as COCO has them. Relations add, at the 
 relations ({id, image_id, subject_id, object_id, predicate_id}: ids of annotations, object_id null = no object),
 interactions ({predicate_id, category_id}: what can be, category_id null = the verb alone), and on an annotation
 `annotated` (whether a person's interactions were annotated). Programs that read COCO overlook them.
-Frame: COCO's x, y, w, h there; continuous corners x, y, x + w, y + h here. Label kind: verbs.
+Frame: COCO's x, y, w, h there; continuous corners x, y, x + w, y + h here. Label kind: verbs; of a file that has no
+predicates objects: boxes alone.
 Source: cocodataset.org/#format-data; the relations are our own: hoitool/convert/pages/coco.md.
 """
 
@@ -44,7 +45,7 @@ def _own_ids(data: Dataset) -> tuple[Dataset, Lost]:
 
 
 HOLDS = Holds(
-    label_kinds=("verbs",),
+    label_kinds=("verbs", "objects"),
     box_frame="continuous",
     extents=True,
     always=frozenset({"file_name", "width", "crowd", "box_ids"}),
@@ -98,7 +99,12 @@ def _files(path: Path) -> list[Path]:
     inside = [path]
     if path.is_dir():
         inside = sorted(path.glob("instances*.json")) or sorted(path.glob("*.json"))
-    return [file for file in inside if json_object_with(file, *WORDS) and not json_object_with(file, "boxes_h")]
+    return [file for file in inside if json_object_with(file, *WORDS) and not _others(file)]
+
+
+def _others(file: Path) -> bool:
+    """Whether a file is one of pocket's or of LVIS's, which have more fields."""
+    return json_object_with(file, "boxes_h") or json_object_with(file, "neg_category_ids")
 
 
 def _file_name(data: Dataset) -> str:
@@ -126,7 +132,7 @@ def _dataset(table: dict[str, Any], file: Path) -> Dataset:
         space,
         dataset=dataset or DATASETS.get(space.name, folder),
         subset=subset,
-        label_kind="verbs",
+        label_kind="verbs" if "predicates" in table else "objects",
         box_frame="continuous",
         sources={file.name: sha256(file)},
     )
@@ -213,7 +219,7 @@ def _content(data: Dataset) -> dict[str, Any]:
         "annotations": rows,
         "categories": [{"id": n, "name": name} for n, name in sorted(zip(numbers, labels.objects, strict=True))],
     }
-    if labels.verbs:
+    if labels.verbs and data.meta.label_kind == "verbs":
         made["predicates"] = [{"id": i, "name": name} for i, name in enumerate(labels.verbs, 1)]
         made["relations"] = _relation_rows(data)
         listed = interaction_rows(labels, numbers)

@@ -1,6 +1,7 @@
 """The label space of COCO with relations: categories are objects, predicates are verbs, both in ascending id.
 
-A packaged label space is taken where a file's categories (names by COCO id) and predicates (names) are its own.
+A packaged label space is taken where a file's categories (names by COCO id) and predicates (names) are its own; of a
+file without predicates where the categories are spelled as there.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import numpy as np
 
 from hoitool.convert.coco_instances import Instances, category_ids
 from hoitool.convert.fields import integers, positions, rows_of, texts, unique
+from hoitool.data import Meta
+from hoitool.data.class_groups import EXTRA as LVIS
 from hoitool.data.dataset import Array
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import LABEL_SPACES, NOTHING, LabelSpace, build, load_labels
 
 NONE = -1  # category ids are not negative
+OWN = 1001  # the first category id in result files of objects that are none of COCO's
 
 
 def category_numbers(labels: LabelSpace) -> list[int]:
@@ -25,6 +29,21 @@ def category_numbers(labels: LabelSpace) -> list[int]:
     if _packaged(labels) or known == sorted(known):
         return known
     return list(range(1, len(known) + 1))
+
+
+def numbers_of(meta: Meta) -> list[int]:
+    """The category id of each object in result files: what LVIS's annotations say, else COCO's, else 1, 2, ...
+
+    Where only some objects are COCO's the others count from 1001.
+    """
+    said: list[int] | None = meta.extras.get(LVIS, {}).get("category_ids")
+    if said is not None:
+        return said
+    known = meta.labels.coco_ids
+    first = np.isin(np.arange(len(known)), np.unique(known, return_index=True)[1]) & (known >= 0)
+    others = np.arange(len(known)) + (OWN if first.any() else 1)
+    made: list[int] = np.where(first, known, others).tolist()
+    return made
 
 
 def interaction_rows(labels: LabelSpace, numbers: list[int]) -> list[dict[str, Any]] | None:
@@ -49,8 +68,11 @@ def label_space(
     unique(names, f"{file}: predicates", "name")
     order = np.argsort(ids)
     verbs, objects = names[order].tolist(), instances.category_names
-    for packaged in map(load_labels, LABEL_SPACES):
-        if found := _found(packaged, instances.category_ids, objects, verbs):
+    alone = "predicates" not in table
+    for packaged in sorted(map(load_labels, LABEL_SPACES), key=lambda space: len(space.verbs)):
+        if alone and set(packaged.objects) != set(objects):
+            continue  # the spelling tells label spaces with the same objects apart
+        if found := _found(packaged, instances.category_ids, objects, [*packaged.verbs] if alone else verbs):
             return packaged, *found
     again = next((text for i, text in enumerate(objects) if text in objects[:i] or text == NOTHING), None)
     if again is not None:

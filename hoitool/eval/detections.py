@@ -11,6 +11,7 @@ Source: Lin et al., ECCV 2014, cocoeval.py and maskApi.c; Gupta et al., CVPR 201
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,29 +72,37 @@ def near(true: Boxes, detected: Boxes, least: float, edges: Edges, later: bool) 
     classes = 1 + max(int(boxes.label.max(initial=0)) for boxes in (true, detected))
     keys = true.image.astype(np.int64) * classes + true.label
     order = np.argsort(keys, kind="stable")
+    starts = np.append(_starts(keys[order]), len(order))
+    known = keys[order][starts[:-1]]
     wanted = detected.image.astype(np.int64) * classes + detected.label
-    first = np.searchsorted(keys[order], wanted)
-    counts = np.searchsorted(keys[order], wanted, side="right") - first
+    at = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
+    same = known[at] == wanted if len(known) else np.zeros(len(wanted), bool)
+    first, counts = starts[at], np.where(same, np.diff(starts)[at] if len(known) else 0, 0)
+    areas = _written(true.corners) if edges == "continuous" else None
     found: list[Near] = []
     rows = np.flatnonzero(counts)
     ends = np.cumsum(counts[rows])
     parts = np.searchsorted(ends, np.arange(EXPANDED, int(ends[-1]) if len(ends) else 0, EXPANDED))
     for part in np.split(rows, np.unique(parts)):
         others = order[ranges(first[part], counts[part])]
-        found.append(_overlapping(true, detected, np.repeat(part, counts[part]), others, least, edges))
+        found.append(_overlapping(true, detected, np.repeat(part, counts[part]), others, least, areas))
     made = Near(*(np.concatenate([getattr(each, name) for each in found]) for name in ("detected", "true", "overlap")))
     return made.take(np.lexsort((-made.true if later else made.true, -made.overlap, made.detected)))
 
 
-def _overlapping(true: Boxes, detected: Boxes, mine: Array, other: Array, least: float, edges: Edges) -> Near:
-    """Those of some detections `mine` and true boxes `other` (n,) that overlap by `least` or more."""
-    if edges == "inclusive":
-        overlap = iou(detected.corners[mine], true.corners[other], edges)
+def _overlapping(true: Boxes, detected: Boxes, mine: Array, other: Array, least: float, areas: Array | None) -> Near:
+    """Those of some detections `mine` and true boxes `other` (n,) that overlap by `least` or more.
+
+    areas  (T,) of the true boxes where they are continuous, None where they are inclusive
+    """
+    a, b = detected.corners[mine], true.corners[other]
+    if areas is None:
+        overlap = iou(a, b, "inclusive")
     else:
-        a, b, crowd = detected.corners[mine], true.corners[other], true.ignored[other]
-        maybe = np.flatnonzero(_iou(a, b, _products(a), _products(b), crowd) >= least - NEARLY)
-        mine, other, a, b, crowd = mine[maybe], other[maybe], a[maybe], b[maybe], crowd[maybe]
-        overlap = _iou(a, b, _written(a), _written(b), crowd)
+        crowd, of_true = true.ignored[other], areas[other]
+        maybe = np.flatnonzero(_iou(a, b, _products(a), of_true, crowd) >= least - NEARLY)
+        mine, other, a, b = mine[maybe], other[maybe], a[maybe], b[maybe]
+        overlap = _iou(a, b, _written(a), of_true[maybe], crowd[maybe])
     kept = overlap >= least
     return Near(mine[kept], other[kept], overlap[kept])
 
@@ -133,7 +142,8 @@ def match(pairs: Near, true: Boxes, threshold: float, strict: bool, second_choic
     of_ignored = true.ignored[pairs.true]
     regular = pairs.take(np.flatnonzero(~of_ignored))
     hits = _claims(regular.detected, regular.true, len(true))
-    ignored = np.unique(pairs.detected[of_ignored])
+    ignored = pairs.detected[of_ignored]
+    ignored = ignored[_starts(ignored)]
     return Matched(hits, ignored[~np.isin(ignored, hits, assume_unique=True)])
 
 
@@ -152,11 +162,12 @@ def _claims(chooser: Array, choice: Array, choices: int) -> Array:
         wanted = choice[at[waiting]]
         before = first[wanted]
         np.minimum.at(first, wanted, waiting)
-        ousted = before[(before < len(start)) & (before != first[wanted])]
-        waiting = np.unique(np.concatenate([waiting[first[wanted] != waiting], ousted]))
+        won = first[wanted] == waiting
+        waiting = np.concatenate([waiting[~won], before[won & (before < len(start))]])
         at[waiting] += 1
         waiting = waiting[at[waiting] < end[waiting]]
-    return chooser[start][np.sort(first[first < len(start)])]
+    made: Array = chooser[start][np.sort(first[first < len(start)])]
+    return made
 
 
 def _starts(values: Array) -> Array:
@@ -186,4 +197,4 @@ def ranks(hits: Array, gone: Array, starts: Array) -> list[Array]:
     before = np.searchsorted(gone, starts[:-1])
     bounds = np.searchsorted(hits, starts)
     counted = hits - np.searchsorted(gone, hits)
-    return [counted[a:b] - starts[k] + before[k] for k, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False))]
+    return [counted[a:b] - starts[k] + before[k] for k, (a, b) in enumerate(pairwise(bounds.tolist()))]

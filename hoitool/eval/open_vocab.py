@@ -1,12 +1,12 @@
 """Detection with an open vocabulary: average precision of boxes on base and novel classes, and recall of proposals.
 
-A detector learns boxes of base classes and finds novel ones by their names, so figures stand by group of classes: `full`
-with `base` and `novel` for COCO, with `rare`, `common` and `frequent` for LVIS, where rare is what is novel.
+A detector learns boxes of base classes and finds novel ones by their names, so figures stand by group of classes:
+`full` with `base` and `novel` for COCO, with `rare`, `common` and `frequent` for LVIS, where rare is what is novel.
 AP is COCO's: the mean over ten overlaps (.50 to .95) of precision at 101 recalls; AP50 and AP75 are of one overlap; AR
 is the recall that all detections of a class reach, over the ten overlaps. Classes without true boxes do not count.
 Boxes: continuous, x, y, w, h (COCO, LVIS), or inclusive pixel indices (PASCAL VOC), float64.
-Source: Lin et al., ECCV 2014 and cocoeval.py; Gupta et al., CVPR 2019 and lvis-api; Everingham et al., IJCV 2010; Bansal
-et al., ECCV 2018 (base and novel); Gu et al., ICLR 2022 (ViLD); docs/protocols/open-vocab.md.
+Source: Lin et al., ECCV 2014 and cocoeval.py; Gupta et al., CVPR 2019 and lvis-api; Everingham et al., IJCV 2010;
+Bansal et al., ECCV 2018 (base and novel); Gu et al., ICLR 2022 (ViLD); docs/protocols/open-vocab.md.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def _detections(
     ap, recall = np.full((2, len(rule.overlaps), classes), np.nan)
     for t, threshold in enumerate(rule.overlaps):
         found = match(pairs, true, threshold, rule.strict, rule.second_choice)
-        gone = np.union1d(found.ignored, np.setdiff1d(np.flatnonzero(unsure), found.hits))
+        gone = _gone(unsure, found)
         counts = np.diff(ranking.starts) - np.diff(np.searchsorted(gone, ranking.starts))
         for k, mine in enumerate(ranks(found.hits, gone, ranking.starts)):
             if truths[k]:
@@ -239,6 +239,14 @@ def _stated(truth: Dataset, value: int, classes: int) -> Array:
         place = truth.image_of("image_label").astype(np.int64) * classes + truth.image_label
         made[place[truth.image_value == value]] = True
     return made
+
+
+def _gone(unsure: Array, found: Matched) -> Array:
+    """The detections that count neither as true nor as false, ascending."""
+    made = unsure.copy()
+    made[found.hits] = False
+    made[found.ignored] = True
+    return np.flatnonzero(made)
 
 
 def coco_average(ranks: Array, detections: int, truths: int) -> float:

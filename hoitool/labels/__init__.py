@@ -17,7 +17,7 @@ from hoitool.lookup import unknown_name
 __all__ = ["LABEL_SPACES", "NOTHING", "LabelSpace", "Role", "build", "difference", "load_labels", "parse"]
 
 # name -> packaged file
-LABEL_SPACES = {"hico": "hico.json", "v-coco": "v-coco.json"}
+LABEL_SPACES = {"hico": "hico.json", "v-coco": "v-coco.json", "coco": "coco.json"}
 
 
 @cache

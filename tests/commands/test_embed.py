@@ -173,7 +173,7 @@ ERRORS = [
     (
         ("embed", "labels", "hicoo", "--model", "hashed"),
         2,
-        "No label space or file named 'hicoo'. Did you mean 'hico'?",
+        "No label space or file named 'hicoo'. Did you mean 'hico' or 'coco'?",
     ),
     (("embed", "labels", "hico", "--what", "nouns", "--model", "hashed"), 2, "No kind of labels named 'nouns'"),
     (("embed", "labels", "hico", "--prompts", "foto", "--model", "hashed"), 2, "foto"),

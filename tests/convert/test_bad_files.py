@@ -38,7 +38,7 @@ def small(labels: LabelSpace, predicted: bool) -> Dataset:
     made: Dataset
     if predicted:
         made = predictions_of([(*row, 0.5) for row in rows], labels=labels)
-        made = made.with_columns(image_scores=np.full((3, len(labels)), 0.25))
+        made = made.with_columns(image_scores=np.full((3, len(labels)), 0.25), box_scores=np.full(len(made.boxes), 0.5))
     else:
         made = truth_of(rows, labels=labels)
         values = {"image_label": np.array(held, np.int32), "image_value": np.ones(3, np.int8)}

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from strategies import HICO
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS
-from hoitool.convert.detections import ELSEWHERE, UNKNOWN, read_detections
+from hoitool.convert.detections import read_detections
 from hoitool.convert.image_ids import image_ids
+from hoitool.convert.predictions.coco_results import ELSEWHERE, UNKNOWN
 from hoitool.data import strings, validate, write
 from hoitool.errors import DataError, MissingData, UsageError
 

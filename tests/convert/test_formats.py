@@ -24,7 +24,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.labels import LabelSpace, load_labels
 
 SUFFIXES = {"pairs": [".npz", ".csv", ".parquet"], "recognition": [".h5", ".hdf5", ".npz", ".parquet"]}
-SUFFIXES |= {n: [".json"] for n in ("qpic", "gen-vlkt", "ppdm")}
+SUFFIXES |= {n: [".json"] for n in ("qpic", "gen-vlkt", "ppdm", "coco-results")}
 WRITTEN = [(name, suffix) for name in PREDICTION_FORMATS for suffix in SUFFIXES.get(name, [""])]
 
 
@@ -39,11 +39,17 @@ def of_boxes(name: str) -> bool:
     return bool(format_named(name).HOLDS.boxes)
 
 
+def objects(name: str) -> set[str]:
+    """Whether a format takes boxes alone, and whether it takes nothing else."""
+    kinds = format_named(name).HOLDS.label_kinds
+    return {"too", "alone"} if kinds == ("objects",) else {"too"} if "objects" in kinds else set()
+
+
 def held_by(name: str, data: Dataset) -> Dataset:
     """Synthetic data with scores of whole images, as a format other than hoitool's holds them."""
     if name in PREDICTION_FORMATS:
         scores = np.random.default_rng(0).random((len(data), data.meta.classes))
-        data = data.with_columns(image_scores=scores)
+        data = data.with_columns(image_scores=scores, box_scores=np.linspace(0, 1, len(data.boxes)))
     return data if name == "hoitool" else fit([data], format_named(name).HOLDS).parts[0]
 
 
@@ -122,6 +128,7 @@ TABLES = (FORMATS, PREDICTION_FORMATS)
 HELD = [name for name in [*FORMATS, *PREDICTION_FORMATS] if name != "hoitool"]
 HELD_TWICE = [(a, b) for table in TABLES for a in HELD for b in HELD if a != b and {a, b} <= {*table} and tried(a, b)]
 HELD_TWICE = [(a, b) for a, b in HELD_TWICE if a in FORMATS or of_boxes(a) == of_boxes(b)]  # else nothing is common
+HELD_TWICE = [(a, b) for a, b in HELD_TWICE if objects(a) & objects(b) or "alone" not in objects(a) | objects(b)]
 
 
 @pytest.mark.parametrize("name", HELD)

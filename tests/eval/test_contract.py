@@ -18,9 +18,9 @@ EVERY = [(protocol, variant) for protocol in PROTOCOLS for variant in variants(p
 
 
 @pytest.fixture
-def truth(small, protocol):
+def truth(small, protocol, variant):
     """The test scenes, or a truth of the protocol's own kind."""
-    return KITS[protocol].truth(small.test)
+    return KITS[protocol].variant(KITS[protocol].truth(small.test), variant)
 
 
 @pytest.fixture
@@ -42,8 +42,7 @@ class TestEveryVariant:
             with pytest.raises(DataError, match="has no scores of whole images"):
                 score(truth, as_predictions(truth), protocol, variant)
             return
-        perfect = KITS[protocol].perfect(truth)
-        nothing = select_pairs(perfect, np.zeros(len(perfect.subject), bool))
+        nothing = KITS[protocol].nothing(KITS[protocol].perfect(truth))
         result = score(truth, nothing, protocol, variant)
         assert {row.metrics[result.headline] for row in result.rows} == {0}
         assert any("no predictions" in note for note in result.notes)
@@ -66,7 +65,7 @@ class TestEveryVariant:
         assert from_json(result.to_json(), "here").rows == result.rows
 
     def test_images_not_predicted_are_scored_as_empty(self, truth, detected, found, protocol, variant):
-        some = (detected if KITS[protocol].every_image else found).counts("pair") > 0
+        some = (detected if KITS[protocol].every_image else found).counts(KITS[protocol].group) > 0
         assert not some.all()
         without = select_images(found, some)
         if KITS[protocol].every_image:
