@@ -12,6 +12,8 @@ loading   Synthetic JPEGs of 640 x 480 decoded and varied as DEFR's recipes do i
           process the time of a processor, which holds on a shared machine too.
 gpu       DEFR with ViT-B/32 and B/16 at 672 pixels, AdamW, pictures that lie on the GPU: the engine in bfloat16 with
           torch.compile, and the plain way of the published code, a loop in float32. Left out where there is no GPU.
+matching  VSE-infinity at its real size on random regions (36 x 2,048) out of a store and captions of 12 words: samples
+          that a processor makes in a second, and steps of 128 pairs with a GRU; on a GPU also with BERT, in bfloat16.
 """
 
 from __future__ import annotations
@@ -30,8 +32,13 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from hoitool.data import strings
 from hoitool.losses import LOSSES
 from hoitool.models.defr import build
+from hoitool.models.vse import build as build_vse
+from hoitool.models.vse_words import words_of
+from hoitool.predict.image_sets import region_sets
+from hoitool.store import Layout, Manifest, Writer
 from hoitool.train import metrics
 from hoitool.train.augment import augmented
 from hoitool.train.estimate import operations
@@ -41,11 +48,16 @@ from hoitool.train.order import Order, Parts
 from hoitool.train.plan import Pace, Plan
 from hoitool.train.settings import Augment
 from hoitool.train.task import Task, generator
+from hoitool.train.vse.pairs import Pairs
+from hoitool.train.vse.settings import Augment as Vary
+from hoitool.train.vse.settings import Loss
+from hoitool.train.vse.task import Matching
 
 TOKENS, CLASSES, BATCH = 50, 600, 16
 SIZE = 672  # pixels
 FILES, LOADED = 64, 32  # JPEGs, and pictures in a batch that is loaded
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}  # dense bfloat16, published
+PAIRS, PRECISIONS = 128, {"bigru": "float32", "bert": "bfloat16"}  # of matching: a batch, by the text encoder
 TOWERS = {"ViT-B/32": ("clip", 128), "ViT-B/16": ("clip:ViT-B-16-quickgelu", 32)}  # and pictures in a batch
 
 
@@ -243,7 +255,40 @@ def _plain_on_gpu(task: OnDevice, module: torch.nn.Module, batch: int) -> float:
     return (steps - steps // 5) * batch / (time.perf_counter() - start)
 
 
-PARTS = {"overhead": overhead, "loading": loading, "gpu": gpu}
+def matching(given: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = _pairs(Path(folder))
+        task = Matching(pairs, Loss(), 0, None)
+        busy = time.process_time()
+        for index in range(len(task)):
+            task.sample(index, 0)
+        print(f"a processor  {len(task) / (time.process_time() - busy):8.0f} pairs/s")
+        for texts in ("bigru", "bert") if torch.cuda.is_available() else ("bigru",):
+            module = build_vse("regions", texts, vocabulary=len(pairs.words))
+            plan = Plan(steps=given.pair_steps, batch=PAIRS, lr=5e-4, clip=2.0, precision=PRECISIONS[texts])
+            out = Path(folder) / texts
+            train(task, module, plan, out, Pace(log_every=1, checkpoint_minutes=None, threads=given.threads))
+            rates = [line["samples_per_second"] for line in metrics.lines(out / metrics.FILE) if "loss" in line][1:]
+            middle = statistics.median(rates)
+            told = f"{middle:8.1f} pairs/s, {1e3 * PAIRS / middle:.0f} ms a step of {PAIRS}"
+            print(f"{texts:<12} {told} ({min(rates):.1f}..{max(rates):.1f})", flush=True)
+
+
+def _pairs(folder: Path) -> Pairs:
+    """Random regions in a store, and captions of random words."""
+    rng, images = np.random.default_rng(0), 2 * PAIRS
+    key = strings([str(i) for i in range(images)])
+    layout = Layout(key, np.arange(images + 1, dtype=np.int64) * 36)
+    with Writer(folder / "regions.h5", Manifest(of="regions", model="random", dim=2048), layout) as writer:
+        writer.write(0, list(rng.normal(size=(images, 36, 2048)).astype(np.float32)))
+        writer.finish()
+    named = strings([f"word{i}" for i in range(5000)])
+    captions = strings([" ".join(rng.choice(named, 12)) for _ in range(images)])
+    sets = region_sets(key, [folder / "regions.h5"])
+    return Pairs(sets, captions, np.arange(images), key, words_of([*captions, *named], 1), Vary(), 0)
+
+
+PARTS = {"overhead": overhead, "loading": loading, "gpu": gpu, "matching": matching}
 
 
 def main() -> None:
@@ -254,6 +299,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, default=12, help="of loading")
     parser.add_argument("--gpu-steps", type=int, default=50)
+    parser.add_argument("--pair-steps", type=int, default=8, help="of matching")
+    parser.add_argument("--threads", type=int, default=None, help="of matching on the CPU")
     given = parser.parse_args()
     for part in given.parts or PARTS:
         print(f"-- {part}")

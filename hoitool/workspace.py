@@ -1,8 +1,8 @@
 """The conventional names of a workspace, so that the bare commands find their files.
 
 raw/ downloads; data/<dataset>/<subset>.parquet; weights/<model>; features/<what>-<model>.h5;
-runs/<name>/predictions-<subset>.parquet; recipe.yaml, which is trained unless another one is named. Every path can be
-given explicitly instead.
+runs/<name>/predictions-<subset>.parquet, or .h5 of images and captions; recipe.yaml, which is trained unless another
+one is named. Every path can be given explicitly instead.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def images_folder(dataset: str) -> Path:
     return inside if inside.is_dir() else RAW / dataset
 
 
-def predictions() -> list[Path]:
-    """The prediction files of all runs, the newest first."""
-    found = [p for run in _visible(RUNS) for p in run.glob("predictions-*.parquet")]
+def predictions(*kinds: str) -> list[Path]:
+    """The prediction files of all runs, the newest first. kinds: .parquet, or .h5 of matchers; none: .parquet."""
+    found = [p for run in _visible(RUNS) for kind in kinds or (".parquet",) for p in run.glob(f"predictions-*{kind}")]
     return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 

@@ -24,6 +24,7 @@ from hoitool.commands.embedding import (
 )
 from hoitool.commands.options import expanded
 from hoitool.errors import UsageError
+from hoitool.lookup import unknown_name
 
 DEFAULT = "labels"
 
@@ -154,7 +155,7 @@ def captions(
     loading: Loading,
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="COCO captions JSON, .csv, .tsv, .jsonl, or a dataset with captions."),
+        typer.Argument(metavar="[FILE]", help="Captions in any format: COCO's or Karpathy's JSON, .csv, ..."),
     ] = None,
     fit: Fit = None,
 ) -> None:
@@ -212,6 +213,39 @@ def verbs(
     report([of.verbs(crops, found, out, formula, chosen, storing.raw)], storing.as_json)
 
 
+def precomputed(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder of SCAN's: *_ims.npy, *_ids.txt, *_caps.txt.")
+    ],
+    subset: Annotated[str | None, typer.Option(help="Only this subset: train, dev, testall, ...")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Store to write; default: in features/.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of what is stored: float32 or float16.")] = "float32",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store, finished or not.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be made, how large it is, and stop.")] = (
+        False
+    ),
+    as_json: Json = False,
+) -> None:
+    """Put region features that others computed into stores, one for each subset."""
+    from hoitool import workspace
+    from hoitool.report.embedding import Target, make
+    from hoitool.report.importing import BATCH, SHORT, precomputed
+    from hoitool.store.manifest import DTYPES
+
+    if dtype not in DTYPES:
+        raise unknown_name("dtype", dtype, DTYPES)
+    jobs = precomputed(source, subset, dtype)
+    if out is not None and len(jobs) > 1:
+        raise UsageError(f"-o names one file for {len(jobs)} subsets ({', '.join(jobs)}): name one with --subset")
+    made = []
+    for name, job in jobs.items():
+        path = out or workspace.features_path(name, SHORT)
+        made.append(make(job, Target(path, say, overwrite, dry_run, BATCH), None))
+    report(made, as_json)
+
+
 def merge(
     shards: Annotated[
         list[Path], typer.Argument(metavar="SHARD...", help="Finished stores, in the order of their rows.")
@@ -250,5 +284,6 @@ def verify(
 
 for function in (labels, regions, images, verbs, captions):
     app.command(function.__name__)(expanded(function))
+app.command("import")(precomputed)
 app.command("merge")(merge)
 app.command("verify")(verify)

@@ -36,6 +36,9 @@ FORMATS = Lookup(
         "visual-genome": "hoitool.convert.visual_genome",
         "lvis": "hoitool.convert.lvis",
         "voc": "hoitool.convert.voc",
+        "captions": "hoitool.convert.captions",
+        "karpathy": "hoitool.convert.karpathy",
+        "scan": "hoitool.convert.scan",
     },
 )
 PREDICTION_FORMATS = Lookup(
@@ -76,6 +79,13 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
     if name is None:
         if path.is_file() and path.suffix.lower() == ".json":
             load_json(path, "JSON", object)  # says where a broken file ends
+        from hoitool.convert.cxc import tables_of
+
+        if tables_of(path):
+            raise UsageError(
+                f"{path}: ratings of Crisscrossed Captions, which are no dataset; `hoitool inspect` shows them, and "
+                "`hoitool eval STORE --protocol cxc --truth FOLDER` scores by them"
+            )
         known = ", ".join([*FORMATS, *PREDICTION_FORMATS])
         raise DataError(f"{path}: no format recognises it ({known}); if it is one of them, say which with --from")
     held: Reading = format_named(name).read(path, truth)

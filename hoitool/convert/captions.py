@@ -1,61 +1,95 @@
-"""Captions of images: COCO's captions JSON, a table, JSON lines, or a dataset of hoitool's that has them.
+"""Captions of images: COCO's captions JSON, Flickr30K's file, a table, or JSON lines.
 
-    .json          {"images": [{"id", "file_name"}], "annotations": [{"image_id", "id", "caption"}]}
-    .csv, .tsv     a header with file_name (or image, key) and caption (or text), perhaps id; a row for each caption
-    .jsonl         an object with the same names on each line
-    anything else  as hoitool reads it
+    .json          {"images": [{"id", "file_name", "width", "height"}],
+                    "annotations": [{"image_id", "id", "caption"}]}
+    .csv, .tsv, .jsonl, .token    tables, see hoitool/convert/caption_rows.py
 
 Result: a dataset without boxes, in a label space without labels, one row for each image in the order of the file, its
-captions in the order of the file. A row whose caption is empty says that the image is there. Texts are kept as they
-are. In .csv cells may be quoted; .tsv has no quotes. Source: cocodataset.org/#format-data.
+captions in the order of the file. A row of a table whose caption is empty says that the image is there. Texts are kept
+as they are. Source: cocodataset.org/#format-data; Young et al., TACL 2014 (Flickr30K); the page is
+hoitool/convert/pages/captions.md.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hoitool.convert import load
-from hoitool.convert.coco import named
-from hoitool.convert.fields import brief, by_image, integers, member, positions, rows_of, texts, unique
-from hoitool.convert.image_ids import EXTRA, exceptions
-from hoitool.data import Dataset, Meta, no_pairs, offsets_of, strings
+from hoitool.convert import sniff as recognised
+from hoitool.convert.caption_rows import ID, TABLES, Row, looks_like_captions
+from hoitool.convert.captioned import captioned, holds, meta_of
+from hoitool.convert.coco import named, targets
+from hoitool.convert.fields import brief, integers, member, place, positions, rows_of, texts, unique, within
+from hoitool.convert.fit import require_held
+from hoitool.convert.image_ids import image_ids
+from hoitool.convert.reading import Reading
+from hoitool.data import Dataset, strings
 from hoitool.data.dataset import Array
-from hoitool.errors import DataError, UsageError
-from hoitool.files import load_json, reading, require, sha256
-from hoitool.labels import LabelSpace, build
+from hoitool.errors import DataError, MissingData, UsageError
+from hoitool.files import json_object_with, load_json, reading, require, write_text
 
-WHAT = "captions"
-IMAGE, CAPTION, ID = ("file_name", "image", "key"), ("caption", "text"), "id"
+SUMMARY = "captions: COCO's JSON, Flickr30K's file, .csv, .tsv, .jsonl"
+WHAT, WORD = "captions", "captions"
+LARGEST = 2**31 - 1
+FLICKR30K = "results_20130124.token"
+HOLDS = holds(optional=frozenset({"width"}))
 
 
-def read_captions(path: Path, subset: str | None = None) -> Dataset:
-    """The images of a file with their captions; ids are the file's, else 1, 2, ... in its order.
+def sniff(path: Path) -> bool:
+    """Whether a path is such a file, or a folder of COCO's captions without instances."""
+    if path.is_dir():
+        return bool(_files(path)) and not any(path.glob("instances*.json"))
+    if path.suffix.lower() in TABLES:
+        return path.is_file() and looks_like_captions(path)
+    return json_object_with(path, "images", "annotations", "caption") and not json_object_with(path, "categories")
 
-    subset  which images, where a dataset of hoitool's holds several
+
+def read(path: Path, truth: Dataset | None = None) -> Reading:
+    """One part for each file; ids are the file's, else 1, 2, ... in its order.
+
     Raises MissingData, and DataError with the file and the line or row.
     """
     require(path, WHAT)
-    suffix = path.suffix.lower()
-    if suffix in TABLES:
-        return _from_table(path, TABLES[suffix](path))
-    if suffix == ".json":
-        return _from_coco(path)
-    held = load(path, subset=subset)
+    files = _files(path) if path.is_dir() else [path]
+    if not files:
+        raise MissingData(f"{path}: no {WORD}*.json in this folder")
+    return Reading([_read(file) for file in files])
+
+
+def read_captions(path: Path, subset: str | None = None) -> Dataset:
+    """The images of a file of any format with their captions. UsageError where it has none.
+
+    subset  which images, where a dataset holds several
+    """
+    require(path, WHAT)
+    ours = path.suffix.lower() in TABLES or (path.suffix.lower() == ".json" and recognised(path) is None)
+    held = load(path, WORD if ours else None, subset=subset)
     if held.kind != "dataset" or held.caption_text is None:
         raise UsageError(f"{path}: has no captions")
     return held
 
 
-def no_labels() -> LabelSpace:
-    """The label space of images that nobody has labelled."""
-    return build("none", "images without labels", [], [], [])
+def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
+    """Write a part as the file `path` (.json), or each into the folder `path` as captions_<subset>.json."""
+    held = require_held(parts, HOLDS, "COCO's captions")
+    files = targets(held, path, WORD, overwrite)
+    for part, file in zip(held, files, strict=True):
+        write_text(file, json.dumps(_content(part), allow_nan=False))
+    return files
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob(f"{WORD}*.json") if json_object_with(file, "images", "annotations"))
+
+
+def _read(file: Path) -> Dataset:
+    suffix = file.suffix.lower()
+    return _from_table(file, TABLES[suffix](file)) if suffix in TABLES else _from_coco(file)
 
 
 def _from_coco(path: Path) -> Dataset:
@@ -67,29 +101,31 @@ def _from_coco(path: Path) -> Dataset:
     names, numbers = texts(images, "file_name", where), integers(images, "id", where)
     unique(names, where, "file_name")
     unique(numbers, where)
+    sizes: dict[str, Any] = _sizes(images, where) if any("width" in row for row in images) else {}
     where = f"{path}: annotations"
     said, wanted = texts(rows, "caption", where), integers(rows, "image_id", where)
-    empty = [i for i, text in enumerate(said.tolist()) if not text.strip()]
-    if empty:
-        raise DataError(f"{where}[{empty[0]}].caption is {brief(said[empty[0]])}, expected text")
+    refuse_blanks(said, where, "caption")
     ids = integers(rows, ID, where) if any(ID in row for row in rows) else np.arange(1, len(rows) + 1)
     unique(ids, where)
     image = positions(numbers, wanted, where, "image_id", "image")
-    known = exceptions(names, numbers)
     dataset, subset = named(table, path)
-    extras = {EXTRA: {"image_ids": known}} if known else {}
-    meta = Meta(no_labels(), dataset, subset, sources={path.name: sha256(path)}, extras=extras)
-    return _dataset(meta, names, image, said, ids)
+    made = captioned(meta_of(dataset, subset, [path], names, numbers), names, image, said, ids)
+    return made.with_columns(**sizes)
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of a table: its line (counted from 1), the image, the caption ("" for none) and its id."""
+def _sizes(images: list[dict[str, Any]], where: str) -> dict[str, Array]:
+    """Widths and heights (I,), 0 where a row has none."""
+    made = {name: integers(images, name, where, 0) for name in ("width", "height")}
+    for name, values in made.items():
+        within(values, 0, LARGEST, where, name)
+    return {name: values.astype(np.int32) for name, values in made.items()}
 
-    line: int
-    image: str
-    caption: str
-    id: int | None
+
+def refuse_blanks(said: Array, where: str, name: str) -> None:
+    """Raise DataError for a caption (n,) without a word."""
+    empty = [i for i, text in enumerate(said.tolist()) if not text.strip()]
+    if empty:
+        raise DataError(f"{place(where, empty[0])}.{name} is {brief(said[empty[0]])}, expected text")
 
 
 def _from_table(path: Path, rows: Iterator[Row]) -> Dataset:
@@ -97,13 +133,13 @@ def _from_table(path: Path, rows: Iterator[Row]) -> Dataset:
         held = list(rows)
     if not held:
         raise DataError(f"{path}: holds no captions")
-    place: dict[str, int] = {}
-    image = np.array([place.setdefault(row.image, len(place)) for row in held], np.int64)
+    at: dict[str, int] = {}
+    image = np.array([at.setdefault(row.image, len(at)) for row in held], np.int64)
     filled = np.array([bool(row.caption.strip()) for row in held], bool)
     captions = [row for row in held if row.caption.strip()]
-    said = strings([row.caption for row in captions])
-    meta = Meta(no_labels(), subset=named({}, path)[1], sources={path.name: sha256(path)})
-    return _dataset(meta, strings(list(place)), image[filled], said, _ids(captions, path))
+    said, names = strings([row.caption for row in captions]), strings(list(at))
+    meta = meta_of("flickr30k" if path.name == FLICKR30K else "", named({}, path)[1], [path], names)
+    return captioned(meta, names, image[filled], said, _ids(captions, path))
 
 
 def _ids(rows: Sequence[Row], path: Path) -> Array:
@@ -120,90 +156,21 @@ def _ids(rows: Sequence[Row], path: Path) -> Array:
     return np.array(list(first), np.int64)
 
 
-def _dataset(meta: Meta, names: Array, image: Array, said: Array, ids: Array) -> Dataset:
-    """Images (I,) by name, with captions (n,) of images (n,)."""
-    order = by_image(image)
-    return Dataset(
-        meta=meta,
-        key=names,
-        file_name=names,
-        caption_id=ids[order],
-        caption_text=said[order],
-        caption_offsets=offsets_of(np.bincount(image, minlength=len(names))),
-        **no_pairs(len(names)),
-    )
-
-
-def _lines_of_table(path: Path, **dialect: Any) -> Iterator[Row]:
-    """The rows of a table with a header."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        lines = csv.reader(stream, strict=True, **dialect)
-        header = [name.strip() for name in next(lines, [])]
-        columns = _columns(header, f"{path}, line 1")
-        try:
-            for cells in lines:
-                if cells and len(cells) != len(header):
-                    raise DataError(f"{path}, line {lines.line_num}: {len(cells)} cells, expected {len(header)}")
-                if cells:
-                    yield _row(dict(zip(header, cells, strict=True)), columns, path, lines.line_num)
-        except csv.Error as error:
-            raise DataError(f"{path}, line {lines.line_num}: not readable as a table ({error})") from error
-
-
-def _lines_of_json(path: Path) -> Iterator[Row]:
-    """The rows of JSON lines."""
-    with path.open(encoding="utf-8-sig") as stream:
-        for line, text in enumerate(stream, 1):
-            if not text.strip():
-                continue
-            try:
-                held = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}, line {line}: not readable as JSON ({error})") from error
-            if not isinstance(held, dict):
-                raise DataError(f"{path}, line {line} is {brief(held)}, expected an object {{...}}")
-            yield _row(held, _columns(list(held), f"{path}, line {line}"), path, line)
-
-
-def _columns(names: Sequence[str], where: str) -> tuple[str, str]:
-    """The names of the columns of images and captions. DataError where there is none, or several."""
-    found = []
-    for known in (IMAGE, CAPTION):
-        held = [name for name in names if name in known]
-        if not held:
-            expected = " or ".join(known)
-            raise DataError(f"{where}: no {expected}; it has {', '.join(map(brief, names[:12])) or 'nothing'}")
-        found.append(min(held, key=known.index))
-        if names.count(found[-1]) > 1:
-            raise DataError(f"{where}: column {found[-1]!r} stands twice")
-    return found[0], found[1]
-
-
-def _row(held: dict[str, Any], columns: tuple[str, str], path: Path, line: int) -> Row:
-    image, caption = (held[name] for name in columns)
-    where = f"{path}, line {line}"
-    if not isinstance(image, str) or not image:
-        raise DataError(f"{where}: {columns[0]} is {brief(image)}, expected the name of an image")
-    if not isinstance(caption, str):
-        raise DataError(f"{where}: {columns[1]} is {brief(caption)}, expected text")
-    return Row(line, image, caption, _id(held.get(ID), where))
-
-
-def _id(value: Any, where: str) -> int | None:
-    """The id in a cell or field, None where there is none."""
-    if value is None or value == "":
-        return None
-    try:
-        number = int(value) if isinstance(value, str) else value
-    except ValueError:
-        number = None
-    if not isinstance(number, int) or isinstance(number, bool) or abs(number) >= 2**63:
-        raise DataError(f"{where}: {ID} is {brief(value)}, expected an integer")
-    return number
-
-
-TABLES: dict[str, Callable[[Path], Iterator[Row]]] = {
-    ".csv": _lines_of_table,
-    ".tsv": lambda path: _lines_of_table(path, delimiter="\t", quoting=csv.QUOTE_NONE),
-    ".jsonl": _lines_of_json,
-}
+def _content(data: Dataset) -> dict[str, Any]:
+    numbers = image_ids(data)
+    images: list[dict[str, Any]] = [
+        {"id": number, "file_name": name} for number, name in zip(numbers.tolist(), data.key.tolist(), strict=True)
+    ]
+    if data.width is not None:
+        for row, width, height in zip(images, data.width.tolist(), data.need("height").tolist(), strict=True):
+            row |= {"width": width, "height": height}
+    columns = (numbers[data.image_of("caption")], data.need("caption_id"), data.need("caption_text"))
+    info = {"description": f"written by hoitool from {data.meta.dataset or 'captions'}"}
+    return {
+        "info": info | {"dataset": data.meta.dataset, "subset": data.meta.subset},
+        "images": images,
+        "annotations": [
+            {"image_id": image, "id": number, "caption": text}
+            for image, number, text in zip(*(column.tolist() for column in columns), strict=True)
+        ],
+    }

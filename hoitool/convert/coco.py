@@ -28,7 +28,7 @@ from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of
 from hoitool.data.dataset import Array
 from hoitool.errors import DataError, UsageError
-from hoitool.files import atomic, json_object_with, load_json, refuse_overwrite, require, sha256
+from hoitool.files import json_object_with, load_json, refuse_overwrite, require, sha256, write_text
 
 SUMMARY = "COCO instances JSON, and COCO with relations"
 WORDS = ("images", "annotations", "categories")
@@ -83,16 +83,25 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
 def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
     """Write a part as the file `path` (.json), or each into the folder `path` as instances_<subset>.json."""
     held = require_held(parts, HOLDS, "COCO JSON")
-    if path.suffix == ".json" and len(held) > 1:
-        names = ", ".join(part.meta.subset for part in held)
-        raise UsageError(f"{path}: the source holds {len(held)} subsets ({names}); name a folder for them")
-    targets = [path] if path.suffix == ".json" else [path / _file_name(part) for part in held]
-    for target in targets:
-        refuse_overwrite(target, overwrite)
-    for part, target in zip(held, targets, strict=True):
-        with atomic(target) as temporary:
-            temporary.write_text(json.dumps(_content(part), allow_nan=False), encoding="utf-8")
-    return targets
+    files = targets(held, path, "instances", overwrite)
+    for part, file in zip(held, files, strict=True):
+        write_text(file, json.dumps(_content(part), allow_nan=False))
+    return files
+
+
+def targets(parts: Sequence[Dataset], path: Path, word: str, overwrite: bool) -> list[Path]:
+    """The file of each part: `path` (.json) itself, or <word>_<subset>.json in the folder `path`.
+
+    Raises UsageError for several parts and one file, and for files that may not be replaced.
+    """
+    if path.suffix == ".json" and len(parts) > 1:
+        names = ", ".join(part.meta.subset for part in parts)
+        raise UsageError(f"{path}: the source holds {len(parts)} subsets ({names}); name a folder for them")
+    names_of = ["_".join(filter(None, (word, part.meta.subset))) for part in parts]
+    files = [path] if path.suffix == ".json" else [path / f"{name}.json" for name in names_of]
+    for file in files:
+        refuse_overwrite(file, overwrite)
+    return files
 
 
 def _files(path: Path) -> list[Path]:
@@ -105,10 +114,6 @@ def _files(path: Path) -> list[Path]:
 def _others(file: Path) -> bool:
     """Whether a file is one of pocket's or of LVIS's, which have more fields."""
     return json_object_with(file, "boxes_h") or json_object_with(file, "neg_category_ids")
-
-
-def _file_name(data: Dataset) -> str:
-    return f"instances_{data.meta.subset}.json" if data.meta.subset else "instances.json"
 
 
 def named(table: dict[str, Any], file: Path) -> tuple[str, str]:

@@ -58,6 +58,30 @@ def files_of(folder: Path, subset: str) -> dict[str, Path]:
     return {kind: folder / f"{kind}_{subset}.csv" for kind in KINDS}
 
 
+def tables_of(path: Path) -> list[Path]:
+    """The tables of ratings that a path is or, a folder, holds; none for anything else."""
+    found = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    return [file for file in found if _kind(file) in KINDS and {SCORE, METHOD} <= _names(file)]
+
+
+def read_table(file: Path) -> Ratings:
+    """The ratings of one table, whose name says what it is of. Raises what `read_ratings` raises."""
+    return _read(file, *KINDS[_kind(file)])
+
+
+def _kind(file: Path) -> str:
+    return file.name.partition("_")[0]
+
+
+def _names(file: Path) -> set[str]:
+    """The names of the columns of a .csv; none for any other file."""
+    if file.suffix.lower() != ".csv" or not file.is_file():
+        return set()
+    with file.open("rb") as stream:
+        header = stream.readline(65536).decode("utf-8-sig", "replace")
+    return {name.strip().strip('"') for name in header.split(",")}
+
+
 def _read(file: Path, first: Callable[[str], int | None], second: Callable[[str], int | None]) -> Ratings:
     require(file, WHAT)
     with reading(file, WHAT), file.open(encoding="utf-8-sig", newline="") as stream:

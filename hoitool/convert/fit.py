@@ -261,6 +261,9 @@ def _default(data: Dataset, name: str) -> dict[str, Any]:
     if name == "image_label":
         empty = {"image_label": np.empty(0, np.int32), "image_value": np.empty(0, np.int8)}
         return empty | {"image_label_offsets": offsets_of(np.zeros(len(data), np.int64))}
+    if name == "caption_id":
+        empty = {"caption_id": np.empty(0, np.int64), "caption_text": np.empty(0, object)}
+        return empty | {"caption_offsets": offsets_of(np.zeros(len(data), np.int64))}
     if name in ("annotated", "crowd"):
         return {name: np.zeros(len(data.boxes), bool)}
     return {}  # ids are numbered over all parts at the end

@@ -16,6 +16,8 @@ from hoitool.data.dataset import Array, strings
 from hoitool.errors import DataError, UsageError
 from hoitool.store import Store
 
+ROUNDED = 0.01  # how far the length of a row may be from 1, which float16 stays well below
+
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
@@ -133,6 +135,8 @@ def _from_store(store: Store) -> Embedded:
     of_row = store.image_of_rows()
     if not np.array_equal(of_row[at_image], np.arange(len(store))):
         raise DataError(f"{store.path}: an image does not have exactly one row of part 'image'")
+    _require_unit(store, of_row, at_image, images)
+    _require_unit(store, of_row, at_caption, captions)
     named = "caption" in store.columns
     return Embedded(
         images.astype(np.float32, copy=False),
@@ -142,6 +146,18 @@ def _from_store(store: Store) -> Embedded:
         store.column("caption")[at_caption] if named else np.arange(1, len(at_caption) + 1),
         (_told(store),),
     )
+
+
+def _require_unit(store: Store, of_row: Array, places: Array, rows: Array) -> None:
+    """Raise DataError for a row (n, dim) without the length 1 that the manifest says; places (n,) in the store."""
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+    wrong = np.flatnonzero(~(np.abs(lengths - 1) < ROUNDED))
+    if len(wrong):
+        key = store.key[of_row[places[wrong[0]]]]
+        raise DataError(
+            f"{store.path}: row {places[wrong[0]]}, of image {key!r}, has the length {lengths[wrong[0]]:g}, expected 1 "
+            f"({len(wrong):,} rows are so); embed again, without --raw"
+        )
 
 
 def _told(store: Store) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Source: Zhang et al., CVPR 2019 (ContrastiveLosses4VRD); Li et al., CVPR 2021 an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,14 +20,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, offsets_of, to_frame
+from hoitool.data import Dataset, Predictions, align, select_pairs, to_frame
 from hoitool.eval.curves import Ranking, area_under_curve, average_precision
 from hoitool.eval.matching import Overlap, Pairs
-from hoitool.eval.relations import Triplets, candidates, first_ranks, relations, require_predicates, suppress_phrases
+from hoitool.eval.relations import (
+    Triplets,
+    candidates,
+    first_ranks,
+    numbered,
+    relations,
+    require_predicates,
+    suppress_phrases,
+    with_objects,
+)
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, suppress
+from hoitool.eval.triplet_counts import Counts, among_true
 
 Array = NDArray[Any]
 SETTING = "default"
@@ -68,6 +79,22 @@ class RelationRule:
     unverified: Literal["scored", "dropped"] = choice(
         "scored", "predictions of a class that is not verified in their image, and of none that is verified absent"
     )
+
+    @property
+    def uncapped(self) -> bool:
+        """Whether every triplet counts, each for its predicate, so that ranks can be counted and nothing is sorted."""
+        return self == replace(
+            self,
+            recall="true-positives",
+            predicates_per_pair=None,
+            max_triplets=None,
+            min_score=-np.inf,
+            suppression=None,
+            phrase_suppression=None,
+            classes="predicate",
+            ties="earlier",
+            boxless_images="false-positives",
+        )
 
     @property
     def overlap(self) -> Overlap:
@@ -131,12 +158,19 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
     require_predicates(truth, predictions, "Open Images VRD")
     truth, predictions = _framed(truth, align(predictions, truth).with_columns(image_scores=None), rule)
     notes = [NOT_COMPARABLE]
-    limits = (rule.predicates_per_pair, rule.max_triplets, rule.min_score)
-    triplets, true, detected = relations(truth, predictions, *limits, notes)
-    if rule.unverified == "dropped":
-        detected = _verified(truth, triplets, detected, notes)
-    found = _found(true, detected, truth, rule)
+    scored = _verified(truth, predictions, notes) if rule.unverified == "dropped" else predictions
+    counts = None
+    if rule.uncapped and scored.dense:
+        scored = with_objects(truth, scored, notes)
+        counts = Counts.of(scored)
+        triplets, true, first = numbered(truth, scored)
+        detected = among_true(scored, counts, true, first, len(triplets.classes) * triplets.predicates)
+    else:
+        limits = (rule.predicates_per_pair, rule.max_triplets, rule.min_score)
+        triplets, true, detected = relations(truth, scored, *limits, notes)
+    found = _found(true, detected, counts, truth, rule)
     figures = _figures(triplets, true, found, rule)
+    detections = len(detected) if counts is None else int(figures.detections["rel"].sum())
     return Result(
         protocol="open-images-vrd",
         variant=variant,
@@ -145,7 +179,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
         per_class=_per_class(figures, triplets, truth, rule),
         inputs={
             "truth": told_truth(truth),
-            "predictions": told_predictions(predictions, pairs=len(predictions.subject), detections=len(detected)),
+            "predictions": told_predictions(predictions, pairs=len(predictions.subject), detections=detections),
         },
         notes=tuple(notes),
     )
@@ -160,37 +194,39 @@ def _framed(truth: Dataset, predictions: Predictions, rule: RelationRule) -> tup
     return to_frame(truth, frame), to_frame(predictions, frame)
 
 
-def _verified(truth: Dataset, triplets: Triplets, detected: Pairs, notes: list[str]) -> Pairs:
-    """Those whose classes both are verified in the image, or one of them absent; all where nothing is known."""
+def _verified(truth: Dataset, predictions: Predictions, notes: list[str]) -> Predictions:
+    """The pairs whose classes both are verified in the image, or one of them absent; all where nothing is known."""
     if truth.image_label is None:
         notes.append("the truth has no verified labels of images, so no prediction is left out for want of them")
-        return detected
+        return predictions
     objects = len(truth.meta.labels.objects)
     present, verified = np.zeros((len(truth), objects + 1), bool), np.zeros((len(truth), objects + 1), bool)
     for side in ("subject", "object"):
         present[truth.image_of("pair"), truth.categories[truth.pair_boxes(side)]] = True
     verified[truth.image_of("image_label"), truth.image_label] = True
     absent, known = verified & ~present, verified | present
-    subject, obj = triplets.subject(detected.label), triplets.object(detected.label)
-    image = detected.image
-    kept = np.flatnonzero(absent[image, subject] | absent[image, obj] | (known[image, subject] & known[image, obj]))
-    detected = detected.take(kept)
-    starts = offsets_of(np.bincount(detected.image, minlength=len(truth)))
-    return replace(detected, row=np.arange(len(detected)) - starts[detected.image])
+    image = predictions.image_of("pair")
+    subject, obj = (predictions.categories[predictions.pair_boxes(side)] for side in ("subject", "object"))
+    kept = absent[image, subject] | absent[image, obj] | (known[image, subject] & known[image, obj])
+    return select_pairs(predictions, kept | (predictions.object < 0))
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found: rows of detections (n,) as relations and as phrases, which are hits; and true ones by R@K."""
+    """What was found: rows of detections (n,) as relations and as phrases, which are hits; and true ones by R@K.
+
+    counts  of all triplets, where the detections are only those that can match
+    """
 
     relations: Pairs
     relation_hit: Array
     phrases: Pairs
     phrase_hit: Array
     recalled: dict[int, int]
+    counts: Counts | None
 
 
-def _found(true: Pairs, detected: Pairs, truth: Dataset, rule: RelationRule) -> _Found:
+def _found(true: Pairs, detected: Pairs, counts: Counts | None, truth: Dataset, rule: RelationRule) -> _Found:
     found = detected
     if rule.suppression is not None:
         found = found.take(suppress(found, rule.suppression, rule.overlap))
@@ -202,7 +238,10 @@ def _found(true: Pairs, detected: Pairs, truth: Dataset, rule: RelationRule) -> 
     near = candidates(true, found, rule.overlap)
     target = near.nearest(near.relation, rule.min_iou, rule.strict, len(found))
     hit = _first_hits(target, found, rule)
-    rank = first_ranks(true, found, near, rule.min_iou) if rule.recall == "found" else found.row[hit]
+    if rule.recall == "found":
+        rank = first_ranks(true, found, near, rule.min_iou)
+    else:
+        rank = found.row[hit] if counts is None else counts.ranks_in_images(found.row[hit])
     if rule.phrase_overlaps == "misplaced":
         phrases = phrases.take(_by_triplet(phrases, detected))
     if phrases is not found:
@@ -212,7 +251,8 @@ def _found(true: Pairs, detected: Pairs, truth: Dataset, rule: RelationRule) -> 
         phrases = phrases.take(np.lexsort((-_scores(phrases), phrases.image)))  # the targets stay where they are
         target[~np.isin(phrases.label, true.label)] = -1
     phrase_hit = _first_hits(target, phrases, rule)
-    return _Found(found, hit, phrases, phrase_hit, {k: int((rank < k).sum()) for k in RECALL_AT})
+    recalled = {k: int((rank < k).sum()) for k in RECALL_AT}
+    return _Found(found, hit, phrases, phrase_hit, recalled, counts)
 
 
 def _by_triplet(phrases: Pairs, detected: Pairs) -> Array:
@@ -258,20 +298,36 @@ def _figures(triplets: Triplets, true: Pairs, found: _Found, rule: RelationRule)
     number = np.unique(true.label) if by_triplet else np.arange(triplets.predicates)
     truths = np.bincount(_classes(true.label, triplets, number, by_triplet), minlength=len(number))
     made = _Figures(number, truths, {}, {}, {})
-    ranked: tuple[Array, Ranking] | None = None
+    ranked: Ranked | None = None
     for name, rows, hit in (
         ("rel", found.relations, found.relation_hit),
         ("phr", found.phrases, found.phrase_hit),
     ):
-        if ranked is None or found.phrases is not found.relations:
-            label = _classes(rows.label, triplets, number, by_triplet)
-            counted = np.flatnonzero(label >= 0)[:: -1 if rule.ties == "later" else 1]
-            ranked = counted, Ranking.of(label[counted], _scores(rows)[counted], len(number))
-        counted, ranking = ranked
-        made.detections[name] = np.diff(ranking.starts)
+        label = _classes(rows.label, triplets, number, by_triplet)
+        if found.counts is not None:
+            ranked = found.counts.in_each(), found.counts.ranks_of(rows)
+        elif ranked is None or found.phrases is not found.relations:
+            ranked = _listed(rows, label, len(number), rule)
+        made.detections[name], ranks_of = ranked
         made.hits[name] = np.bincount(label[hit], minlength=len(number))
-        made.ap[name] = _precisions(ranking, hit[counted], truths, rule)
+        made.ap[name] = _precisions(ranks_of(hit), made.detections[name], truths, rule)
     return made
+
+
+# how many detections each class has (C,), and what gives the ascending ranks of hits (n,) within each class
+Ranked = tuple[Array, Callable[[Array], list[Array]]]
+
+
+def _listed(rows: Pairs, label: Array, classes: int, rule: RelationRule) -> Ranked:
+    """The ranks among rows of classes (n,), by sorting them."""
+    counted = np.flatnonzero(label >= 0)[:: -1 if rule.ties == "later" else 1]
+    ranking = Ranking.of(label[counted], _scores(rows)[counted], classes)
+
+    def ranks_of(hit: Array) -> list[Array]:
+        held = hit[counted]
+        return [np.flatnonzero(held[mine]) for mine in ranking]
+
+    return np.diff(ranking.starts), ranks_of
 
 
 def _classes(label: Array, triplets: Triplets, number: Array, by_triplet: bool) -> Array:
@@ -281,18 +337,16 @@ def _classes(label: Array, triplets: Triplets, number: Array, by_triplet: bool) 
     return np.where(np.isin(label, number), np.searchsorted(number, label), -1)
 
 
-def _precisions(ranking: Ranking, hit: Array, truths: Array, rule: RelationRule) -> Array:
-    """(C,) the AP of each class; hit (n,) of the ranked detections; truths (C,)."""
+def _precisions(ranks: list[Array], detections: Array, truths: Array, rule: RelationRule) -> Array:
+    """(C,) the AP of each class, from the ranks of its hits; detections (C,), truths (C,)."""
     ap = np.zeros(len(truths))
-    for c, rows in enumerate(ranking):
-        mine = hit[rows]
-        if not mine.any():
+    for c, mine in enumerate(ranks):
+        if not len(mine):
             continue
-        ranks = np.flatnonzero(mine)
         if rule.curve == "11-points":
-            ap[c] = average_precision(ranks, int(truths[c]), "start-plus-steps")
+            ap[c] = average_precision(mine, int(truths[c]), "start-plus-steps")
         else:
-            ap[c] = area_under_curve(ranks, len(mine), int(truths[c]), tail=rule.curve == "area-with-tail")
+            ap[c] = area_under_curve(mine, int(detections[c]), int(truths[c]), tail=rule.curve == "area-with-tail")
     return ap
 
 

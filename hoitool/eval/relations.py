@@ -69,20 +69,12 @@ def relations(
     Predicted ones are those of `best_triplets`, by image and falling score; their row is their rank in the image, from
     0. Both data are of the same images. What a reader should know of them is added to the notes.
     """
-    alone = predictions.object < 0
-    if alone.any():
-        notes.append(f"{int(alone.sum()):,} of the predicted pairs have no object and are not scored")
-        predictions = select_pairs(predictions, ~alone)
-    if not len(predictions.subject):
-        notes.append("there are no predictions, so every figure is 0")
-    if not len(truth.subject):
-        notes.append("there are no true relations, so every figure is 0")
+    predictions = with_objects(truth, predictions, notes)
     if of_pair is not None:
         predictions = to_dense(predictions)
     best = best_triplets(predictions, of_pair, of_image, above)
     image = predictions.image_of("pair")[best.pair]
-    triplets, true_first, first = numbered(truth, predictions)
-    true = replace(Pairs.of(truth), label=true_first + truth.need("label"))
+    triplets, true, first = numbered(truth, predictions)
     starts = offsets_of(np.bincount(image, minlength=len(truth)))
     detected = Pairs(
         image=image,
@@ -96,17 +88,31 @@ def relations(
     return triplets, true, detected
 
 
-def numbered(truth: Dataset, predictions: Dataset) -> tuple[Triplets, Array, Array]:
-    """The triplets of true and predicted pairs, and the first number (P,) of each pair's: that with predicate 0.
+def with_objects(truth: Dataset, predictions: Predictions, notes: list[str]) -> Predictions:
+    """The predicted pairs that have an object; the notes say what is left out, and of what there is nothing."""
+    alone = predictions.object < 0
+    if alone.any():
+        notes.append(f"{int(alone.sum()):,} of the predicted pairs have no object and are not scored")
+        predictions = select_pairs(predictions, ~alone)
+    if not len(predictions.subject):
+        notes.append("there are no predictions, so every figure is 0")
+    if not len(truth.subject):
+        notes.append("there are no true relations, so every figure is 0")
+    return predictions
 
-    Every pair has an object.
+
+def numbered(truth: Dataset, predictions: Dataset) -> tuple[Triplets, Pairs, Array]:
+    """The triplets that occur, the true relations with them as labels, and (P,) the first of each predicted pair's.
+
+    The first is that with predicate 0. Every pair has an object.
     """
     held = np.concatenate([_class_pairs(truth), _class_pairs(predictions)]) + 1  # an unknown class is -1
     objects = int(held.max(initial=0)) + 1
     codes, place = np.unique(held[:, 0] * objects + held[:, 1], return_inverse=True)
     classes = np.stack(np.divmod(codes, objects), axis=1) - 1
     first = place * truth.meta.classes
-    return Triplets(classes, truth.meta.classes), first[: len(truth.subject)], first[len(truth.subject) :]
+    true = replace(Pairs.of(truth), label=first[: len(truth.subject)] + truth.need("label"))
+    return Triplets(classes, truth.meta.classes), true, first[len(truth.subject) :]
 
 
 def _class_pairs(data: Dataset) -> Array:

@@ -99,6 +99,12 @@ class Cells(nn.Module):
         return pooled(self.gpool, self.fc(cells), mask)
 
 
+def cells(name: str, size: int) -> int:
+    """How many cells a network of GRIDS makes of a square picture of `size` pixels a side."""
+    with torch.device("meta"):
+        return int(ResNet(**GRIDS[name].numbers)(torch.empty(1, 3, size, size)).shape[1])
+
+
 def pooled(gpool: GPO, features: Tensor, mask: Tensor | None) -> Tensor:
     """(B, D) of length 1, in float32 or better, of features (B, K, D) and the mask (B, K) of those that are there."""
     if mask is None:

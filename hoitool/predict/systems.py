@@ -10,6 +10,7 @@ PREDICTORS = Lookup(
     {
         "defr": "hoitool.predict.whole",
         "defr-detection": "hoitool.predict.whole",
+        "vse": "hoitool.predict.vse",
         "vild": "hoitool.predict.vild.whole",
     },
 )

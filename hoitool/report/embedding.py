@@ -80,8 +80,11 @@ class Made:
             self.done.raise_for()
 
 
-def make(job: Job, target: Target, encoder: Encoder) -> Made:
-    """Run a job, or this process's share of it. Raises UsageError for another store of that name, and as engine.run."""
+def make(job: Job, target: Target, encoder: Encoder | None) -> Made:
+    """Run a job, or this process's share of it; without an encoder in batches of target.batch.
+
+    Raises UsageError for another store of that name, and as engine.run.
+    """
     plan, path = plan_hash(job.manifest, job.layout), target.out
     whole: dict[str, Any] = {
         "path": path,
@@ -124,7 +127,7 @@ def _refuse(path: Path, job: Job, overwrite: bool) -> None:
         raise UsageError(f"{path} exists and was made otherwise: {'; '.join(told)}; --overwrite replaces it")
 
 
-def _make_shard(job: Job, target: Target, encoder: Encoder, place: launch.Place, whole: dict[str, Any]) -> Made:
+def _make_shard(job: Job, target: Target, encoder: Encoder | None, place: launch.Place, whole: dict[str, Any]) -> Made:
     mine = shards.shard_paths(target.out, place.ranks)[place.rank]
     parts = [shards.Slice(job, *shards.share(job.inputs, rank, place.ranks)) for rank in range(place.ranks)]
     plans = [plan_hash(part.manifest, part.layout) for part in parts]
@@ -141,12 +144,12 @@ def _make_shard(job: Job, target: Target, encoder: Encoder, place: launch.Place,
     return Made(**whole, state="made", content=content, done=done)
 
 
-def _run(job: Job, path: Path, target: Target, encoder: Encoder) -> engine.Done:
+def _run(job: Job, path: Path, target: Target, encoder: Encoder | None) -> engine.Done:
     if target.overwrite:
         discard(path)
     elif plan_of(partial_path(path)) == plan_hash(job.manifest, job.layout):
         target.tell(f"{partial_path(path)}: going on where an earlier run stopped")
-    batch = target.batch or encoder.best_batch()
+    batch = target.batch or (1 if encoder is None else encoder.best_batch())
     about_run = {"batch": batch, "device": str(getattr(encoder, "device", "cpu"))}
     pace = engine.Pace(batch, target.workers or default_workers(), target.strict)
     return engine.run(job, path, pace, about_run)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hoitool import data
 from hoitool.convert import sniff
+from hoitool.convert.cxc import read_table, tables_of
 from hoitool.errors import DataError
 from hoitool.eval import Result, from_json
 from hoitool.files import require, sha256, starts_with
@@ -19,7 +22,7 @@ FAILED_SHOWN = 5
 
 
 def describe(path: Path) -> dict[str, Any] | Result:
-    """Named values of a dataset, predictions, label space or feature store, or the result that a file holds.
+    """Named values of a dataset, predictions, label space, feature store or ratings, or the result that a file holds.
 
     Raises DataError, naming the format where it is a known one, for a file that hoitool did not write.
     """
@@ -31,9 +34,24 @@ def describe(path: Path) -> dict[str, Any] | Result:
         return from_json(text, str(path)) if '"schema"' in text else _labels(path, text)
     if _is_store(path):
         return _store(path)
+    if tables := tables_of(path):
+        return {"kind": "ratings of Crisscrossed Captions", "tables": len(tables)} | {
+            table.name: _ratings(table) for table in tables
+        }
     name = sniff(path)
     hint = f"it is in the format {name!r}: see `hoitool convert`" if name else "its format is not known"
     raise DataError(f"{path}: not a file that hoitool wrote; {hint}")
+
+
+def _ratings(table: Path) -> dict[str, Any]:
+    """How many pairs a table rates, of how many things, and how."""
+    held = read_table(table)
+    told: dict[str, Any] = {"pairs": len(held), "of the dataset itself": int(held.original.sum())}
+    told |= {"first": len(np.unique(held.first)), "second": len(np.unique(held.second))}
+    if len(held):
+        low, mean, high = (float(value) for value in (held.score.min(), held.score.mean(), held.score.max()))
+        told |= {"lowest": low, "mean": round(mean, 3), "highest": high}
+    return told
 
 
 def _data(path: Path) -> dict[str, Any]:

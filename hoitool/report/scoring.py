@@ -9,7 +9,7 @@ from pathlib import Path
 from hoitool import workspace
 from hoitool.convert.inputs import gather
 from hoitool.errors import HoitoolError, UsageError
-from hoitool.eval import SEARCHES, Result, choose_variant, natural_protocol, score
+from hoitool.eval import PROTOCOLS, SEARCHES, Result, choose_variant, natural_protocol, score
 from hoitool.files import starts_with, write_text
 
 DEFAULT_PROTOCOL = "hico-det"
@@ -49,9 +49,14 @@ def score_paths(
 ) -> Scored:
     """Score what a user names: feature stores under a search, else a file of predictions as `score_files` does.
 
-    Stores of images and captions are scored by `retrieval` where no protocol is named, several as an ensemble.
+    Stores of images and captions are scored by `retrieval` where no protocol is named, several as an ensemble. Where
+    nothing is named and the newest run left such a store, it is that one.
     Raises UsageError for several files of predictions, and for options that a search does not have.
     """
+    notes: tuple[str, ...] = ()
+    newest = [] if paths or protocol in PROTOCOLS else workspace.predictions(".parquet", ".h5")[:1]
+    if newest and _is_store(newest[0]):
+        paths, notes = newest, (f"took the store {newest[0]} (name another as the first argument)",)
     if protocol is None and paths and _is_store(paths[0]):
         protocol = SEARCH
     if protocol is not None and protocol in SEARCHES:
@@ -60,7 +65,7 @@ def score_paths(
         if format is not None or counts is not None:
             raise UsageError(f"--from and --counts are of predictions; protocol {protocol!r} scores feature stores")
         result = score_stores(paths, protocol, variant, truth, subset)
-        return Scored(result, paths[0], (), (split.lower(),))
+        return Scored(result, paths[0], notes, (split.lower(),))
     if len(paths) > 1:
         raise UsageError(
             f"{len(paths)} files; predictions are scored one file at a time, {' and '.join(SEARCHES)} of several stores"

@@ -2,8 +2,9 @@
 
 Memory is that of tensors (1 MB = 1e6 bytes) in one whole step on one device, followed tensor by tensor over shapes
 without numbers, so that nothing of it is allocated: two accumulated parts where there are several, gradient
-checkpointing and half precision as planned. What a GPU's driver, its libraries' work space and fragmentation take comes
-on top.
+checkpointing and half precision as planned. A module that looks at its numbers (the lengths of captions) is followed
+with one and with two samples in place of that, and what these take is taken to grow evenly. What a GPU's driver, its
+libraries' work space and fragmentation take comes on top.
 Time is that of one forward and backward pass of a few samples, measured on the device that there is, without
 compilation, and scaled: of computing alone, without loading samples, evaluation and what devices tell each other.
 """
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
@@ -29,6 +30,7 @@ from hoitool.train.optimisers import optimiser_of
 from hoitool.train.order import Order
 from hoitool.train.plan import Pace, Plan, Spread, spread
 
+LOOKS = (DataDependentOutputException, DynamicOutputShapeException)  # at numbers, where there are shapes alone
 TIMED, PASS, PASSES = 64, 4.0, 2  # samples at most in a pass, its seconds about at most, passes: the fastest counts
 
 Sample = Callable[[int], Tensor | tuple[Any, ...]]  # n -> n samples, or all that a module takes, made from their shape
@@ -130,8 +132,18 @@ def estimate(
 
 def operations(module: nn.Module, sample: Sample) -> int:
     """Floating-point operations of one sample forward and backward, those of gradient checkpointing included."""
-    with FakeTensorMode(), FlopCounterMode(display=False) as counter:
-        _passed(_hollow(module), sample(1), "float32", "cpu").backward()  # type: ignore[no-untyped-call]
+    try:
+        with FakeTensorMode():
+            return _operations(_hollow(module), sample(1))
+    except LOOKS:
+        made = _operations(module, _at(sample(1), next(module.parameters()).device))
+        module.zero_grad()
+        return made
+
+
+def _operations(module: nn.Module, samples: Any) -> int:
+    with FlopCounterMode(display=False) as counter:
+        _passed(module, samples, "float32", "cpu").backward()  # type: ignore[no-untyped-call]
     return int(counter.get_total_flops())
 
 
@@ -144,19 +156,51 @@ def _counted(module: nn.Module) -> dict[str, tuple[int, int]]:
 
 
 def _memory(module: nn.Module, sample: Sample, plan: Plan, lies: Spread, world: int) -> Memory:
-    """Memory of the plan's first step, over tensors without numbers."""
+    """Memory of the plan's first step."""
+    try:
+        kept, highest = _over_shapes(module, sample, plan, lies)
+    except LOOKS:
+        kept, highest = _over_few(module, sample, plan, lies)
+    weights = sum(map(_bytes, module.state_dict().values()))
+    gradients = _gradients(module)
+    sent = gradients if world > 1 else 0  # the buckets that devices send each other
+    return Memory(weights, _state(module, plan), weights if plan.ema else 0, gradients, kept, highest + sent)
+
+
+def _over_shapes(module: nn.Module, sample: Sample, plan: Plan, lies: Spread) -> tuple[int, int]:
+    """Bytes that one sample keeps, and the highest of a step, over tensors without numbers."""
+    with FakeTensorMode():
+        hollow = _hollow(module)
+        live = Live([*hollow.parameters(), *hollow.buffers()])
+        kept = [_kept(hollow, sample, plan, lies.per_device, live) for _ in range(min(2, lies.accumulation))]
+    return kept[0] // lies.per_device, live.highest
+
+
+def _over_few(module: nn.Module, sample: Sample, plan: Plan, lies: Spread) -> tuple[int, int]:
+    """The same from what one and two samples take."""
+    found = []
+    for count in (1, 2):
+        live = Live([*module.parameters(), *module.buffers()])
+        found.append((_kept(module, sample, plan, count, live), live.highest))
+        module.zero_grad()
+    (kept, highest), (_, more) = found
+    before = _gradients(module) if lies.accumulation > 1 else 0  # those of the parts before
+    return found[1][0] - kept, highest + (lies.per_device - 1) * (more - highest) + before
+
+
+def _state(module: nn.Module, plan: Plan) -> int:
+    """Bytes that the optimiser keeps."""
     with FakeTensorMode():
         hollow = _hollow(module)
         optimiser = optimiser_of(hollow, plan)
-        live = Live([*hollow.parameters(), *hollow.buffers()])
-        kept = [_kept(hollow, sample, plan, lies.per_device, live) for _ in range(min(2, lies.accumulation))]
-        gradients = sum(_bytes(p.grad) for p in hollow.parameters() if p.grad is not None)
+        for parameter in hollow.parameters():
+            parameter.grad = torch.empty_like(parameter) if parameter.requires_grad else None
         optimiser.step()
-        state = sum(_bytes(t) for t in tree_leaves(dict(optimiser.state)) if isinstance(t, Tensor))
-    weights = sum(map(_bytes, hollow.state_dict().values()))
-    sent = gradients if world > 1 else 0  # the buckets that devices send each other
-    average = weights if plan.ema else 0
-    return Memory(weights, state, average, gradients, kept[0] // lies.per_device, live.highest + sent)
+        return sum(_bytes(t) for t in tree_leaves(dict(optimiser.state)) if isinstance(t, Tensor))
+
+
+def _gradients(module: nn.Module) -> int:
+    return sum(_bytes(parameter) for parameter in module.parameters() if parameter.requires_grad)
 
 
 def _kept(module: nn.Module, sample: Sample, plan: Plan, held: int, live: Live) -> int:

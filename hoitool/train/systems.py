@@ -9,6 +9,7 @@ RECIPES = Lookup(
     "system",
     {
         "defr": "hoitool.train.defr.settings:Recipe",
+        "vse": "hoitool.train.vse.settings:Recipe",
         "vild": "hoitool.train.vild.settings:Recipe",
     },
 )
@@ -18,6 +19,7 @@ SYSTEMS = Lookup(
     "system",
     {
         "defr": "hoitool.train.defr.prepare",
+        "vse": "hoitool.train.vse.prepare",
         "vild": "hoitool.train.vild.prepare",
     },
 )

@@ -20,7 +20,7 @@ from strategies import DEMO, HICO, V_COCO
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named, read
 from hoitool.convert.fit import fit
-from hoitool.data import Dataset, offsets_of, validate
+from hoitool.data import Dataset, offsets_of, strings, validate
 from hoitool.errors import DataError, HoitoolError, UsageError
 from hoitool.labels import LabelSpace
 
@@ -31,7 +31,7 @@ MOST = 2  # files of a suffix that are broken one after the other
 
 
 def small(labels: LabelSpace, predicted: bool) -> Dataset:
-    """Three images, the last without pairs; sizes, labels of images and, for predictions, their scores."""
+    """Three images, the last without pairs; sizes, labels of images, captions; for predictions their scores."""
     held = np.flatnonzero(labels.interaction_objects >= 0)[:3].tolist()
     human, obj = [10.0, 20.0, 110.0, 220.0], [50.0, 120.0, 210.0, 240.0]
     rows: list[Any] = [(0, human, obj, held[0]), (0, human, obj, held[1]), (1, obj, human, held[2])]
@@ -42,7 +42,9 @@ def small(labels: LabelSpace, predicted: bool) -> Dataset:
     else:
         made = truth_of(rows, labels=labels)
         values = {"image_label": np.array(held, np.int32), "image_value": np.ones(3, np.int8)}
+        said = {"caption_id": np.arange(7, 10), "caption_text": strings(["a man", "a cup", "nobody"])}
         made = made.with_columns(**values, image_label_offsets=offsets_of([2, 1, 0]))
+        made = made.with_columns(**said, caption_offsets=offsets_of([1, 1, 1]))
     return made.with_columns(width=np.full(3, 640, np.int32), height=np.full(3, 480, np.int32))
 
 

@@ -11,6 +11,7 @@ from builders import truth_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hoitool.convert import sniff
 from hoitool.convert.captions import read_captions
 from hoitool.convert.image_ids import image_ids
 from hoitool.data import offsets_of, read, strings, validate, write
@@ -91,6 +92,49 @@ def test_texts_of_tables_are_kept_as_they_are(tmp_path_factory, rows):
         assert held(read_captions(folder / name)) == expected
 
 
+TOKENS = "1000092795.jpg#0\tTwo men .\r\n1000092795.jpg#1\tMen , outside .\r\n10002456.jpg#0\tA #1 fan\twaves\r\n"
+
+
+def test_the_file_of_flickr30k(tmp_path, hoitool):
+    path = save(tmp_path / "results_20130124.token", TOKENS)
+    assert sniff(path) == "captions"
+    data = read_captions(path)
+    assert held(data) == {"1000092795.jpg": ["Two men .", "Men , outside ."], "10002456.jpg": ["A #1 fan\twaves"]}
+    assert (data.meta.dataset, data.meta.subset, image_ids(data).tolist()) == ("flickr30k", "", [1000092795, 10002456])
+    assert hoitool("convert", path, "-o", tmp_path / "data").code == 0
+    assert held(read_captions(tmp_path / "data" / "all.parquet")) == held(data)
+
+
+def test_sizes_of_coco_are_kept(tmp_path, hoitool):
+    table = coco()
+    table["images"][0] |= {"width": 640, "height": 480}
+    path = save(tmp_path / "captions_val2014.json", table)
+    assert hoitool("convert", path, "-o", tmp_path / "data").code == 0
+    data = read_captions(tmp_path / "data" / "val.parquet")
+    assert (data.width.tolist(), data.height.tolist()) == ([640, 0, 0], [480, 0, 0])
+    assert hoitool("convert", tmp_path / "data", "--to", "captions", "-o", tmp_path / "again").code == 0
+    again = json.loads((tmp_path / "again" / "captions_val.json").read_text())
+    assert again["images"][0] == table["images"][0]
+    assert sorted(again["annotations"], key=str) == sorted(table["annotations"], key=str)
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.csv", "x.tsv", "x.jsonl"])
+def test_files_of_captions_are_recognised(tmp_path, name):
+    tables = {".csv": "image,text\na,b\n", ".tsv": "image\ttext\na\tb\n", ".jsonl": '{"key": "a", "caption": "b"}\n'}
+    path = tmp_path / name
+    assert sniff(save(path, tables.get(path.suffix) or coco())) == "captions"
+    save(path, "file_name,verb,caption\n" if path.suffix == ".csv" else "{}")
+    assert sniff(path) != "captions"
+
+
+def test_a_folder_of_captions_beside_instances_is_of_coco(tmp_path):
+    save(tmp_path / "captions_val2014.json", coco())
+    assert sniff(tmp_path) == "captions"
+    assert held(read_captions(tmp_path)) == held(read_captions(tmp_path / "captions_val2014.json"))
+    save(tmp_path / "instances_val2014.json", {"images": [], "annotations": [], "categories": []})
+    assert sniff(tmp_path) == "coco"
+
+
 def test_ids_of_a_table_are_kept(tmp_path):
     data = read_captions(save(tmp_path / "x.csv", "id,key,url,caption\n5,a,u,one\n-3,b,u,two\n9,a,u,three\n,c,u,\n"))
     assert data.caption_id.tolist() == [5, 9, -3]
@@ -162,6 +206,10 @@ def test_faults_of_coco_captions(tmp_path, changed, told):
         ("x.jsonl", '{"key": "a", "caption": null}\n', r"line 1: caption is None, expected text"),
         ("x.jsonl", '{"key": "a", "text": "b", "id": 1.5}\n', r"line 1: id is 1\.5, expected an integer"),
         ("x.jsonl", '{"name": "a"}\n', r"line 1: no file_name or image or key"),
+        ("x.token", "a.jpg#0\tb\na.jpg\tc\n", r"line 2: is 'a\.jpg\\tc', expected name\.jpg#0, a tab and a caption"),
+        ("x.token", "a.jpg#0 b\n", r"line 1: is 'a\.jpg#0 b', expected"),
+        ("x.token", "a.jpg#x\tb\n", r"line 1: is .*, expected"),
+        ("x.token", "#0\tb\n", r"line 1: is .*, expected"),
         ("x.json", "[]", r"holds a list, expected an object"),
         ("x.csv", "", r"the file is empty"),
     ],

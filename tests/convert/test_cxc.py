@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from hoitool.convert.cxc import read_ratings
-from hoitool.errors import DataError, MissingData
+import numpy as np
+import pytest
+from broken import broken_bytes
+
+from hoitool.convert.cxc import read_ratings, read_table, tables_of
+from hoitool.errors import DataError, HoitoolError, MissingData
 
 HEAD = "caption,image,agg_score,sampling_method"
 TABLES = {
@@ -72,3 +76,43 @@ def test_broken_tables_are_refused_in_one_line(folder, text, told):
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "sits_test.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_truncated_and_foreign_tables_are_refused_in_one_line(folder, kind):
+    """Or read as ratings, where what is left is a whole table."""
+    file = folder / f"{kind}_test.csv"
+    whole = file.read_bytes()
+    for what, content in broken_bytes(file, folder / "proof"):
+        file.write_bytes(content)
+        try:
+            held = read_ratings(folder)[kind]
+        except HoitoolError as error:
+            assert file.name in str(error), what
+            assert "\n" not in str(error), what
+        else:
+            assert np.isfinite(held.score).all(), what
+        file.write_bytes(whole)
+    assert not (folder / "proof").exists()
+
+
+def test_tables_are_found_by_name_and_header(folder):
+    (folder / "sts_test_raw.csv").write_text("caption1,caption2,rater,score\na,b,c,1\n")
+    (folder / "other_test.csv").write_text(TABLES["sts"])
+    assert [file.name for file in tables_of(folder)] == ["sis_test.csv", "sits_test.csv", "sts_test.csv"]
+    assert tables_of(folder / "sts_test.csv") == [folder / "sts_test.csv"]
+    for name in ("sts_test_raw.csv", "other_test.csv", "nowhere.csv", "nowhere"):
+        assert tables_of(folder / name) == []
+    assert len(read_table(folder / "sits_test.csv")) == 2
+
+
+def test_inspect_shows_them_and_convert_says_what_they_are_for(folder, hoitool):
+    told = json.loads(hoitool("inspect", folder, "--json").out)
+    assert told["sits_test.csv"] == {
+        "pairs": 2, "of the dataset itself": 1, "first": 2, "second": 2, "lowest": 0.0, "mean": 2.5, "highest": 5.0,
+    }  # fmt: skip
+    assert "sis_test.csv" in hoitool("inspect", folder / "sis_test.csv").out
+    for path in (folder, folder / "sts_test.csv"):
+        told = hoitool("convert", path, "-o", folder / "out")
+        assert told.code == 2
+        assert "ratings of Crisscrossed Captions, which are no dataset" in told.err

@@ -45,6 +45,11 @@ def objects(name: str) -> set[str]:
     return {"too", "alone"} if kinds == ("objects",) else {"too"} if "objects" in kinds else set()
 
 
+def of_captions(name: str) -> bool:
+    """Whether a format has captions, and nothing else about images."""
+    return "caption_id" in format_named(name).HOLDS.always
+
+
 def held_by(name: str, data: Dataset) -> Dataset:
     """Synthetic data with scores of whole images, as a format other than hoitool's holds them."""
     if name in PREDICTION_FORMATS:
@@ -127,7 +132,9 @@ def content_for(name: str, annotations: Dataset, detected: Dataset) -> Dataset:
 TABLES = (FORMATS, PREDICTION_FORMATS)
 HELD = [name for name in [*FORMATS, *PREDICTION_FORMATS] if name != "hoitool"]
 HELD_TWICE = [(a, b) for table in TABLES for a in HELD for b in HELD if a != b and {a, b} <= {*table} and tried(a, b)]
-HELD_TWICE = [(a, b) for a, b in HELD_TWICE if a in FORMATS or of_boxes(a) == of_boxes(b)]  # else nothing is common
+# else nothing is common
+HELD_TWICE = [(a, b) for a, b in HELD_TWICE if of_captions(a) == of_captions(b)]
+HELD_TWICE = [(a, b) for a, b in HELD_TWICE if a in FORMATS or of_boxes(a) == of_boxes(b)]
 HELD_TWICE = [(a, b) for a, b in HELD_TWICE if objects(a) & objects(b) or "alone" not in objects(a) | objects(b)]
 
 

@@ -48,8 +48,8 @@ def test_the_example_of_a_page_is_in_the_format(name, tmp_path, monkeypatch):
     held = read_example(path, sniffed)
     assert not held.dropped
     held_by = [part.columns() for part in held.parts]
-    names = ("subject", "boxes", "image_scores", "image_label")
-    assert any(len(columns.get(name, ())) for columns in held_by for name in names)
+    content = ("subject", "boxes", "image_scores", "image_label", "caption_text")
+    assert any(len(columns.get(name, ())) for columns in held_by for name in content)
 
 
 def read_example(path, name):

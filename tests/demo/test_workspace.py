@@ -7,8 +7,9 @@ import pytest
 
 import hoitool.demo
 from hoitool.data.synthetic import ZONES, zone_of
-from hoitool.demo import RECIPES, make_workspace
+from hoitool.demo import make_workspace
 from hoitool.demo.draw import CLOTHES, COLOURS, IDLE, SKIN, draw
+from hoitool.demo.recognising import RECIPES
 from hoitool.train.recipe import resolve
 
 

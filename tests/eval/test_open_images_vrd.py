@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import RELATIONS, as_predictions, relation_detector, relation_predictions, relation_scenes, relations_of
+from builders import RELATIONS, as_predictions, relation_detector, relation_predictions, relation_scenes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.open_images_vrd import figures
+from small_relations import drawn, found_of, truth_of
 
 from hoitool.data import Dataset, Meta, Predictions, offsets_of, select_pairs, strings, to_frame, to_sparse, write
 from hoitool.errors import DataError
@@ -42,52 +43,6 @@ RECORDED = {
 def metrics(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -> dict[str, float]:
     (row,) = score(truth, predictions, "open-images-vrd", variant).rows
     return row.metrics
-
-
-def found_of(rows, images: int = 1) -> Predictions:
-    """Predictions from the oracle's rows, by image."""
-    objects, verbs = RELATIONS.objects, RELATIONS.verbs
-    held = [(i, s, objects[a], verbs[0], objects[b], o) for i, s, a, b, o, _ in rows]
-    scores = np.array([row[5] for row in rows], float).reshape(-1, len(verbs))
-    return relation_predictions(relations_of(held, images), scores)
-
-
-def truth_of(rows, images: int = 1) -> Dataset:
-    objects, verbs = RELATIONS.objects, RELATIONS.verbs
-    return relations_of([(i, s, objects[a], verbs[p], objects[b], o) for i, s, a, p, b, o in rows], images)
-
-
-def drawn(seed: int, images: int, relations: int, pairs: int):
-    """Rows of a small world: boxes on a coarse grid, so that overlaps of a half are common; no equal scores."""
-    rng = np.random.default_rng(seed)
-
-    def box():
-        low = rng.integers(0, 4, 2) * 3
-        return tuple(float(v) for v in [*low, *(low + rng.choice([2, 5, 8], 2))])
-
-    truth = sorted(
-        (int(rng.integers(images)), box(), int(rng.integers(2)), int(rng.integers(3)), int(rng.integers(2)), box())
-        for _ in range(relations)
-    )
-    found = sorted(
-        (
-            (
-                int(rng.integers(images)),
-                box(),
-                int(rng.integers(2)),
-                int(rng.integers(2)),
-                box(),
-                rng.random(3).tolist(),
-            )
-            for _ in range(pairs)
-        ),
-        key=lambda row: row[0],
-    )
-    for row in found:  # some are true ones, moved a little or not at all
-        if rng.random() < 0.6:
-            true = truth[int(rng.integers(len(truth)))]
-            found[found.index(row)] = (row[0], true[1], true[2], true[4], true[5], row[5])
-    return truth, found
 
 
 @settings(deadline=None, max_examples=60)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from searches import embedded, ratings, write_ratings, write_store
 
+from hoitool.data.dataset import strings
 from hoitool.eval import cxc, retrieval
 from hoitool.eval.embedded import ensemble
 from hoitool.report.searching import score_stores
@@ -124,6 +126,60 @@ def test_what_is_refused_in_one_line(store, held, rated, tmp_path, hoitool):
         lines = [line for line in done.err.splitlines() if line.startswith("hoitool: ")]
         assert (done.code, len(lines)) == (code, 1), (arguments, done.err)
         assert told in lines[0], (arguments, lines[0])
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "told"),
+    [
+        (0, np.nan, "row 0, of image 'COCO_val2014_000000000010.jpg', has the length nan, expected 1"),
+        (7, np.inf, "row 7, of image 'COCO_val2014_000000000030.jpg', has the length inf"),
+        (2, 40.0, "row 2, of image 'COCO_val2014_000000000010.jpg', has the length 40"),
+    ],
+)
+def test_rows_that_are_not_what_the_manifest_says(store, hoitool, row, value, told):
+    """Written by another program, or broken."""
+    with h5py.File(store, "r+") as file:
+        file["features"][row, 0] = value
+    done = hoitool("eval", store)
+    assert done.code == 1
+    assert told in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_stores_that_are_cut_off(store, hoitool, share):
+    whole = store.read_bytes()
+    store.write_bytes(whole[: int(share * len(whole))])
+    done = hoitool("eval", "--protocol", "retrieval", store)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("hoitool: ")
+    assert "one.h5" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "one.npz", "data.parquet", "folder"])
+def test_what_is_no_store(store, hoitool, tmp_path, name):
+    if name == "folder":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text("hello")
+    done = hoitool("eval", "--protocol", "retrieval", "one.h5", name)
+    assert done.code == 1
+    assert name in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_ratings_of_what_a_store_does_not_name(held, rated, tmp_path, hoitool):
+    """Images without COCO's ids; captions without ids, which are numbered 1, 2, ..."""
+    write_ratings(tmp_path / "cxc", held, rated)
+    keys = strings([f"picture-{chr(97 + i)}.jpg" for i in range(len(held.key))])
+    write_store(tmp_path / "keys.h5", replace(held, key=keys))
+    write_store(tmp_path / "ids.h5", replace(held, caption_id=np.arange(1, len(held.captions) + 1)))
+    for name, told in (("keys.h5", "image 10 is rated"), ("ids.h5", "is rated, which the store does not have")):
+        done = hoitool("eval", "--protocol", "cxc", tmp_path / name, "--truth", tmp_path / "cxc")
+        assert done.code == 1
+        assert told in done.err
+        assert "embed COCO's captions of the subset, with their ids" in done.err
 
 
 def test_searches_are_explained(hoitool):

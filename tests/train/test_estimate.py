@@ -144,3 +144,22 @@ def test_live_counts_storages_once():
     assert live.now == 400, "the view keeps its storage"
     del view
     assert (live.now, live.highest) == (0, 800)
+
+
+def test_a_module_that_looks_at_its_numbers_is_followed_with_a_few_samples():
+    """The same network, once asking whether there is anything to do: what it takes is the same."""
+
+    class Looking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net()
+
+        def forward(self, held):
+            return self.net(held) if bool((held >= 0).all()) else held
+
+    plain, looking = made(batch=8), made(Looking(), batch=8)
+    assert looking.flops == plain.flops
+    for name in ("weights", "optimiser", "gradients"):
+        assert getattr(looking.memory, name) == getattr(plain.memory, name)
+    assert looking.memory.activations == pytest.approx(plain.memory.activations, rel=0.3)
+    assert looking.memory.working == pytest.approx(plain.memory.working, rel=0.1)

@@ -91,7 +91,7 @@ def test_any_way_to_write_a_number_is_that_number(value):
         ("optimise.lr=-1", "optimise.lr: input should be greater than 0, came -1"),
         ("loss.name=lse", "loss.name: expected 'lse-sign', 'bce', 'weighted-bce' or 'focal', came 'lse'"),
         ("loss.name=focal", "loss: alpha and gamma are needed with focal"),
-        ("model.name=vse", "No system named 'vse'"),
+        ("model.name=vsee", "No system named 'vsee'"),
         ("model.image_size=100", "model: image_size 100 is no multiple of patch 8"),
         ("model.classifier.init=language", "init: language needs an encoder or a store"),
         ("optimise.schedule.name=cosine-restarts", "period is needed with cosine-restarts"),
