@@ -10,7 +10,6 @@ from hoitool.embed import engine
 from hoitool.embed.crops import CropRule
 from hoitool.embed.load import load
 from hoitool.embed.words import Stored, job_of, labels
-from hoitool.labels.beside import write_labels
 from hoitool.labels.prompts import load_prompts
 from hoitool.report import embedding_of as of
 
@@ -46,4 +45,3 @@ def embed(folder: Path) -> None:
     words = labels(found.annotated.meta.labels, "objects", [load_prompts("photo")])
     for made, name in ((job, "regions"), (job_of(words, encoder, Stored()), "texts")):
         engine.run(made, folder / "features" / f"{name}.h5", engine.Pace(64)).raise_for()
-    write_labels(found.annotated.meta.labels, folder / "features")

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, strings
 from hoitool.data.synthetic_colours import THINGS
-from hoitool.labels import LabelSpace, build, load_labels
+from hoitool.labels import load_labels
 
 WIDTH, HEIGHT = 128, 96  # pixels
 EACH = 2  # things of a picture
@@ -22,31 +22,25 @@ SIDES = (26, 52)  # pixels of a thing, least and most
 PAPER = (230, 232, 228)
 
 
-def label_space() -> LabelSpace:
-    """The objects that pictures show, with COCO's ids."""
-    coco = load_labels("coco")
-    rows = [(name, int(coco.coco_ids[coco.object_index(name)])) for name in sorted(THINGS)]
-    return build("things", "synthetic pictures of hoitool", rows, [], [])
-
-
 def pictures(subset: str, count: int, seed: int) -> Dataset:
     """Annotations of `count` pictures, boxes alone: things side by side, each anywhere in its part."""
     rng = np.random.default_rng(seed)
-    space = label_space()
+    space = load_labels("coco")
+    shown = np.array([space.object_index(name) for name in THINGS], np.int32)
     part = WIDTH // EACH
     size = rng.integers(*SIDES, (count, EACH, 2))
     corner = rng.integers(0, np.array([part, HEIGHT]) - size) + np.arange(EACH)[:, None] * [part, 0]
     boxes = np.concatenate([corner, corner + size], axis=2).reshape(-1, 4).astype(np.float64)
     names = strings([f"{subset}_{i:04d}.png" for i in range(count)])
     columns = no_pairs(count) | {"boxes": boxes, "box_offsets": offsets_of([EACH] * count)}
-    columns["categories"] = rng.integers(0, len(space.objects), EACH * count).astype(np.int32)
+    columns["categories"] = rng.choice(shown, EACH * count)
     sides = {"width": np.full(count, WIDTH, np.int32), "height": np.full(count, HEIGHT, np.int32)}
     meta = Meta(space, "things", subset, "objects", box_frame="continuous")
     return Dataset(meta=meta, key=names, file_name=names, **sides, **columns)
 
 
 def draw_all(data: Dataset, folder: Path) -> Path:
-    """Write every picture of a subset to <folder>/<file name>: every other name is an ellipse, the others fill a box."""
+    """Write every picture of a subset to <folder>/<file name>: objects of odd numbers are ellipses, the others fill boxes."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(data.key.tolist()):
         picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
