@@ -257,9 +257,16 @@ class ObjectHead(RPNHead):  # type: ignore[misc]
         return objectness, shifts
 
 
+class Anchors(AnchorGenerator):  # type: ignore[misc]
+    """Anchors, whose table is no parameter: copies of a model share it, also those that have shapes and no numbers."""
+
+    def __deepcopy__(self, copied: dict[int, Any]) -> Anchors:
+        return self
+
+
 def _rpn(size: Size) -> RegionProposalNetwork:
     sides = tuple((size.anchor * 2**level,) for level in range(len(STRIDES) + 1))
-    anchors = AnchorGenerator(sides, ((0.5, 1.0, 2.0),) * len(sides))
+    anchors = Anchors(sides, ((0.5, 1.0, 2.0),) * len(sides))
     training, testing, looked = size.most
     return RegionProposalNetwork(
         anchors,
