@@ -1,7 +1,7 @@
 """Synthetic pictures for detection with an open vocabulary: two coloured things each, with COCO's names.
 
-Twelve names are base, four are among COCO's novel ones, which occur as often but are not learnt from. Proposals stand for
-those of a detector of base objects: true boxes moved a little, and boxes anywhere, none with a class. Everything is
+Twelve names are base, four are among COCO's novel ones, which occur as often but are not learnt from. Proposals stand
+for those of a detector of base objects: true boxes moved a little, and boxes anywhere, none with a class. Everything is
 drawn from one seed. Boxes: the continuous frame.
 """
 
@@ -40,7 +40,7 @@ def pictures(subset: str, count: int, seed: int) -> Dataset:
 
 
 def draw_all(data: Dataset, folder: Path) -> Path:
-    """Write every picture of a subset to <folder>/<file name>: objects of odd numbers are ellipses, the others fill boxes."""
+    """Write every picture of a subset to <folder>/<file name>; things of odd numbers are ellipses, others fill boxes."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(data.key.tolist()):
         picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)

@@ -54,7 +54,8 @@ def regions_of(recipe: Recipe, texts: Store, data: Dataset, say: Say) -> Teacher
     if store is None:
         raise MissingData(
             f"no embeddings of regions of {data!r} by {held['model']} in {workspace.FEATURES}/; the command is "
-            "`hoitool embed regions DATASET --boxes PROPOSALS --context 1.5 --model clip`, or name a store with data.regions"
+            "`hoitool embed regions DATASET --boxes PROPOSALS --context 1.5 --model clip`, or name a store with "
+            "data.regions"
         )
     return teacher_of(store.require(**needed), data)
 

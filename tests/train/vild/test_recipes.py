@@ -60,7 +60,9 @@ def test_a_recipe_builds_at_tiny_size(name, tmp_path, monkeypatch):
     batch = job.task.collate([job.task.sample(i, 0) for i in range(4)])
     losses = job.task.loss(job.module, batch, 0.0)
     losses["loss"].backward()
-    kinds = {"objectness", "proposals", "boxes", "text", "image", "loss"} - ({"image"} if name == "vild-text" else set())
+    kinds = {"objectness", "proposals", "boxes", "text", "image", "loss"} - (
+        {"image"} if name == "vild-text" else set()
+    )
     assert set(losses) == kinds
     assert all(torch.isfinite(held) for held in losses.values())
     assert all(parameter.grad is not None for parameter in job.module.parameters())
