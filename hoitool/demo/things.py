@@ -40,7 +40,7 @@ def pictures(subset: str, count: int, seed: int) -> Dataset:
 
 
 def draw_all(data: Dataset, folder: Path) -> Path:
-    """Write every picture of a subset to <folder>/<file name>; things of odd numbers are ellipses, others fill boxes."""
+    """Write every picture of a subset to <folder>/<file name>; odd things are ellipses, others fill boxes."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(data.key.tolist()):
         picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
