@@ -82,7 +82,8 @@ def convert(
 def _show(made: Conversion) -> None:
     from hoitool.report.terminal import grid
 
-    columns = ("subset", "kind", "images", "boxes", "pairs", "classes_with_pairs", "image_labels_present")
+    columns = ["subset", "kind", "images", "boxes", "pairs", "classes_with_pairs", "image_labels_present"]
+    columns += ["captions"] if any("captions" in part for part in made.parts) else []
     rows = [[_cell(part.get(name, "-")) for name in columns] for part in made.parts]
     heads = [name.replace("_", " ") for name in columns]
     show(grid(f"{made.source} ({made.source_format}): read", heads, rows))

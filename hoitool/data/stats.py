@@ -34,6 +34,8 @@ def statistics(data: Dataset) -> dict[str, Any]:
     if data.image_value is not None:
         for name, value in (("present", 1), ("absent", -1), ("uncertain", 0)):
             made[f"image_labels_{name}"] = int((data.image_value == value).sum())
+    if data.caption_text is not None:
+        made["captions"] = len(data.caption_text)
     if data.kind == "predictions":
         score = data.scores if data.score is None else data.score
         given = np.empty(0) if score is None else score[~np.isnan(score)]

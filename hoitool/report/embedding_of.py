@@ -59,10 +59,13 @@ def words(
 def _spaces(source: str | None) -> list[tuple[LabelSpace, dict[str, str]]]:
     """Label spaces, each with the file that it came from where it is not packaged."""
     if source is None:
-        found = {space.hash: (space, of) for path in workspace.datasets() for space, of in [_space_of(path)]}
+        every = [_space_of(path) for path in workspace.datasets()]
+        found = {
+            space.hash: (space, of) for space, of in every if space.objects or space.verbs
+        }  # captions have neither
         if not found:
             raise MissingData(
-                f"no dataset in {workspace.DATA}/ here; name labels: {', '.join(LABEL_SPACES)}, or a file"
+                f"no dataset with labels in {workspace.DATA}/ here; name labels: {', '.join(LABEL_SPACES)}, or a file"
             )
         return list(found.values())
     if source in LABEL_SPACES:

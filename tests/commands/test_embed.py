@@ -64,6 +64,15 @@ def test_the_bare_command_embeds_the_labels_of_the_data(workspace, hoitool, smal
     assert again.out.startswith("up to date: features/demo-interactions-hashed.h5: 30 rows")
 
 
+def test_captions_have_no_labels_to_embed(workspace, hoitool):
+    (workspace / "raw" / "captions.csv").write_text("file_name,caption\na.jpg,a man\n")
+    done = hoitool("convert", "raw/captions.csv", "-o", "data/captions")
+    assert (done.code, "captions" in done.out) == (0, True)
+    assert [each["path"] for each in made(hoitool("embed", "--model", "hashed", "--json"))] == [
+        "features/demo-interactions-hashed.h5"
+    ]
+
+
 def test_two_datasets_of_one_label_space_are_embedded_once(workspace, hoitool, small):
     write(small.train, workspace / "data" / "demo" / "train.parquet")
     assert [each["path"] for each in made(hoitool("embed", "--model", "hashed", "--json"))] == [
@@ -201,7 +210,10 @@ def test_every_error_is_one_line(folder, hoitool, arguments, code, told, as_json
 def test_an_empty_workspace(tmp_path, monkeypatch, hoitool):
     monkeypatch.chdir(tmp_path)
     done = hoitool("embed", "--model", "hashed")
-    assert (done.code, done.err.startswith("hoitool: no dataset in data/ here; name labels: hico, ")) == (4, True)
+    assert (done.code, done.err.startswith("hoitool: no dataset with labels in data/ here; name labels: ")) == (
+        4,
+        True,
+    )
     for what in ("regions", "images", "verbs"):
         done = hoitool("embed", what, "--model", "hashed")
         assert (done.code, done.err.startswith("hoitool: no dataset in data/ here; name a dataset")) == (4, True)

@@ -7,7 +7,7 @@ from builders import predictions_of, truth_of
 from hypothesis import given, settings
 from strategies import datasets
 
-from hoitool.data import class_counts, statistics
+from hoitool.data import class_counts, statistics, strings
 
 A, B, SWAPPED = (0.0, 0, 9, 9), (10.0, 10, 19, 29), (9.0, 9, 0, 0)
 ROWS = [(0, A, B, 3), (2, A, SWAPPED, 18), (2, B, A, 18)]
@@ -29,6 +29,15 @@ def test_statistics_of_annotations_are_the_counted_ones():
         "image_labels_absent": 0,
         "image_labels_uncertain": 0,
     }
+
+
+def test_captions_are_counted_where_there_are_some():
+    said = {
+        "caption_id": np.arange(2),
+        "caption_text": strings(["a man", "cup"]),
+        "caption_offsets": np.array([0, 2]),
+    }
+    assert statistics(truth_of([], images=1).with_columns(**said))["captions"] == 2
 
 
 def test_statistics_of_predictions_have_the_range_of_scores():
