@@ -153,11 +153,21 @@ def reading(path: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def load_json(path: Path, what: str, kind: type) -> Any:
-    """The JSON value of a file, which must be a `kind` (dict or list). Raises DataError, with line and column, else."""
+def load_json(path: Path, what: str, kind: type, emptied: str | None = None) -> Any:
+    """The JSON value of a file, which must be a `kind` (dict or list). Raises DataError, with line and column, else.
+
+    emptied  a member of objects that becomes null as soon as it is read: what is not looked at and would fill memory
+    """
     require(path, what)
+
+    def hook(value: dict[str, Any]) -> dict[str, Any]:
+        if emptied in value:
+            value[emptied] = None
+        return value
+
     with reading(path, what):
-        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+        found = json.loads(text, object_hook=None if emptied is None else hook)
     if not isinstance(found, kind):
         expected = "an object {...}" if kind is dict else "a list [...]"
         raise DataError(f"{path}: holds a {type(found).__name__}, expected {expected} ({what})")

@@ -18,6 +18,7 @@ from hoitool.files import (
     atomic,
     atomic_folder,
     json_object_with,
+    load_json,
     load_mat,
     load_npz,
     reading,
@@ -394,3 +395,10 @@ def test_the_garbage_collector_is_on_again_after_reading(mat):
     with pytest.raises(DataError):
         load_mat(mat, "numbers", ["y"])
     assert gc.isenabled()
+
+
+def test_a_member_that_is_not_looked_at_is_emptied_as_it_is_read(tmp_path):
+    (tmp_path / "a.json").write_text('{"rows": [{"id": 1, "outline": [[1, 2]]}, {"id": 2}], "outline": {"outline": 3}}')
+    made = load_json(tmp_path / "a.json", "rows", dict, emptied="outline")
+    assert made == {"rows": [{"id": 1, "outline": None}, {"id": 2}], "outline": None}
+    assert load_json(tmp_path / "a.json", "rows", dict)["rows"][0]["outline"] == [[1, 2]]

@@ -74,7 +74,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
         raise DataError(f"{path}: no COCO instances JSON in it")
     parts, notes = [], []
     for file in files:
-        table = load_json(file, "COCO instances", dict)
+        table = load_json(file, "COCO instances", dict, emptied=coco.OUTLINES)
         parts.append(_dataset(table, file))
         notes += _overlooked(table, file)
     return Reading(parts, notes=notes)

@@ -25,6 +25,7 @@ from hoitool.files import load_json
 
 Array = NDArray[Any]
 EXTRA = "coco"
+OUTLINES = "segmentation"  # of annotations: most of a file, and not kept
 LARGEST = 2**31 - 1
 
 
@@ -114,7 +115,7 @@ class Part:
 
 def read_instances(path: Path) -> Instances:
     """The columns of an instances file. Raises DataError, naming file, row and field, for what does not fit."""
-    return parse_instances(load_json(path, "COCO instances", dict), path)
+    return parse_instances(load_json(path, "COCO instances", dict, emptied=OUTLINES), path)
 
 
 def parse_instances(table: dict[str, Any], path: Path) -> Instances:

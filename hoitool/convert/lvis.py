@@ -20,8 +20,7 @@ import numpy as np
 
 from hoitool.convert import coco_instances as coco
 from hoitool.convert.coco import named
-from hoitool.convert.coco_labels import numbers_of
-from hoitool.convert.fields import Rows, integers, member, positions, rows_of, spread_integers, texts, unique
+from hoitool.convert.fields import Chosen, Rows, integers, member, positions, rows_of, spread_integers, texts, unique
 from hoitool.convert.fit import Holds, Lost, require_held
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of
@@ -82,7 +81,7 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     files = _files(path) or ([path] if path.is_file() else sorted(path.glob("lvis*.json")))
     if not files:
         raise DataError(f"{path}: no LVIS annotations in it")
-    return Reading([_dataset(load_json(file, WHAT, dict), file) for file in files])
+    return Reading([_dataset(load_json(file, WHAT, dict, emptied=coco.OUTLINES), file) for file in files])
 
 
 def _dataset(table: dict[str, Any], file: Path) -> Dataset:
@@ -146,7 +145,8 @@ def _image_labels(rows: Rows, instances: coco.Instances, where: str) -> dict[str
         filled = [row if name in row else row | {name: []} for row in rows]
         held = spread_integers(filled, name, where, 0, coco.LARGEST)
         image.append(np.repeat(np.arange(len(rows)), held.counts))
-        label.append(positions(instances.category_ids, held.values, where, name, "category"))
+        there = Chosen(where, image[-1])
+        label.append(positions(instances.category_ids, held.values, there, name, "category"))
         value.append(np.full(len(held.values), meaning, np.int8))
     order = np.argsort(np.concatenate(image), kind="stable")
     return {
@@ -196,7 +196,8 @@ def _content(data: Dataset) -> dict[str, Any]:
 
 def _category_ids(data: Dataset) -> list[int]:
     """The ids that the data's own file had, else 1, 2, ..."""
-    return numbers_of(data.meta) if EXTRA in data.meta.extras else list(range(1, len(data.meta.labels.objects) + 1))
+    said: list[int] | None = data.meta.extras.get(EXTRA, {}).get("category_ids")
+    return list(range(1, len(data.meta.labels.objects) + 1)) if said is None else said
 
 
 def _told(data: Dataset, numbers: list[int]) -> list[dict[str, list[int]]]:

@@ -78,6 +78,7 @@ VOC = replace(
 
 VARIANTS: dict[str, DetectionRule] = {
     "coco": COCO,
+    "coco-all": replace(COCO, reproduces="cocoeval.py, boxes of all categories of the truth", groups="none"),
     "lvis": replace(
         COCO,
         reproduces="eval.py of lvis-api, boxes",

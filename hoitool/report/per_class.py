@@ -12,8 +12,13 @@ from hoitool.files import atomic
 
 
 def write_per_class(result: Result, path: Path) -> None:
-    """Write the columns of `result.per_class`; the suffix says which format. Raises UsageError for another one."""
+    """Write the columns of `result.per_class`; the suffix says which format.
+
+    Raises UsageError for another suffix, and for a result that has no figures of classes.
+    """
     check_suffix(path)
+    if not result.per_class:
+        raise UsageError(f"{path}: {result.protocol}/{result.variant} has no figures of single classes")
     with atomic(path) as temporary:
         WRITERS[path.suffix](result, temporary)
 

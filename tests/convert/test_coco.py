@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import truth_of
 
 from hoitool.convert import coco, load, read, sniff
 from hoitool.convert.fit import fit
-from hoitool.data import select_images
+from hoitool.data import relabel, select_images
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.labels import load_labels
 
@@ -309,3 +310,35 @@ def test_vcoco_comes_back_through_relations(shared, tmp_path):
     assert back.columns().keys() == val.columns().keys()
     for name, values in val.columns().items():
         np.testing.assert_array_equal(back.need(name), values)
+
+
+def test_a_file_without_predicates_is_boxes_alone(tmp_path):
+    space = load_labels("coco")
+    rows = [{"id": n, "name": name} for n, name in zip(space.coco_ids.tolist(), space.objects, strict=True)]
+    table = {
+        "images": [{"id": 9, "file_name": "000000000009.jpg", "width": 640, "height": 480}],
+        "annotations": [
+            {"id": 4, "image_id": 9, "category_id": 90, "bbox": [1, 2, 3, 4], "segmentation": [[1, 2]], "iscrowd": 0}
+        ],
+        "categories": rows,
+    }
+    (tmp_path / "instances_val2017.json").write_text(json.dumps(table))
+    held = read(tmp_path / "instances_val2017.json")
+    (data,) = held.parts
+    assert (data.meta.label_kind, data.meta.labels.name, data.meta.subset) == ("objects", "coco", "val")
+    assert [data.meta.labels.objects[c] for c in data.categories] == ["toothbrush"]
+    assert any("segmentation of annotations" in note for note in held.notes)
+    coco.write(fit([data], coco.HOLDS).parts, tmp_path / "again.json")
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert "predicates" not in again
+    assert "relations" not in again
+    assert load(tmp_path / "again.json").meta.labels.hash == space.hash
+
+
+def test_boxes_of_a_packaged_label_space_come_back_in_it(tmp_path):
+    hico = load_labels("hico")
+    data = truth_of([(0, (0, 0, 9, 9), (1, 1, 8, 8), 3)], labels=hico)
+    (held,) = fit([relabel(data, "objects")[0]], coco.HOLDS).parts
+    coco.write([held], tmp_path / "a.json")
+    back = load(tmp_path / "a.json")
+    assert (back.meta.labels.name, back.categories.tolist()) == ("hico", data.categories.tolist())

@@ -18,6 +18,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.eval import explained, natural_protocol, score
 from hoitool.labels import load_labels
 from hoitool.labels.open_vocabulary import base_and_novel, table
+from hoitool.report.per_class import write_per_class
 
 COUNTED = list(range(6))  # of DETECTED: the last two are in no group
 SEEDS = st.integers(0, 10_000)
@@ -60,6 +61,16 @@ def test_coco_equals_pycocotools(seed):
             assert [*row.metrics.values()] == pytest.approx([float(np.mean(values)) for values in held], abs=1e-12)
         else:
             assert np.isnan(row.metrics["AP"])
+
+
+@settings(deadline=None, max_examples=10)
+@given(SEEDS)
+def test_all_classes_equal_pycocotools(seed):
+    truth, found = crowded(seed)
+    (row,) = score(truth, found, "open-vocab", "coco-all").rows
+    precision = oracle.coco(truth, found, list(range(8))).eval["precision"][:, :, :, 0, 2]
+    if (precision > -1).any():
+        assert row.metrics["AP"] == pytest.approx(precision[precision > -1].mean(), abs=1e-12)
 
 
 @settings(deadline=None, max_examples=25)
@@ -219,6 +230,14 @@ def test_boxes_of_pairs_are_scored_too(small, detected):
     assert 0 < score(small.test, found, "open-vocab").mean() < 1
 
 
+def test_proposals_have_no_figures_of_single_classes(tmp_path):
+    truth = box_scenes()
+    result = score(truth, box_detector(truth), "open-vocab", "proposals")
+    with pytest.raises(UsageError, match=r"open-vocab/proposals has no figures of single classes$"):
+        write_per_class(result, tmp_path / "c.csv")
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_truth_at_all():
     truth = box_scenes(3)
     nothing = truth.with_columns(
@@ -233,5 +252,5 @@ def test_no_truth_at_all():
 
 def test_each_variant_says_what_it_reproduces():
     held = {row["name"]: row["reproduces"] for row in explained("open-vocab")["variants"]}
-    assert list(held) == ["coco", "lvis", "voc07", "voc10", "proposals"]
+    assert list(held) == ["coco", "coco-all", "lvis", "voc07", "voc10", "proposals"]
     assert "lvis-api" in held["lvis"]
