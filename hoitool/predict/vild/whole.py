@@ -10,7 +10,7 @@ from typing import Any
 from hoitool.data import Dataset, Predictions, relabel
 from hoitool.embed.pictures import Album
 from hoitool.errors import DataError, UsageError
-from hoitool.models.card import labelled
+from hoitool.models.card import Labelled, labelled
 from hoitool.models.vild import Vild
 from hoitool.models.vild_regions import Thinning
 from hoitool.predict.boxes import Boxes, boxes_for
@@ -24,6 +24,16 @@ from hoitool.predict.whole import Asked, Made, Say, check_out, default_out, draw
 from hoitool.store import Store
 
 TASK = "detection of objects"
+# of a card's `predict`
+NEEDED: dict[str, tuple[type, ...]] = {
+    "base": (list,),
+    "novel": (list,),
+    "encoder": (dict,),
+    "temperature": (int, float),
+    "nms": (int, float),
+    "min_score": (int, float),
+    "most": (int,),
+}
 
 
 def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked, say: Say) -> Made:
@@ -62,7 +72,7 @@ def detect(
     """
     if not len(images):
         raise DataError(f"{images!r} has no images to predict for")
-    module, card = model.module, labelled(model.card)
+    module, card = model.module, required(labelled(model.card), model.name)
     assert isinstance(module, Vild)
     if module.rpn is None and given is None:
         raise UsageError(f"{model.name} proposes no boxes; give those that it is to look at with --boxes FILE")
@@ -84,6 +94,17 @@ def detect(
     stream = detections(detector, bare, album, pace, None if given is None else given.data, broken)
     write_blocks(counted(), out)
     return Done(out, len(images), 0, broken, {} if given is None else given.dropped, count)
+
+
+def required(card: Labelled, name: str) -> Labelled:
+    """The card. Raises DataError where its `predict` does not say what a detector needs."""
+    for key, kinds in NEEDED.items():
+        if not isinstance(card.predict.get(key), kinds):
+            raise DataError(f"model.json of {name}: predict.{key} is {card.predict.get(key)!r:.60}, not a detector's")
+    classes = [*card.predict["base"], *card.predict["novel"]]
+    if not all(isinstance(i, int) and 0 <= i < card.meta.classes for i in classes) or len(set(classes)) < len(classes):
+        raise DataError(f"model.json of {name}: predict.base and predict.novel are not some of its classes, each once")
+    return card
 
 
 def _refuse(asked: Asked) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -153,3 +156,21 @@ def test_a_picture_of_another_size_than_its_image_is_refused(here, tmp_path):
 def test_what_is_of_pairs_is_refused(here, tmp_path, asked, told):
     with pytest.raises(UsageError, match=told):
         detected(here, tmp_path, **asked)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"base": None}, "predict.base is None"),
+        ({"temperature": "hot"}, "predict.temperature is 'hot'"),
+        ({"novel": [800]}, "predict.base and predict.novel are not some of its classes"),
+        ({"novel": ["cup"]}, "predict.base and predict.novel are not some of its classes"),
+    ],
+)
+def test_a_card_that_says_something_else_is_refused_in_one_line(here, tmp_path, changed, told):
+    shutil.copytree(here / "own", tmp_path / "changed")
+    path = tmp_path / "changed" / "model.json"
+    held = json.loads(path.read_text())
+    path.write_text(json.dumps(held | {"predict": held["predict"] | changed}))
+    with pytest.raises(DataError, match=f"^model.json of changed: {told}[^\n]*$"):
+        detected(here, tmp_path, str(tmp_path / "changed"))
