@@ -58,7 +58,7 @@ def prepare(recipe: Recipe, say: Say, device: Literal["auto", "cpu"] = "auto", l
     Raises MissingData for files that are not there, UsageError where several could be meant, DataError for what does
     not fit together.
     """
-    _require_boxes(recipe)
+    _require(recipe)
     inputs: dict[str, Path] = {}
     annotated, album = _training(recipe, inputs, say)
     data = relabel(annotated, "objects")[0]
@@ -188,8 +188,10 @@ def _given(path: str | None, data: Dataset, what: str, inputs: dict[str, Path]) 
     return boxes_for(data, inputs[what])
 
 
-def _require_boxes(recipe: Recipe) -> None:
-    """Raise UsageError where a model that proposes nothing is given nothing."""
+def _require(recipe: Recipe) -> None:
+    """Raise UsageError where a model that proposes nothing is given nothing, and for what a detector cannot have."""
+    if recipe.optimise.compile:
+        raise UsageError("optimise.compile: each step of a detector has other shapes; train without it")
     if recipe.model.proposals == "own":
         return
     if recipe.data.boxes is None or (recipe.data.test is not None and recipe.predict.boxes is None):

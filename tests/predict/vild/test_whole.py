@@ -174,3 +174,15 @@ def test_a_card_that_says_something_else_is_refused_in_one_line(here, tmp_path, 
     path.write_text(json.dumps(held | {"predict": held["predict"] | changed}))
     with pytest.raises(DataError, match=f"^model.json of changed: {told}[^\n]*$"):
         detected(here, tmp_path, str(tmp_path / "changed"))
+
+
+def test_the_command_predicts_and_the_next_one_scores(here, hoitool, tmp_path):
+    done = hoitool("predict", "own", TEST, "-o", tmp_path / "p.parquet", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["task"] == "detection of objects"
+    scored = hoitool("eval", tmp_path / "p.parquet", "--truth", TEST)
+    assert scored.code == 0, scored.err
+    assert "open-vocab · coco" in scored.out
+    wrong = hoitool("predict", "own", TEST, "--vocabulary", "features/regions.h5", "-o", tmp_path / "q.parquet")
+    assert wrong.code == 1
+    assert "of is 'regions', expected 'labels' or 'texts'" in wrong.err

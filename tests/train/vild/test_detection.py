@@ -201,3 +201,8 @@ def test_no_regions_say_with_which_command_they_are_made(workspace):
 def test_a_figure_that_the_protocol_does_not_have_is_refused(workspace):
     with pytest.raises(UsageError, match="evaluate.best"):
         job("evaluate.best=rare")
+
+
+def test_what_a_detector_cannot_have_is_refused(workspace):
+    with pytest.raises(UsageError, match="optimise.compile: each step of a detector has other shapes"):
+        job("optimise.compile=true")
