@@ -64,7 +64,9 @@ class Pairs:
 
     task: Annotated[
         str | None,
-        typer.Option(metavar="recognition|detection", help="Scores of images, or of pairs; default: the model's own."),
+        typer.Option(
+            metavar="NAME", help="recognition or detection (of pairs), objects or proposals; default: its own."
+        ),
     ] = None
     boxes: Annotated[
         Path | None,

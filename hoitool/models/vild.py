@@ -92,7 +92,7 @@ class Vild(nn.Module):
     def __init__(
         self,
         backbone: nn.Module,
-        rpn: RegionProposalNetwork | None,
+        rpn: Proposals | None,
         text: Head,
         image: Head | None,
         texts: Tensor,
@@ -143,9 +143,9 @@ class Vild(nn.Module):
         return text, self.box(hidden), self.image(bins[first:])[0]
 
     def proposals(self, pictures: Tensor, maps: dict[str, Tensor], sizes: list[tuple[int, int]]) -> list[Tensor]:
-        """(n, 4) boxes of each picture, the surest first, where pictures are of sizes (height, width). In evaluation.
+        """(n, 5) boxes of each picture and how sure they are objects, the surest first. In evaluation.
 
-        Raises UsageError for a model that is given boxes.
+        sizes: (height, width) of the pictures in their squares. Raises UsageError for a model that is given boxes.
         """
         if self.rpn is None:
             raise UsageError("this model proposes no boxes; give it those that it is to look at")
@@ -159,11 +159,11 @@ class Vild(nn.Module):
         proposals, found = lesson.proposals, tuple[Tensor, ...]()
         if self.rpn is not None:
             truth = [{"boxes": boxes} for boxes in lesson.boxes]
-            proposals, losses = self.rpn(ImageList(pictures, lesson.sizes), maps, truth)
-            found = tuple(losses.values())
+            made, losses = self.rpn(ImageList(pictures, lesson.sizes), maps, truth)
+            proposals, found = [each[:, :4] for each in made], tuple(losses.values())
         assert proposals is not None  # who gives no network gives proposals
-        made = sampled(proposals, lesson, self.drawn)
-        return made.regions, made, found
+        drawn = sampled(proposals, lesson, self.drawn)
+        return drawn.regions, drawn, found
 
     def _said(self, maps: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         if self.rpn is None:
@@ -257,6 +257,16 @@ class ObjectHead(RPNHead):  # type: ignore[misc]
         return objectness, shifts
 
 
+class Proposals(RegionProposalNetwork):  # type: ignore[misc]
+    """A network of proposals, each (n, 5): a box and how sure it is that this is an object."""
+
+    def filter_proposals(self, *said: Any) -> tuple[list[Tensor], list[Tensor]]:
+        """The proposals (n, 5) of each picture that stay, and their scores (n,) alone."""
+        boxes, scores = super().filter_proposals(*said)
+        rows = [torch.cat([box, score[:, None]], dim=1) for box, score in zip(boxes, scores, strict=True)]
+        return rows, scores
+
+
 class Anchors(AnchorGenerator):  # type: ignore[misc]
     """Anchors, whose table is no parameter: copies of a model share it, also those that have shapes and no numbers."""
 
@@ -264,11 +274,11 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]
         return self
 
 
-def _rpn(size: Size) -> RegionProposalNetwork:
+def _rpn(size: Size) -> Proposals:
     sides = tuple((size.anchor * 2**level,) for level in range(len(STRIDES) + 1))
     anchors = Anchors(sides, ((0.5, 1.0, 2.0),) * len(sides))
     training, testing, looked = size.most
-    return RegionProposalNetwork(
+    return Proposals(
         anchors,
         ObjectHead(size.width, anchors.num_anchors_per_location()[0], conv_depth=2),
         fg_iou_thresh=0.7,

@@ -74,7 +74,8 @@ def test_proposals_lie_inside_of_their_picture():
         made = model.proposals(pictures(), model.maps(pictures()), [SIZE, (20, 30)])
     for boxes, (high, wide) in zip(made, [SIZE, (20, 30)], strict=True):
         assert 0 < len(boxes) <= 100
-        assert bool(((boxes >= 0) & (boxes <= torch.tensor([wide, high] * 2))).all())
+        assert bool(((boxes >= 0) & (boxes <= torch.tensor([wide, high, wide, high, 1]))).all())
+        assert bool((boxes[1:, 4] <= boxes[:-1, 4]).all())
 
 
 def test_a_picture_does_not_depend_on_the_others_of_its_batch():

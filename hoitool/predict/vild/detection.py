@@ -36,7 +36,10 @@ PIXELS = 2**23  # of the squares that go through a model at once: 8 of 1024 x 10
 
 
 class Found(NamedTuple):
-    """Boxes (n, 4) float64 of a picture, their objects (n,) of the vocabulary's labels, and scores (n,) float32."""
+    """Boxes (n, 4) float64 of a picture, their objects (n,) of the vocabulary's labels, and scores (n,) float32.
+
+    Of proposals, objects are -1.
+    """
 
     boxes: Array
     objects: Array
@@ -45,12 +48,16 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """A model, its card, the vocabulary, how detections are thinned."""
+    """A model, its card, the vocabulary, how detections are thinned.
+
+    classes: False for proposals alone, boxes without classes
+    """
 
     model: Vild
     card: Labelled
     words: Vocabulary
     rule: Thinning
+    classes: bool = True
 
     def __call__(self, squares: Sequence[Square], given: Sequence[Array] | None = None) -> list[Found]:
         """What is found in pictures; given: boxes (n, 4) of each, in pixels of its square, in place of proposals."""
@@ -61,7 +68,10 @@ class Detector:
             pictures = normalised(pixels, sizes, self.card).to(weight.dtype)
             maps = self.model.maps(pictures)
             if given is None:
-                boxes = self.model.proposals(pictures, maps, sizes)
+                proposed = self.model.proposals(pictures, maps, sizes)
+                if not self.classes:
+                    return [_proposed(*each) for each in zip(proposed, squares, strict=True)]
+                boxes = [each[:, :4] for each in proposed]
             else:
                 boxes = [torch.from_numpy(each).to(weight.device, torch.float32) for each in given]
             made = self._scored(maps, boxes)
@@ -80,9 +90,21 @@ class Detector:
     def _found(self, boxes: Tensor, rows: Tensor, shifts: Tensor, square: Square) -> Found:
         places = moved(boxes, shifts, square.size)
         kept, label = thinned(places, rows, self.rule)
-        high, wide = square.scale
-        made = places[kept].double().cpu().numpy() / [wide, high, wide, high]
-        return Found(made, self.words.objects[label.cpu().numpy()], rows[kept, label].cpu().numpy())
+        objects = self.words.objects[label.cpu().numpy()]
+        return Found(_in_picture(places[kept], square), objects, rows[kept, label].cpu().numpy())
+
+
+def _proposed(rows: Tensor, square: Square) -> Found:
+    """Proposals (n, 5) of a square."""
+    nothing = np.full(len(rows), -1, np.int64)
+    return Found(_in_picture(rows[:, :4], square), nothing, rows[:, 4].float().cpu().numpy())
+
+
+def _in_picture(boxes: Tensor, square: Square) -> Array:
+    """(n, 4) float64 boxes in pixels of the picture as it was."""
+    high, wide = square.scale
+    made: Array = boxes.double().cpu().numpy() / [wide, high, wide, high]
+    return made
 
 
 def detections(

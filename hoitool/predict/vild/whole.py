@@ -10,6 +10,7 @@ from typing import Any
 from hoitool.data import Dataset, Predictions, relabel
 from hoitool.embed.pictures import Album
 from hoitool.errors import DataError, UsageError
+from hoitool.lookup import unknown_name
 from hoitool.models.card import Labelled, labelled
 from hoitool.models.vild import Vild
 from hoitool.models.vild_regions import Thinning
@@ -23,7 +24,7 @@ from hoitool.predict.vild.vocabulary import of_store, own
 from hoitool.predict.whole import Asked, Made, Say, check_out, default_out, drawn
 from hoitool.store import Store
 
-TASK = "detection of objects"
+OBJECTS, PROPOSALS = "objects", "proposals"  # tasks: boxes with classes, or those that the model looks at, without
 # of a card's `predict`
 NEEDED: dict[str, tuple[type, ...]] = {
     "base": (list,),
@@ -39,18 +40,19 @@ NEEDED: dict[str, tuple[type, ...]] = {
 def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked, say: Say) -> Made:
     """Detect objects in what the sources mean, and write all that is asked for: see hoitool/predict/whole.py."""
     card = labelled(model.card)
-    _refuse(asked)
+    task = _task(asked)
     images, album, notes, unread = images_for(sources, card, asked.pictures, asked.subset, asked.pace.skip_broken)
     for note in notes:
         say(note)
     out = asked.out or default_out(path, images)
     check_out(out, asked)
     given = None if asked.boxes is None else boxes_for(images, asked.boxes)
-    done = detect(model, images, album, out, card.predict, asked.pace, given, asked.vocabulary)
+    wanted = card.predict | {"task": task}
+    done = detect(model, images, album, out, wanted, asked.pace, given, asked.vocabulary)
     done = replace(done, broken=unread | done.broken)
     for reason, count in done.dropped.items():
         say(f"dropped {count:,}: {reason}")
-    return Made(done, TASK, model.name, drawn(done, album, asked) if asked.draw else None)
+    return Made(done, task, model.name, drawn(done, album, asked) if asked.draw else None)
 
 
 def detect(
@@ -65,7 +67,7 @@ def detect(
 ) -> Done:
     """Write the detections of the images of an album; of many images a folder of shards.
 
-    wanted      settings of a recipe's `predict`: nms, min_score, most
+    wanted      settings of a recipe's `predict`: nms, min_score, most; task: objects where it is not said, or proposals
     given       boxes that are looked at in place of proposals
     vocabulary  a store of texts in place of the model's own classes
     Raises UsageError for a model that proposes nothing where none are given, DataError naming a file.
@@ -86,11 +88,12 @@ def detect(
 
     def counted() -> Iterator[Predictions]:
         nonlocal count
-        for block in in_blocks(bare, stream, words.labels, {"predict": about(model, "objects", **said)}):
+        for block in in_blocks(bare, stream, words.labels, {"predict": about(model, task, **said)}):
             count += len(block.boxes)
             yield block
 
-    detector = Detector(module, card, words.to(model.device), rule)
+    task = wanted.get("task", OBJECTS)
+    detector = Detector(module, card, words.to(model.device), rule, task == OBJECTS)
     stream = detections(detector, bare, album, pace, None if given is None else given.data, broken)
     write_blocks(counted(), out)
     return Done(out, len(images), 0, broken, {} if given is None else given.dropped, count)
@@ -107,10 +110,18 @@ def required(card: Labelled, name: str) -> Labelled:
     return card
 
 
-def _refuse(asked: Asked) -> None:
-    """Raise UsageError for what is of pairs or of whole pictures."""
-    told = [f"--{name.replace('_', '-')}" for name in asked.how]
+def _task(asked: Asked) -> str:
+    """Objects or proposals. Raises UsageError for what is of pairs or of whole pictures."""
+    task: str = asked.how.get("task", OBJECTS)
+    if task not in (OBJECTS, PROPOSALS):
+        raise unknown_name("task of a detector of objects", task, (OBJECTS, PROPOSALS))
+    told = [f"--{name.replace('_', '-')}" for name in asked.how if name != "task"]
     told += ["--detector"] if asked.detector is not None else []
     told += ["--as-dataset"] if asked.pseudo is not None else []
     if told:
         raise UsageError(f"{told[0]} is not for a detector of objects, which a model of ViLD is")
+    if task == PROPOSALS and (asked.boxes is not None or asked.vocabulary is not None):
+        raise UsageError(
+            "--task proposals writes the model's own boxes without classes; leave --boxes and --vocabulary"
+        )
+    return task

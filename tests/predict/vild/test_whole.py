@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
 from PIL import Image
 from safetensors.torch import save_file
 from tiny_vild import make_workspace
@@ -20,8 +21,11 @@ from hoitool.embed import engine
 from hoitool.embed.load import load
 from hoitool.embed.words import Stored, job_of, lines
 from hoitool.errors import DataError, UsageError
+from hoitool.eval import score
+from hoitool.models.card import read_card
 from hoitool.predict.opened import opened
 from hoitool.predict.recognition import Pace
+from hoitool.predict.vild.squares import fitted, normalised
 from hoitool.predict.vild.whole import predict_for
 from hoitool.predict.whole import Asked
 from hoitool.train.recipe import resolve
@@ -78,7 +82,7 @@ def test_what_is_written(here, tmp_path):
     for image in range(len(held)):
         scores = held.box_scores[slice(*held.box_offsets[image : image + 2])]
         assert (np.diff(scores) <= 0).all()
-    assert made.told()[0].endswith(f"6 images by own, {len(held.boxes):,} boxes")
+    assert made.told()[0].endswith(f"objects of 6 images by own, {len(held.boxes):,} boxes")
     assert made.summary()["boxes"] == len(held.boxes)
 
 
@@ -119,6 +123,34 @@ def test_another_vocabulary(here, tmp_path):
     assert held.meta.labels.objects == ("a green cup", "a car")
     assert held.meta.extras["predict"]["vocabulary"] == "m.h5"
     assert set(held.categories.tolist()) == {0, 1}
+
+
+def test_proposals_are_boxes_without_a_class(here, tmp_path):
+    _, held = detected(here, tmp_path, how={"task": "proposals"})
+    assert set(held.categories.tolist()) == {-1}
+    assert (held.counts("box") == 100).all()
+    assert ((held.box_scores > 0) & (held.box_scores < 1)).all()
+    result = score(read(here / TEST), held, "open-vocab", "proposals")
+    assert 0 < result.mean("full", metric="AR@100") < 1
+    model = opened(here / "own", device="cpu").module
+    square = fitted(np.asarray(Image.open(here / "raw/things/images/test/test_0000.png")), 128)
+    with torch.inference_mode():
+        pixels = normalised(torch.from_numpy(square.pixels[None]), [square.size], read_card(here / "own"))
+        (rows,) = model.proposals(pixels, model.maps(pixels), [square.size])
+    np.testing.assert_allclose(held.boxes[:100], rows[:, :4].numpy(), atol=1e-3)
+    assert (np.diff(held.box_scores[:100]) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"how": {"task": "detection"}}, "No task of a detector of objects named 'detection'"),
+        ({"how": {"task": "proposals"}, "boxes": "proposals-test.parquet"}, "--task proposals writes the model's own"),
+    ],
+)
+def test_tasks_that_it_does_not_have_are_refused(here, tmp_path, asked, told):
+    with pytest.raises(UsageError, match=told):
+        detected(here, tmp_path, **asked)
 
 
 def test_pictures_of_the_result(here, tmp_path):
@@ -179,7 +211,7 @@ def test_a_card_that_says_something_else_is_refused_in_one_line(here, tmp_path, 
 def test_the_command_predicts_and_the_next_one_scores(here, hoitool, tmp_path):
     done = hoitool("predict", "own", TEST, "-o", tmp_path / "p.parquet", "--json")
     assert done.code == 0, done.err
-    assert json.loads(done.out)["task"] == "detection of objects"
+    assert json.loads(done.out)["task"] == "objects"
     scored = hoitool("eval", tmp_path / "p.parquet", "--truth", TEST)
     assert scored.code == 0, scored.err
     assert "open-vocab · coco" in scored.out
