@@ -120,7 +120,7 @@ class Detection(Task):
         valid = torch.ones(len(rois), dtype=torch.bool)
         if not len(rois):
             side = float(self.card.image_size)
-            rois, target, valid = torch.tensor([[0, 0, 0, side, side]]), target.new_zeros(1, target.shape[1]), ~valid
+            rois, target = torch.tensor([[0, 0, 0, side, side]]), target.new_zeros(1, target.shape[1])
             valid = torch.zeros(1, dtype=torch.bool)
         columns = {name: [torch.from_numpy(each[name]) for each in samples] for name in ("boxes", "labels")}
         given = [torch.from_numpy(each["proposals"]) for each in samples] if self.proposals is not None else None
