@@ -1,7 +1,8 @@
-"""Converting scene graphs as a stream, as a user runs it: 20,000 and 200,000 images of Visual Genome's kind.
+"""Converting scene graphs as a user does it: streams of 20,000 and 200,000 images, and VG150 in HDF5.
 
-Each image has 35 objects and 21 relations, as Visual Genome's have on average; 4,000 images a shard. Memory should be
-the same for both.
+Each image has 35 objects and 21 relations, as Visual Genome's have on average; 4,000 images a shard. So have the
+pseudo-labelled ones, with confidences, and paths of images for twice as many. Memory should be the same for 20,000 and
+200,000. VG150 is of its own size: 108,073 images, 11 boxes and 6 relations each.
 python benchmarks/convert_visual_genome.py
 """
 
@@ -12,12 +13,18 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from process import measure, report
+from process import apart, measure, report
 
 OBJECTS, RELATIONS, SHARD = 35, 21, 4000
+VG150 = (108_073, 11, 6)  # images; boxes and relations of each
+GRAPHS, LABELLED = "scene_graphs.json", "RLIPv2_o365trainval.json"
+FILTERS = {"": [], ", --filter rlip": ["--filter", "rlip"]}
+PSEUDO = {", pseudo-labelled, --filter confident=0.5": ["--filter", "confident=0.5"]}
 
 
 def main() -> None:
@@ -28,30 +35,80 @@ def main() -> None:
     options = parser.parse_args()
     hoitool = [sys.executable, "-m", "hoitool"] if shutil.which("hoitool") is None else ["hoitool"]
     for images in options.images:
-        with tempfile.TemporaryDirectory() as folder:
-            source, out = Path(folder) / "vg", Path(folder) / "out.parquet"
-            _make(source, images)
-            shards = ["--shards", str(max(2, images // SHARD)), "--overwrite"]
-            for name, more in (("", []), (", --filter rlip", ["--filter", "rlip"])):
-                command = [*hoitool, "convert", str(source), "-o", str(out), *shards, *more]
-                size = (source / "scene_graphs.json").stat().st_size / 1e6
-                report(f"{images:,} images, {size:,.0f} MB{name}", measure(command, options.runs, warmup=0))
+        for make, name, filters in ((visual_genome, GRAPHS, FILTERS), (pseudo_labels, LABELLED, PSEUDO)):
+            with tempfile.TemporaryDirectory() as folder:
+                source = Path(folder) / "vg" / "annotations" / name
+                apart(make, source, images)
+                shards = ["--shards", str(max(2, images // SHARD)), "--overwrite"]
+                for told, more in filters.items():
+                    command = [*hoitool, "convert", str(source), "-o", f"{folder}/out.parquet", *shards, *more]
+                    size = source.stat().st_size / 1e6
+                    report(f"{images:,} images, {size:,.0f} MB{told}", measure(command, options.runs, warmup=0))
+    with tempfile.TemporaryDirectory() as folder:
+        apart(vg150, Path(folder) / "vg150", *VG150)
+        command = [*hoitool, "convert", f"{folder}/vg150", "-o", f"{folder}/out"]
+        report(f"VG150, {VG150[0]:,} images", measure(command, options.runs, warmup=0))
 
 
-def _make(folder: Path, images: int) -> None:
-    """Scene graphs and image data from a seed, written image by image."""
-    folder.mkdir()
+def visual_genome(path: Path, images: int) -> None:
+    """Scene graphs and image data from a seed."""
+    _write(path.parent / "image_data.json", ({"image_id": i, "width": 800, "height": 600} for i in range(images)))
     rng = np.random.default_rng(0)
-    with (folder / "scene_graphs.json").open("w") as graphs, (folder / "image_data.json").open("w") as sizes:
-        for i in range(images):
-            graphs.write("[" if i == 0 else ",\n")
-            json.dump(_image(i, rng), graphs)
-            sizes.write(("[" if i == 0 else ",\n") + json.dumps({"image_id": i, "width": 800, "height": 600}))
-        graphs.write("]")
-        sizes.write("]")
+    _write(path, (_image(i, rng) for i in range(images)))
 
 
-def _image(number: int, rng: np.random.Generator) -> dict[str, object]:
+def pseudo_labels(path: Path, images: int) -> None:
+    """Objects365 as RLIPv2 labels it, and the paths of its images."""
+    path.parent.mkdir(parents=True)
+    paths = {str(i): f"train/patch{i % 51}/objects365_v1_{i:08d}.jpg" for i in range(2 * images)}
+    (path.parent.parent / "image_id_to_filepath.json").write_text(json.dumps(paths))
+    rng = np.random.default_rng(0)
+    _write(path, (_labelled(_image(i, rng), rng) for i in range(images)))
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """A list, written row by row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        for i, row in enumerate(rows):
+            file.write(("[" if i == 0 else ",\n") + json.dumps(row))
+        file.write("]")
+
+
+def _labelled(image: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """An image as a model labels it."""
+    for relation, confidence in zip(image["relationships"], rng.random(RELATIONS).tolist(), strict=True):
+        relation["confidence"] = confidence
+    return image | {"dataset": "o365", "data_split": "train"}
+
+
+def vg150(folder: Path, images: int, boxes: int, relations: int) -> None:
+    """VG-SGG.h5, its names and its image data."""
+    import h5py
+
+    rng = np.random.default_rng(0)
+    image = np.arange(images)
+    arrays = {
+        "split": np.where(rng.random(images) < 0.7, 0, 2),
+        "img_to_first_box": image * boxes,
+        "img_to_last_box": (image + 1) * boxes - 1,
+        "img_to_first_rel": image * relations,
+        "img_to_last_rel": (image + 1) * relations - 1,
+        "boxes_1024": rng.integers(1, 600, (images * boxes, 4)),
+        "labels": rng.integers(1, 151, (images * boxes, 1)),
+        "predicates": rng.integers(1, 51, (images * relations, 1)),
+        "relationships": np.repeat(image * boxes, relations)[:, None] + rng.integers(0, boxes, (images * relations, 2)),
+    }
+    _write(folder / "image_data.json", ({"image_id": i, "width": 800, "height": 600} for i in range(images)))
+    with h5py.File(folder / "VG-SGG.h5", "w") as file:
+        for name, values in arrays.items():
+            file[name] = values.astype(np.int32)
+    sizes = {"label_to_idx": 150, "predicate_to_idx": 50}
+    names = {field: {f"name {i}": i for i in range(1, count + 1)} for field, count in sizes.items()}
+    (folder / "VG-SGG-dicts.json").write_text(json.dumps(names))
+
+
+def _image(number: int, rng: np.random.Generator) -> dict[str, Any]:
     """An image with names whose counts fall as in a long tail."""
     first = number * OBJECTS
     names = np.minimum(rng.zipf(1.3, OBJECTS), 20_000)

@@ -148,8 +148,9 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise HoitoolError(f"{path}: permission denied") from error
     except Exception as error:
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in cause)  # parsers quote what the file holds
         raise DataError(
-            f"{path}: not readable as {what} ({cause}); it may be truncated or of another format"
+            f"{path}: not readable as {what} ({shown}); it may be truncated or of another format"
         ) from error
 
 

@@ -266,6 +266,7 @@ def test_starts_with_looks_at_files_only(tmp_path):
         (FileNotFoundError(2, "gone"), MissingData, r"^f: no such file \(a thing expected\)$"),
         (PermissionError(13, "no"), HoitoolError, r"^f: permission denied$"),
         (ValueError("first\nsecond"), DataError, r"^f: not readable as a thing \(first\); it may be truncated"),
+        (ValueError("a\0b\x1b[0m é"), DataError, r"\(a\\x00b\\x1b\[0m é\)"),
         (ZeroDivisionError(), DataError, r"^f: not readable as a thing \(ZeroDivisionError\)"),
         (MissingData("my own"), MissingData, r"^my own$"),
         (MemoryError("much"), MemoryError, r"^much$"),

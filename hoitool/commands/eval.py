@@ -33,7 +33,11 @@ def evaluate(
         ),
     ] = "all",
     counts: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Training data to count rare classes in; default: the full set.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Training data to count rare classes in, or (sgg) to know unseen triplets; default: the full set.",
+        ),
     ] = None,
     subset: Annotated[str | None, typer.Option(help="Images of the truth: train, test, ...")] = None,
     source_format: Annotated[

@@ -34,5 +34,5 @@ def _show(title: str, held: dict[str, Any], facts: Any) -> None:
     plain = {key: value for key, value in held.items() if not isinstance(value, dict)}
     show(facts(title, plain))
     for key, value in held.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             show(facts(key, value))

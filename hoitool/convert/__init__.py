@@ -34,6 +34,7 @@ FORMATS = Lookup(
         "open-images": "hoitool.convert.open_images",
         "open-images-json": "hoitool.convert.open_images_json",
         "visual-genome": "hoitool.convert.visual_genome",
+        "vg-sgg": "hoitool.convert.vg_sgg",
         "lvis": "hoitool.convert.lvis",
         "voc": "hoitool.convert.voc",
         "captions": "hoitool.convert.captions",
@@ -54,6 +55,7 @@ PREDICTION_FORMATS = Lookup(
         "gen-vlkt": "hoitool.convert.predictions.pair_lists:GEN_VLKT",
         "ppdm": "hoitool.convert.predictions.pair_lists:PPDM",
         "open-images-challenge": "hoitool.convert.predictions.open_images_challenge",
+        "pseudo-relations": "hoitool.convert.predictions.pseudo_relations",
         "coco-results": "hoitool.convert.predictions.coco_results",
     },
 )

@@ -51,7 +51,7 @@ def _files(path: Path) -> list[Path]:
 
 def _looks_like_hoia(file: Path) -> bool:
     with file.open("rb") as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD).removeprefix(b"\xef\xbb\xbf")
     return head.lstrip()[:1] == b"[" and b'"hoi_annotation"' in head and b'"annotations"' in head
 
 

@@ -1,8 +1,9 @@
 """Open Images' visual relationships, V4 to V7 and the challenges: a .csv with one row per relation, boxes repeated.
 
 A folder has oidv6-train-annotations-vrd.csv, challenge-2019-validation-vrd.csv, ...: any .csv with their columns
-(convert/open_images_rows.py); beside them the descriptions of labels and triplets (convert/open_images_tables.py), and
-what says the images' sizes: image-sizes.csv (ImageID, Width, Height), else folders of images `images` or of the subset.
+(convert/open_images_rows.py); beside them the descriptions of labels and triplets (convert/open_images_tables.py),
+verified labels of images (convert/open_images_verified.py), and what says the images' sizes: image-sizes.csv (ImageID,
+Width, Height), else folders of images `images` or of the subset.
 Frame: normalised, as the files are; sizes are columns, so that pixel protocols can leave it. Boxes of an image with the
 same label and the same four numbers are one box. Label kind: predicates, `is` (the object is an attribute) included.
 Source: Kuznetsova et al., IJCV 2020; storage.googleapis.com/openimages/web/download_v7.html.
@@ -23,15 +24,16 @@ from hoitool.convert.csv_pairs import merge_boxes
 from hoitool.convert.fit import Holds, Lost, require_held
 from hoitool.convert.open_images_rows import Rows, columns_of, is_relations, rows_of
 from hoitool.convert.open_images_tables import EXTRA, Labels, labels_of_files, labels_of_truth, triplets
+from hoitool.convert.open_images_verified import NAME, certain, columns_of_labels, files_of, verified
 from hoitool.convert.own_labels import require_same_labels, write_labels
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, select_images, strings
-from hoitool.errors import DataError, MissingData
+from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import reading, refuse_overwrite, require, sha256
 
 Array = NDArray[Any]
 SUMMARY = "Open Images relationships, V4 to V7 and the challenges: .csv, one row per relation"
-SIZES, CLASS_NAMES = "image-sizes.csv", "class-descriptions.csv"
+SIZES, CLASS_NAMES, RELATIONS = "image-sizes.csv", "class-descriptions.csv", "annotations-vrd.csv"
 STEM = re.compile(r"(?:(?:oidv\d+|challenge-\d+)-)?(?P<subset>.*?)-?(?:annotations-)?vrd")
 SUBSETS = {"validation": "val"}  # how the files say it -> how hoitool does
 
@@ -55,7 +57,8 @@ def _as_table(data: Dataset) -> tuple[Dataset, Lost]:
     sides = np.stack([data.pair_boxes("subject"), data.pair_boxes("object")], axis=1).reshape(-1)
     made = _with_boxes(data, data.categories[sides], data.boxes[sides] + 0.0)
     made, lost = with_file_names(made)
-    lost |= {"images without a name": int(unnamed.sum())}
+    made, uncertain = certain(made)
+    lost |= uncertain | {"images without a name": int(unnamed.sum())}
     return made, lost | {"boxes that repeat the class and corners of another one": len(data.boxes) - len(made.boxes)}
 
 
@@ -77,7 +80,7 @@ def _with_boxes(data: Dataset, categories: Array, boxes: Array) -> Dataset:
 HOLDS = Holds(
     label_kinds=("predicates",),
     box_frame="normalised",
-    optional=frozenset({"file_name", "width"}),
+    optional=frozenset({"file_name", "width", "image_label"}),
     empty_images=False,
     also=_as_table,
 )
@@ -98,21 +101,35 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     files = [file for file in _files(path) if path.is_file() or is_relations(file, scored=False)]
     if not files:
         raise MissingData(f"{path}: no .csv of relationships in this folder (oidv6-train-annotations-vrd.csv, ...)")
+    _require_one_each(files)
     tables = [rows_of(file, scored=False) for file in files]
     folder = files[0].parent
     predicates = [rows.predicates for rows in tables]
     labels = labels_of_files(folder, [rows.classes for rows in tables], predicates, files[0])
-    parts = [_dataset(file, rows, labels) for file, rows in zip(files, tables, strict=True)]
-    notes = [note for file, rows in zip(files, tables, strict=True) for note in _notes(file, rows)]
+    parts, notes = [], []
+    for file, rows in zip(files, tables, strict=True):
+        columns, told = verified(files_of(folder, _word(file)), strings(rows.images.values), labels)
+        parts.append(_dataset(file, rows, labels).with_columns(**columns))
+        notes += _notes(file, rows) + told
     return Reading(parts, notes=notes)
 
 
+def _require_one_each(files: list[Path]) -> None:
+    """Raise UsageError for two files whose names say the same subset, such as those of a version and of a challenge."""
+    of: dict[str, Path] = {}
+    for file in files:
+        told = STEM.fullmatch(file.stem)
+        other = of.setdefault(told["subset"], file) if told and told["subset"] else file
+        if other != file:
+            raise UsageError(f"{file.parent}: holds {other.name} and {file.name}, both of one subset; name one of them")
+
+
 def _dataset(file: Path, rows: Rows, labels: Labels) -> Dataset:
-    subset = _subset(file)
+    word = _word(file)
     meta = Meta(
         labels.space,
         dataset=EXTRA,
-        subset=subset,
+        subset=SUBSETS.get(word, word),
         label_kind="predicates",
         box_frame="normalised",
         sources={file.name: sha256(file)},
@@ -139,11 +156,10 @@ def _dataset(file: Path, rows: Rows, labels: Labels) -> Dataset:
     return _with_boxes(bare, labels.object_codes(rows.classes)[sides], rows.boxes[sides])
 
 
-def _subset(file: Path) -> str:
-    """The subset that a file's name says, '' where it is not named as they are."""
+def _word(file: Path) -> str:
+    """The subset that a file's name says, as Open Images calls it, '' where it is not named as they are."""
     told = STEM.fullmatch(file.stem)
-    subset = told["subset"] if told else ""
-    return SUBSETS.get(subset, subset)
+    return told["subset"] if told else ""
 
 
 def _notes(file: Path, rows: Rows) -> list[str]:
@@ -169,9 +185,8 @@ def _sizes(file: Path, keys: Array) -> dict[str, Array]:
     if table.is_file():
         known = _listed_sizes(table)
     else:
-        told = STEM.fullmatch(file.stem)
-        names = ["images", *([told["subset"]] if told and told["subset"] else [])]
-        folders = [file.parent / name for name in names if (file.parent / name).is_dir()]
+        names = ["images", _word(file)]
+        folders = [file.parent / name for name in names if name and (file.parent / name).is_dir()]
         if not folders:
             return {}
         known = {key: size for key in keys.tolist() for size in _size_in(folders, image_file(key))}
@@ -213,13 +228,15 @@ def _size_in(folders: list[Path], name: str) -> list[tuple[int, int]]:
 def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
     """Write <subset>-annotations-vrd.csv for each part into the folder `path`, with the tables that name its labels.
 
-    Class names where MIDs are known (class-descriptions.csv), sizes where they are (image-sizes.csv), labels.json.
+    Labels of images where data have them (<subset>-annotations-human-imagelabels.csv), class names where MIDs are known
+    (class-descriptions.csv), sizes where they are (image-sizes.csv), labels.json.
     """
     held = require_held(parts, HOLDS, "Open Images relationships")
     space = require_same_labels(held)
-    targets = [path / _file_name(part) for part in held]
+    targets = [path / _file_name(part, RELATIONS) for part in held]
     beside = {path / SIZES: _sizes_table(held), path / CLASS_NAMES: _names_table(held[0])}
     tables = {target: columns_of(part) for target, part in zip(targets, held, strict=True)}
+    beside |= {path / _file_name(part, NAME): columns_of_labels(part) for part in held}
     tables |= {file: table for file, table in beside.items() if table}
     for target in tables:
         refuse_overwrite(target, overwrite)
@@ -229,10 +246,10 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
     return [*tables, *written]
 
 
-def _file_name(data: Dataset) -> str:
+def _file_name(data: Dataset, name: str) -> str:
     names = {ours: theirs for theirs, ours in SUBSETS.items()}
     subset = names.get(data.meta.subset, data.meta.subset)
-    return f"{subset}-annotations-vrd.csv" if subset else "annotations-vrd.csv"
+    return f"{subset}-{name}" if subset else name
 
 
 def _sizes_table(parts: list[Dataset]) -> dict[str, Array]:

@@ -23,12 +23,12 @@ from hoitool.convert.fit import Holds, require_held
 from hoitool.convert.hoia import plain_boxes
 from hoitool.convert.open_images import with_file_names
 from hoitool.convert.open_images_tables import EXTRA
-from hoitool.convert.own_labels import LABELS, require_same_labels, write_labels
+from hoitool.convert.own_labels import LABELS, require_same_labels, space_of_names, write_labels
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of
 from hoitool.errors import DataError, MissingData
 from hoitool.files import atomic, load_json, refuse_overwrite, require, sha256, write_text
-from hoitool.labels import LabelSpace, build, parse
+from hoitool.labels import LabelSpace
 
 Array = NDArray[Any]
 SUMMARY = "the processed Open Images relationships of PySGG, SGTR and RLIPv2: vrd-*-anno.json"
@@ -60,7 +60,7 @@ def _files(path: Path) -> list[Path]:
 
 def _looks_processed(file: Path) -> bool:
     with file.open("rb") as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD).removeprefix(b"\xef\xbb\xbf")
     return head.lstrip()[:1] == b"[" and b'"img_fn"' in head and b'"det_labels"' in head
 
 
@@ -79,14 +79,7 @@ def _label_space(folder: Path) -> LabelSpace:
     file = folder / CATEGORIES
     table = load_json(file, "the names of categories", dict)
     objects, predicates = names(table, "obj", str(file)), names(table, "rel", str(file))
-    beside = folder / LABELS
-    if beside.is_file():
-        space = parse(beside.read_text(encoding="utf-8", errors="replace"), str(beside))
-        if (list(space.objects), list(space.verbs)) != (objects, predicates):
-            raise DataError(f"{beside}: has other objects or verbs than {file.name}; remove the one that is not meant")
-        return space
-    source = f"the names in {file.name}"
-    return build(EXTRA, source, [(name, -1) for name in objects], [(name, name) for name in predicates], [])
+    return space_of_names(EXTRA, file, objects, predicates)
 
 
 def _dataset(file: Path, space: LabelSpace) -> Dataset:

@@ -101,11 +101,15 @@ def labels_of_files(folder: Path, objects: Sequence[Names], predicates: Sequence
     return Labels(space, called)
 
 
-def labels_of_truth(truth: Dataset) -> Labels:
-    """The labels of data that were read from Open Images, or that have names only."""
+def labels_of_truth(truth: Dataset, beside: Path | None = None) -> Labels:
+    """The labels of data that were read from Open Images, or that have names only.
+
+    beside  a folder whose descriptions say the MIDs of names, where the data do not
+    """
     held = truth.meta.extras.get(EXTRA, {})
     mids = held.get("mids", {}) if isinstance(held, dict) else {}
-    return Labels(truth.meta.labels, {str(mid): name for name, mid in mids.items()} if isinstance(mids, dict) else {})
+    names = {str(mid): name for name, mid in mids.items()} if isinstance(mids, dict) else {}
+    return Labels(truth.meta.labels, names or (_described(beside) if beside is not None else {}))
 
 
 def mids_of(data: Dataset) -> Array:

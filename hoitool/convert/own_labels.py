@@ -156,6 +156,21 @@ def by_names(data: Dataset) -> tuple[Dataset, Lost]:
     return data.with_columns(replace(data.meta, label_kind=kind), label=label), lost
 
 
+def space_of_names(name: str, file: Path, objects: Sequence[str], predicates: Sequence[str]) -> LabelSpace:
+    """The label space of a file that lists its objects and predicates, under a name.
+
+    It is labels.json beside the file, which must have the same names in the same order (DataError), else these.
+    """
+    beside = file.parent / LABELS
+    if not beside.is_file():
+        source = f"the names in {file.name}"
+        return build(name, source, [(each, -1) for each in objects], [(each, each) for each in predicates], [])
+    space = parse(beside.read_text(encoding="utf-8", errors="replace"), str(beside))
+    if (list(space.objects), list(space.verbs)) != (list(objects), list(predicates)):
+        raise DataError(f"{beside}: has other objects or verbs than {file.name}; remove the one that is not meant")
+    return space
+
+
 def write_labels(space: LabelSpace, folder: Path, overwrite: bool) -> list[Path]:
     """Write labels.json into a folder, unless it is there already. UsageError where another one may not be replaced."""
     path = folder / LABELS

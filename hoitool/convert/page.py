@@ -12,6 +12,7 @@ from hoitool.convert import PREDICTION_FORMATS, format_named
 
 # formats that are told of on the page of another one
 SHARED = {"hico-matlab-alphabetical": "hico-matlab", "hico-matlab-all": "hico-matlab"}
+SHARED |= {"pseudo-relations": "visual-genome"}
 
 
 def explained(name: str) -> dict[str, Any]:

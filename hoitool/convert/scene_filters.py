@@ -1,8 +1,9 @@
 """What relational pre-training leaves out of scene graphs, each step a named filter with its count.
 
 Steps in the order in which they are done, as RLIP and RLIPv2 do them; without any, nothing is left out.
-Source: Yuan et al., RLIP, NeurIPS 2022, and RLIPv2, ICCV 2023: vg_preprocess in their datasets/vg.py. Its code does not
-have the step on boxes that its text names; `improper-boxes` is what the text says.
+Source: Yuan et al., RLIP, NeurIPS 2022, and RLIPv2, ICCV 2023: vg_preprocess in their datasets/vg.py, and for what a
+model labelled datasets/mixed_dataset.py. The code does not have the step on boxes that its text names; `improper-boxes`
+is what the text says.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ def step(default: Any, doc: str) -> Any:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which steps are done. Numbers: redundant the IoU, most and least a count; 0 is off."""
+    """Which steps are done. Numbers: confident a confidence, redundant the IoU, most and least a count; 0 is off."""
 
     lower_case: bool = step(False, "names that were not in lower case")
+    confident: float = step(0.0, "relations whose confidence is lower than asked for")
+    overlapping: bool = step(False, "relations whose two boxes do not overlap")
     repeated: bool = step(False, "relations that repeat subject, predicate and object of another one")
     redundant: float = step(0.0, "relations whose boxes overlap those of the same relation between the same classes")
     most: int = step(0, "relations over the most that an image may have")
@@ -73,7 +76,7 @@ def _value(name: str, default: Any, given: str, text: str) -> Any:
     except ValueError:
         value = -1
     if not (0 < value <= 1 if isinstance(default, float) else value > 0):
-        expected = "an IoU over 0, to 1" if isinstance(default, float) else "a whole number over 0"
+        expected = "a number over 0, to 1" if isinstance(default, float) else "a whole number over 0"
         example = 0.7 if isinstance(default, float) else 100
         raise UsageError(f"filter {name!r} is {text!r}, expected {expected}, such as {name}={example}")
     return value
@@ -95,7 +98,7 @@ def aliases_beside(folder: Path, needed: bool) -> Aliases:
         table: dict[str, str] = {}
         if file.is_file():
             with reading(file, "a table of aliases"):
-                for line in file.read_text(encoding="utf-8").splitlines():
+                for line in file.read_text(encoding="utf-8-sig").splitlines():
                     names = line.strip().split(",")
                     table |= dict.fromkeys(names, names[0])
         elif needed:
@@ -109,14 +112,16 @@ def filtered(scene: Scene, filters: Filters, aliases: Aliases, size: tuple[int, 
     done: Dropped = Counter()
     if filters.lower_case:
         done["lower_case"] = _rename(scene, str.lower, str.lower)
+    if filters.confident:
+        done["confident"] = _keep(scene, _confident(scene, filters.confident))
+    if filters.overlapping:
+        done["overlapping"] = _keep(scene, [(s, o, p) for s, o, p in scene.relations if _overlap(scene.boxes, s, o)])
     if filters.repeated:
-        kept = list(dict.fromkeys(scene.relations))
-        done["repeated"], scene.relations = len(scene.relations) - len(kept), kept
+        done["repeated"] = _keep(scene, list(dict.fromkeys(scene.relations)))
     if filters.redundant:
-        kept = _without_redundant(scene, filters.redundant, aliases)
-        done["redundant"], scene.relations = len(scene.relations) - len(kept), kept
+        done["redundant"] = _keep(scene, _without_redundant(scene, filters.redundant, aliases))
     if filters.most:
-        done["most"], scene.relations = max(0, len(scene.relations) - filters.most), scene.relations[: filters.most]
+        done["most"] = _keep(scene, scene.relations[: filters.most])
     if filters.improper_boxes:
         done["improper_boxes"] = _without_improper(scene, size)
     if filters.aliases:
@@ -132,7 +137,8 @@ def without_rare(scene: Scene, objects: set[str], predicates: set[str], dropped:
     """An image without the relations of names that are not kept; their objects lose the name."""
     names = scene.names
     kept = [r for r in scene.relations if names[r[0]] in objects and names[r[1]] in objects and r[2] in predicates]
-    dropped[SELDOM] += len(scene.relations) - len(kept)
+    if len(kept) < len(scene.relations):
+        dropped[SELDOM] += len(scene.relations) - len(kept)
     scene.names, scene.relations = [name if name in objects else "" for name in names], kept
     return scene
 
@@ -145,6 +151,25 @@ def _rename(scene: Scene, objects: Renaming, predicates: Renaming) -> int:
     changed += sum(a != b for a, b in zip(relations, scene.relations, strict=True))
     scene.names, scene.relations = names, relations
     return changed
+
+
+def _keep(scene: Scene, kept: list[tuple[int, int, str]]) -> int:
+    """Leave some relations; how many went."""
+    gone = len(scene.relations) - len(kept)
+    scene.relations = kept
+    return gone
+
+
+def _confident(scene: Scene, least: float) -> list[tuple[int, int, str]]:
+    """Relations of that confidence or more, and those that have none: people drew them."""
+    held = zip(scene.relations, scene.confidences, strict=True)
+    return [relation for relation, confidence in held if confidence is None or confidence >= least]
+
+
+def _overlap(boxes: list[list[float]], first: int, second: int) -> bool:
+    """Whether two of the boxes x y w h have more than an edge in common."""
+    a, b = boxes[first], boxes[second]
+    return all(abs(2 * a[i] + a[i + 2] - 2 * b[i] - b[i + 2]) < a[i + 2] + b[i + 2] for i in (0, 1))
 
 
 def _without_redundant(scene: Scene, least: float, aliases: Aliases) -> list[tuple[int, int, str]]:

@@ -2,8 +2,9 @@
 
 An image: image_id; objects (object_id, x, y, w, h, names or name: a text, or a list of which the first counts);
 relationships (predicate, subject_id, object_id: ids of the image's objects). In relationships.json a relationship holds
-its two objects whole, and the image lists none. What means nothing is left out and counted by reason.
-Source: visualgenome.org/api/v0/api_readme; Krishna et al., IJCV 2017.
+its two objects whole, and the image lists none. RLIPv2's pseudo-labelled images also say dataset and data_split, their
+relationships confidence; hoitool's own may say file_name. What means nothing is left out and counted by reason.
+Source: visualgenome.org/api/v0/api_readme; Krishna et al., IJCV 2017; RLIPv2's generate_relations_using_verb_tagger.py.
 """
 
 from __future__ import annotations
@@ -24,17 +25,26 @@ LARGEST = 1e300  # beyond it areas overflow
 REPEATED_ID = "objects whose id stands before in their image"
 NO_OBJECT = "relationships with an object that their image does not have"
 SEVERAL = "names of objects after the first"
+CONFIDENCES = "confidences of relations, which annotations have no place for"
 
 
 @dataclass
 class Scene:
-    """One image: objects with their ids, names ('' none) and boxes x y w h; relations (subject, object, predicate)."""
+    """One image: objects with their ids, names ('' none) and boxes x y w h; relations (subject, object, predicate).
+
+    confidences  of the relations as they were read, None where one has none; filters take them along no further
+    file_name    the key of the image where the file says it; dataset, data_split: '' where it does not
+    """
 
     image_id: int
     ids: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     boxes: list[list[float]] = field(default_factory=list)
     relations: list[tuple[int, int, str]] = field(default_factory=list)
+    confidences: list[float | None] = field(default_factory=list)
+    file_name: str | None = None
+    dataset: str = ""
+    data_split: str = ""
 
 
 def scenes(file: Path, dropped: Dropped) -> Iterator[Scene]:
@@ -45,7 +55,8 @@ def scenes(file: Path, dropped: Dropped) -> Iterator[Scene]:
 
 
 def _scene(image: dict[str, Any], where: str, dropped: Dropped) -> Scene:
-    scene = Scene(integer(image, "image_id", where))
+    scene = Scene(integer(image, "image_id", where), file_name=optional_text(image, "file_name", where))
+    scene.dataset, scene.data_split = (optional_text(image, name, where) or "" for name in ("dataset", "data_split"))
     places: dict[int, int] = {}
     for j, row in enumerate(_rows(image, "objects", where, optional=True)):
         if not _add(scene, places, row, f"{where}.objects[{j}]", dropped):
@@ -86,6 +97,14 @@ def _relate(scene: Scene, places: dict[int, int], row: dict[str, Any], where: st
         dropped[NO_OBJECT] += 1
     else:
         scene.relations.append((ends[0], ends[1], predicate))
+        scene.confidences.append(_confidence(row, where, dropped))
+
+
+def _confidence(row: dict[str, Any], where: str, dropped: Dropped) -> float | None:
+    if "confidence" not in row:
+        return None
+    dropped[CONFIDENCES] += 1
+    return _number(row, "confidence", where)
 
 
 def _rows(image: dict[str, Any], name: str, where: str, optional: bool) -> list[dict[str, Any]]:
@@ -115,6 +134,14 @@ def integer(row: dict[str, Any], name: str, where: str) -> int:
     if type(value) is int and -(2**63) <= value < 2**63:
         return value
     raise DataError(f"{where}.{name} is {brief(value)}, expected an integer")
+
+
+def optional_text(row: dict[str, Any], name: str, where: str) -> str | None:
+    """A member that is a text, None where there is none."""
+    value = row.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise DataError(f"{where}.{name} is {brief(value)}, expected text")
 
 
 def _number(row: dict[str, Any], name: str, where: str) -> float:

@@ -28,23 +28,22 @@ from hoitool.convert.coco_instances import own_ids
 from hoitool.convert.fields import brief
 from hoitool.convert.fit import Holds, Lost, require_held
 from hoitool.convert.image_ids import image_ids
-from hoitool.convert.json_stream import items
 from hoitool.convert.open_images import with_file_names
 from hoitool.convert.own_labels import LABELS, write_labels
 from hoitool.convert.reading import Reading
 from hoitool.convert.scene_filters import Aliases, Filters, aliases_beside, filtered, without_rare
-from hoitool.convert.scenes import Dropped, Scene, integer, scenes
-from hoitool.data import Dataset, Meta, concat, offsets_of, strings
+from hoitool.convert.scene_images import IMAGES, Known, each_once, image_rows, known_beside
+from hoitool.convert.scenes import Dropped, Scene, scenes
+from hoitool.data import Dataset, Meta, concat, offsets_of
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, refuse_overwrite, require, sha256
 from hoitool.labels import LabelSpace, build, parse
 
 Array = NDArray[Any]
 SUMMARY = "Visual Genome scene graphs, and what has their form: RLIPv2's preprocessed and pseudo-labelled files"
-NAME, IMAGES, RELATIONSHIPS = "visual-genome", "image_data.json", "relationships.json"
+NAME, RELATIONSHIPS = "visual-genome", "relationships.json"
 WORDS = ("train", "val", "test", "trainval")  # the subsets that a file's name can say
 HEAD = 1 << 16
-LARGEST = int(np.iinfo(np.int32).max)
 SHARD = 4096  # images that become columns together where nothing says how many
 
 
@@ -86,7 +85,7 @@ def _looks_like_scenes(file: Path) -> bool:
     if file.suffix != ".json":
         return False
     with file.open("rb") as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD).removeprefix(b"\xef\xbb\xbf")
     inside = b'"subject' in head or b'"object_id"' in head
     return head.lstrip()[:1] == b"[" and b'"image_id"' in head and inside and b'"hoi_annotation"' not in head
 
@@ -111,7 +110,7 @@ class Stream:
     filters: Filters
     aliases: Aliases
     kept: tuple[set[str], set[str]]
-    sizes: Sizes | None
+    known: Known
     dropped: Dropped = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
@@ -125,7 +124,7 @@ class Stream:
 
     def _scenes(self) -> Iterator[Scene]:
         ignored: Dropped = Counter()
-        for scene in _filtered(self.file, self.filters, self.aliases, self.sizes, ignored):
+        for scene in _filtered(self.file, self.filters, self.aliases, self.known, ignored):
             yield without_rare(scene, *self.kept, self.dropped) if self.filters.least else scene
 
     def _dataset(self, chunk: list[Scene]) -> Dataset:
@@ -135,12 +134,9 @@ class Stream:
         box = np.array([row for scene in chunk for row in scene.boxes], np.float64).reshape(-1, 4)
         relations = [relation for scene in chunk for relation in scene.relations]
         ends = np.array([relation[:2] for relation in relations], np.int32).reshape(-1, 2)
-        ids = np.array([scene.image_id for scene in chunk], np.int64)
-        key, size = _keys_and_sizes(ids, self.sizes)
-        made = Dataset(
+        return Dataset(
             meta=self.meta,
-            key=key,
-            **size,
+            **self.known.columns(chunk),
             boxes=np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
             categories=np.array([objects[n] if n else -1 for scene in chunk for n in scene.names], np.int32),
             box_ids=np.array([number for scene in chunk for number in scene.ids], np.int64),
@@ -150,22 +146,21 @@ class Stream:
             box_offsets=offsets_of([len(scene.ids) for scene in chunk]),
             pair_offsets=offsets_of([len(scene.relations) for scene in chunk]),
         )
-        return with_file_names(made)[0]
 
 
 def stream(path: Path, filters: Filters | None = None) -> Stream:
     """Look through a file, or the one that a folder means, once: its images, names and what filters leave out."""
     filters = filters or Filters()
-    file = _file(path)
-    aliases, sizes = aliases_beside(file.parent, filters.aliases), _sizes(file.parent / IMAGES)
+    file = file_of(path)
+    aliases, known = aliases_beside(file.parent, filters.aliases), known_beside(file.parent)
     objects: Counter[str] = Counter()
     predicates: Counter[str] = Counter()
     ids, dropped = array("q"), Counter[str]()
-    for scene in _filtered(file, filters, aliases, sizes, dropped):
+    for scene in _filtered(file, filters, aliases, known, dropped):
         ids.append(scene.image_id)
         objects.update(name for name in scene.names if name)
         predicates.update(relation[2] for relation in scene.relations)
-    _each_once(np.array(ids, np.int64), str(file))
+    each_once(np.array(ids, np.int64), str(file))
     kept = [{name for name, count in found.items() if count >= filters.least} for found in (objects, predicates)]
     meta = Meta(
         _label_space(file, *kept),
@@ -175,11 +170,12 @@ def stream(path: Path, filters: Filters | None = None) -> Stream:
         box_frame="continuous",
         sources={file.name: sha256(file)},
     )
-    notes = [] if sizes is not None else [f"no {IMAGES} beside {file.name}: the images' sizes are not known"]
-    return Stream(file, len(ids), meta, filters, aliases, (kept[0], kept[1]), sizes, dropped, notes)
+    notes = [] if known.data is not None else [f"no {IMAGES} beside {file.name}: the images' sizes are not known"]
+    return Stream(file, len(ids), meta, filters, aliases, (kept[0], kept[1]), known, dropped, notes)
 
 
-def _file(path: Path) -> Path:
+def file_of(path: Path) -> Path:
+    """The file that a path means: itself, or the only one of a folder. Raises MissingData and UsageError."""
     require(path, "scene graphs")
     if path.is_file():
         return path
@@ -191,12 +187,11 @@ def _file(path: Path) -> Path:
     return files[0]
 
 
-def _filtered(file: Path, filters: Filters, aliases: Aliases, sizes: Sizes | None, dropped: Dropped) -> Iterator[Scene]:
+def _filtered(file: Path, filters: Filters, aliases: Aliases, known: Known, dropped: Dropped) -> Iterator[Scene]:
     """The images of a file after the filters that look at one image."""
     plain = filters == Filters()
     for scene in scenes(file, dropped):
-        size = (0, 0) if sizes is None or plain else sizes.of(scene.image_id)
-        yield scene if plain else filtered(scene, filters, aliases, size, dropped)
+        yield scene if plain else filtered(scene, filters, aliases, known.size(scene.image_id), dropped)
 
 
 def _subset(file: Path) -> str:
@@ -218,63 +213,6 @@ def _label_space(file: Path, objects: set[str], predicates: set[str]) -> LabelSp
     return space
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What image_data.json says: ids (n,) ascending, width and height (n,), and keys where they are not the ids."""
-
-    ids: Array
-    size: Array
-    keys: dict[int, str]
-
-    def of(self, image: int) -> tuple[int, int]:
-        """Width and height of an image, 0 where it is not listed."""
-        at = int(np.searchsorted(self.ids, image))
-        found = at < len(self.ids) and self.ids[at] == image
-        return (int(self.size[at, 0]), int(self.size[at, 1])) if found else (0, 0)
-
-
-def _sizes(file: Path) -> Sizes | None:
-    """image_data.json, None where there is none. Raises DataError naming image and field."""
-    if not file.is_file():
-        return None
-    ids, sides, keys = array("q"), array("q"), dict[int, str]()
-    for i, row in enumerate(items(file, "image data")):
-        where = f"{file}[{i}]"
-        ids.append(integer(row, "image_id", where))
-        for name in ("width", "height"):
-            side = integer(row, name, where)
-            if not 0 <= side <= LARGEST:
-                raise DataError(f"{where}.{name} is {side}, expected 0..{LARGEST}")
-            sides.append(side)
-        key = row.get("file_name")
-        if key is not None and not isinstance(key, str):
-            raise DataError(f"{where}.file_name is {brief(key)}, expected text")
-        if key is not None:
-            keys[ids[-1]] = key
-    numbers = np.array(ids, np.int64)
-    _each_once(numbers, str(file))
-    order = np.argsort(numbers)
-    return Sizes(numbers[order], np.array(sides, np.int32).reshape(-1, 2)[order], keys)
-
-
-def _each_once(ids: Array, where: str) -> None:
-    """Raise DataError for an image id that stands twice."""
-    order = np.argsort(ids, kind="stable")
-    again = np.flatnonzero(ids[order][1:] == ids[order][:-1])
-    if len(again):
-        row = int(order[again[0] + 1])
-        raise DataError(f"{where}[{row}].image_id is {ids[row]}, which {where}[{order[again[0]]}] has too")
-
-
-def _keys_and_sizes(ids: Array, sizes: Sizes | None) -> tuple[Array, dict[str, Array]]:
-    """The key of each image (I,), its id as text unless the image data name it, and the columns of sizes."""
-    if sizes is None:
-        return strings([str(number) for number in ids.tolist()]), {}
-    rows = np.array([sizes.of(number) for number in ids.tolist()], np.int32).reshape(-1, 2)
-    key = strings([sizes.keys.get(number, str(number)) for number in ids.tolist()])
-    return key, {"width": rows[:, 0].copy(), "height": rows[:, 1].copy()}
-
-
 def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:
     """Write scene_graphs.json or scene_graphs_<subset>.json, image_data.json and labels.json into the folder `path`."""
     (data,) = require_held(parts, HOLDS, "scene graphs")
@@ -282,13 +220,13 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
     for file in (target, path / IMAGES):
         refuse_overwrite(file, overwrite)
     written = write_labels(data.meta.labels, path, overwrite)
-    for file, rows in ((target, _graphs(data)), (path / IMAGES, _image_rows(data))):
+    for file, rows in ((target, graphs(data)), (path / IMAGES, image_rows(data))):
         with atomic(file) as temporary:
             temporary.write_text(json.dumps(rows, allow_nan=False), encoding="utf-8")
     return [target, path / IMAGES, *written]
 
 
-def _graphs(data: Dataset) -> list[dict[str, Any]]:
+def graphs(data: Dataset) -> list[dict[str, Any]]:
     """The images of a part as scene graphs."""
     space, ids = data.meta.labels, data.need("box_ids").tolist()
     corners = np.stack([data.boxes[:, 0], data.boxes[:, 1], *extents(data.boxes)], axis=1).tolist()
@@ -315,14 +253,4 @@ def _graphs(data: Dataset) -> list[dict[str, Any]]:
             "relationships": relations[pair_at[i] : pair_at[i + 1]],
         }
         for i, number in enumerate(image_ids(data).tolist())
-    ]
-
-
-def _image_rows(data: Dataset) -> list[dict[str, Any]]:
-    """The images of a part as image data; those whose key is not their id are named."""
-    columns = (image_ids(data), data.need("width"), data.need("height"), data.key)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        {"image_id": number, "width": width, "height": height} | ({} if key == str(number) else {"file_name": key})
-        for number, width, height, key in rows
     ]

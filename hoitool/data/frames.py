@@ -17,6 +17,9 @@ from hoitool.data.meta import Frame
 from hoitool.errors import DataError
 
 Data = TypeVar("Data", bound=Dataset)
+NEEDED = (
+    "which boxes need to leave or enter the normalised frame; convert it again with sizes, as the format's page says"
+)
 
 
 def to_frame(data: Data, frame: Frame) -> Data:
@@ -45,10 +48,12 @@ def _inclusive(boxes: Array) -> Array:
 
 def _sizes(data: Dataset) -> Array:
     """(B, 4): width height width height of each box's image."""
+    if data.width is None:
+        raise DataError(f"{data!r} has no width and height of its images, {NEEDED}")
     width, height = data.need("width"), data.need("height")
     unknown = ((width <= 0) | (height <= 0)) & (np.diff(data.box_offsets) > 0)
     if unknown.any():
         key = data.key[int(unknown.argmax())]
-        raise DataError(f"image {key!r} has no known size, which its boxes need to leave or enter the normalised frame")
+        raise DataError(f"image {key!r} has no known size, {NEEDED}")
     size: Array = np.stack([width, height, width, height], axis=1).astype(np.float64)
     return size[data.image_of("box")]

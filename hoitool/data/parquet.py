@@ -30,6 +30,7 @@ KEY = b"hoitool"
 VERSION = 1
 ROW_GROUP = 4096  # images
 DENSE_BYTES = 1 << 25  # dense scores in one row group, so that reading them takes little more memory than they do
+SHARD = re.compile(r"\d{5}\.parquet")
 PLAIN_NAME = re.compile(r"(?!\.)[^/\\\0]*")
 # version -> the function that turns (table, metadata) of that version into those of the next one
 MIGRATIONS: dict[int, Callable[[Any, dict[str, Any]], tuple[Any, dict[str, Any]]]] = {}
@@ -63,7 +64,12 @@ def write_shards(parts: Iterable[Dataset], path: Path) -> None:
         for i, part in enumerate(parts):
             if i == 0:
                 write_labels(part.meta.labels, folder)
-            _write_file(part, folder / f"{i:05d}.parquet")
+            _write_file(part, folder / shard_name(i))
+
+
+def shard_name(number: int) -> str:
+    """The file name of a shard, counted from 0."""
+    return f"{number:05d}.parquet"
 
 
 def read(path: Path) -> Dataset:
@@ -94,13 +100,20 @@ def iter_shards(path: Path) -> Iterator[Dataset]:
 
 
 def shard_files(path: Path) -> list[Path]:
-    """The Parquet files behind a path: itself, or the visible ones in a folder, in name order."""
+    """The Parquet files behind a path: itself, or the visible ones in a folder, in name order.
+
+    Raises MissingData where there are none, or one of the numbered shards before the last is not there.
+    """
     require(path, "a hoitool Parquet file or a folder of shards")
     if path.is_file():
         return [path]
     found = sorted(p for p in path.glob("*.parquet") if not p.name.startswith("."))
     if not found:
         raise MissingData(f"{path}: no .parquet file in this folder")
+    numbered = [file for file in found if SHARD.fullmatch(file.name)]
+    for file, name in zip(numbered, map(shard_name, range(len(numbered))), strict=True):
+        if file.name != name:
+            raise MissingData(f"{path / name}: no such file; the shards of this folder run to {numbered[-1].name}")
     return found
 
 

@@ -16,6 +16,7 @@ from hoitool.eval.signature import signature, told
 from hoitool.lookup import Lookup, unknown_name
 
 __all__ = [
+    "OF_TRAINING",
     "PROTOCOLS",
     "SEARCHES",
     "Result",
@@ -42,6 +43,11 @@ PROTOCOLS = Lookup(
     },
 )
 
+# protocols that look at the training data too, where they are given: their evaluate takes `training`
+OF_TRAINING = ("sgg",)
+
+SCENE_GRAPHS = ("visual-genome", "vg150")  # datasets whose predicates are scored by sgg where nothing is said
+
 # name -> module with VARIANTS and evaluate(embedded, ...), of images and captions in feature stores
 SEARCHES = Lookup(
     "protocol",
@@ -52,10 +58,18 @@ SEARCHES = Lookup(
 )
 
 
-def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", variant: str | None = None) -> Result:
+def score(
+    truth: Dataset,
+    predictions: Dataset,
+    protocol: str = "hico-det",
+    variant: str | None = None,
+    training: Dataset | None = None,
+) -> Result:
     """Score predictions against truth under a named protocol, in its first variant unless one is named.
 
-    Raises UsageError for an unknown name and for a search, DataError when the predictions do not fit the truth.
+    training  what was trained on, for the protocols of OF_TRAINING
+    Raises UsageError for an unknown name, for a search, and for training data that a protocol does not look at,
+    DataError when the predictions do not fit the truth.
     """
     if protocol in SEARCHES:
         raise UsageError(f"protocol {protocol!r} scores embeddings in feature stores, not predictions")
@@ -64,7 +78,10 @@ def score(truth: Dataset, predictions: Dataset, protocol: str = "hico-det", vari
         raise DataError(f"{predictions!r} holds annotations, expected predictions")
     if truth.kind != "dataset":
         raise DataError(f"{truth!r} holds predictions, expected annotations as the truth")
-    result: Result = PROTOCOLS[protocol].evaluate(truth, predictions, chosen)
+    if training is not None and protocol not in OF_TRAINING:
+        raise UsageError(f"protocol {protocol!r} does not look at training data; {', '.join(OF_TRAINING)} does")
+    more = {} if training is None else {"training": training}
+    result: Result = PROTOCOLS[protocol].evaluate(truth, predictions, chosen, **more)
     return result
 
 
@@ -73,7 +90,7 @@ def natural_protocol(predictions: Dataset) -> str:
     if predictions.image_scores is not None and not len(predictions.subject):
         return "hico"
     if predictions.meta.label_kind == "predicates":
-        return "open-images-vrd"
+        return "sgg" if predictions.meta.dataset in SCENE_GRAPHS else "open-images-vrd"
     if predictions.meta.label_kind == "objects":
         return "open-vocab"
     return "v-coco" if predictions.meta.labels.roles else "hico-det"

@@ -42,7 +42,9 @@ class Embedded:
             raise UsageError(f"embeddings are images (I, D) and captions (C, D), came {shapes[0]} and {shapes[1]}")
         if self.image.shape != shapes[1][:1] or self.caption_id.shape != shapes[1][:1] or len(self.key) != shapes[0][0]:
             raise UsageError("an image and an id are needed for each caption, and a key for each image")
-        if len(self.image) and (self.image[0] < 0 or self.image[-1] >= len(self.key) or np.diff(self.image).min() < 0):
+        if len(self.image) and (
+            self.image[0] < 0 or self.image[-1] >= len(self.key) or (np.diff(self.image) < 0).any()
+        ):
             raise UsageError("captions stand in the order of their images, which are numbered 0..I-1")
 
     def select(self, images: Array, captions: Array) -> Embedded:

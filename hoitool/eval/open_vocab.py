@@ -115,7 +115,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "coco") ->
     truth = _by_name(truth)
     predictions = align(predictions.with_columns(image_scores=None), truth)
     scored = _proposals if rule.curve == "none" else _detections
-    rows, columns, notes = scored(to_frame(truth, rule.edges), to_frame(predictions, rule.edges), groups, rule)
+    rows, columns = scored(to_frame(truth, rule.edges), to_frame(predictions, rule.edges), groups, rule)
     return Result(
         protocol="open-vocab",
         variant=variant,
@@ -131,7 +131,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "coco") ->
                 swapped_boxes=swapped_boxes(predictions),
             ),
         },
-        notes=(*_notes(truth, predictions, groups), *notes),
+        notes=tuple(_notes(truth, predictions, groups)),
     )
 
 
@@ -179,7 +179,7 @@ def _of_classes(data: Dataset, full: Array) -> Array:
 
 def _detections(
     truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule
-) -> tuple[tuple[Row, ...], dict[str, Array], list[str]]:
+) -> tuple[tuple[Row, ...], dict[str, Array]]:
     """Figures by group of classes from APs of classes."""
     true = _true_boxes(truth, groups["full"], rule)
     rows, unsure = _counted(truth, predictions, groups["full"], true, rule)
@@ -207,7 +207,7 @@ def _detections(
     names = np.array(truth.meta.labels.objects, object)
     columns = {"id": np.arange(classes), "object": names, "group": _group_names(groups), "truths": truths}
     columns |= {"detections": np.diff(ranking.starts)} | metrics
-    return figures, {name: values[groups["full"]] for name, values in columns.items()}, []
+    return figures, {name: values[groups["full"]] for name, values in columns.items()}
 
 
 def _counted(
@@ -291,7 +291,7 @@ def _group_names(groups: dict[str, Array]) -> Array:
 
 def _proposals(
     truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule
-) -> tuple[tuple[Row, ...], dict[str, Array], list[str]]:
+) -> tuple[tuple[Row, ...], dict[str, Array]]:
     """Recall of true boxes by detections of any class, by group of true classes."""
     image, score = predictions.image_of("box"), predictions.need("box_scores")
     order = np.lexsort((-score, image))
@@ -308,7 +308,7 @@ def _proposals(
         found = [match(pairs, true, t, rule.strict, rule.second_choice) for t in rule.overlaps]
         recall = {f"AR@{k}": _reached(found, place, k, wanted) for k in PROPOSALS}
         rows.append(Row(SETTING, name, int(mask.sum()), recall))
-    return tuple(rows), {}, []
+    return tuple(rows), {}
 
 
 def _reached(found: list[Matched], place: Array, most: int, wanted: int) -> float:

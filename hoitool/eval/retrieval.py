@@ -89,8 +89,9 @@ def scored(embedded: Embedded, rule: RetrievalRule) -> tuple[list[Row], tuple[Ra
     taken = embedded.first_captions(rule.captions)
     lacking = np.flatnonzero(np.bincount(taken.image, minlength=len(taken.key)) == 0)
     if len(lacking) or not len(taken.key):
+        where = "".join(f"{source['path']}: " for source in embedded.sources[:1])
         said = f"image {taken.key[lacking[0]]!r} has no caption ({len(lacking):,} have none)" if len(lacking) else ""
-        raise DataError(said or "there are no images to score")
+        raise DataError(where + (said or "there are no images to score"))
     ranks = ranks_of(taken)
     made = {FULL: [_figures(ranks, rule)]}
     if rule.folds > 1 and len(taken.key) == rule.folds * rule.fold_images:

@@ -35,8 +35,8 @@ def search_figures(ranks: Ranks, ties: Ties, recalls: tuple[int, ...] = RECALLS)
 
 def without_idle_bounds(metrics: dict[str, float]) -> dict[str, float]:
     """The figures without bounds where all of them equal the figures that they bound."""
-    bounds = [name for name in metrics if name.endswith(("_low", "_high"))]
-    if any(metrics[name] != metrics[name.rpartition("_")[0]] for name in bounds):
+    bounds = {name: name.rpartition("_")[0] for name in metrics if name.endswith(("_low", "_high"))}
+    if any(metrics[bound] != metrics[name] and not math.isnan(metrics[name]) for bound, name in bounds.items()):
         return metrics
     return {name: value for name, value in metrics.items() if name not in bounds}
 

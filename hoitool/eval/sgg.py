@@ -1,11 +1,12 @@
-"""Scene graph generation: recall and mean recall of relation triplets at 20, 50 and 100 of an image.
+"""Scene graph generation: recall, mean recall and zero-shot recall of relation triplets at 20, 50 and 100 of an image.
 
 A true relation is found by a prediction of its triplet (subject class, predicate, object class) whose two boxes both
 overlap the true ones enough; one prediction may find several. Settings: `graph-constraint`, the best predicate of each
 pair of boxes counts, and `no-graph-constraint`, all do. Which boxes and classes are given (PredCls, SGCls, SGDet) is a
-matter of the predictions. Boxes: inclusive pixel indices, float32.
-Source: Lu et al., ECCV 2016 (recall); Tang et al., CVPR 2019 (mean recall); sgg_eval.py of Scene-Graph-Benchmark
-(Tang et al., CVPR 2020), which PySGG and others follow; docs/protocols/sgg.md.
+matter of the predictions. Zero-shot recall is that of the true relations whose triplet no training image has. Boxes:
+inclusive pixel indices, float32.
+Source: Lu et al., ECCV 2016 (recall, zero-shot recall); Tang et al., CVPR 2019 (mean recall); sgg_eval.py of
+Scene-Graph-Benchmark (Tang et al., CVPR 2020), which PySGG and others follow; docs/protocols/sgg.md.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, to_frame
+from hoitool.errors import DataError
 from hoitool.eval.matching import Overlap, Pairs
 from hoitool.eval.relations import candidates, first_ranks, relations, require_predicates
 from hoitool.eval.result import Result, Row
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
+from hoitool.labels import difference
 
 Array = NDArray[Any]
 RECALL_AT = (20, 50, 100)
@@ -48,17 +51,25 @@ VARIANTS: dict[str, GraphRule] = {
 }
 
 
-def evaluate(truth: Dataset, predictions: Predictions, variant: str = "scene-graph-benchmark") -> Result:
+def evaluate(
+    truth: Dataset,
+    predictions: Predictions,
+    variant: str = "scene-graph-benchmark",
+    training: Dataset | None = None,
+) -> Result:
     """Score predictions of predicates, dense or sparse, under a variant of the rule.
 
-    Metrics, as fractions: R@20, R@50, R@100, and mR@20, mR@50, mR@100, the means of the recalls of all predicates, 0
-    for those without true relations. Raises DataError when the truth is not of predicates between boxes with classes,
-    when predictions name images or labels that it does not have, and when boxes need image sizes that are not known.
+    Metrics, as fractions: R@20, R@50, R@100; mR@20, mR@50, mR@100, the means of the recalls of all predicates, 0 for
+    those without true relations; and where the training data are given zR@20, zR@50, zR@100, the recalls of the true
+    relations of unseen triplets, 0 where there are none. Raises DataError when truth or training data are not of
+    predicates between boxes with classes, or of different label spaces, when predictions name images or labels that
+    the truth does not have, and when boxes need image sizes that are not known.
     """
     rule = VARIANTS[variant]
     require_predicates(truth, predictions, "scene graph generation")
     truth = to_frame(truth, rule.edges)
     predictions = to_frame(align(predictions, truth).with_columns(image_scores=None), rule.edges)
+    unseen = None if training is None else unseen_triplets(truth, training)
     notes: list[str] = []
     classes = truth.meta.classes
     truths = np.bincount(truth.need("label"), minlength=classes)
@@ -68,38 +79,70 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "scene-gra
         said: list[str] = []
         _, true, detected = relations(truth, predictions, of_pair, rule.max_triplets, -np.inf, said)
         notes.extend(note for note in said if note not in notes)
-        recall, each = _recalled(true, detected, truth, rule)
+        recall, each, zero_shot = _recalled(true, detected, truth, unseen, rule)
         means = {f"m{name}": float(values.mean()) for name, values in each.items()}
-        rows.append(Row(setting, "full", classes, recall | means))
+        rows.append(Row(setting, "full", classes, recall | means | zero_shot))
         columns |= {f"{name}_{setting.replace('-', '_')}": values for name, values in each.items()}
     if lacking := int((truths == 0).sum()):
         notes.append(f"{lacking} of the {classes} predicates have no true relation here and count as 0 in mean recall")
+    notes.append(_told_unseen(unseen))
+    inputs = {
+        "truth": told_truth(truth),
+        "predictions": told_predictions(predictions, pairs=len(predictions.subject)),
+    }
     return Result(
         protocol="sgg",
         variant=variant,
         signature=signature(f"sgg/{variant}", rule),
         rows=tuple(rows),
         per_class=columns,
-        inputs={
-            "truth": told_truth(truth),
-            "predictions": told_predictions(predictions, pairs=len(predictions.subject)),
-        },
+        inputs=inputs if training is None else inputs | {"training": told_truth(training)},
         notes=tuple(notes),
     )
 
 
+def unseen_triplets(truth: Dataset, training: Dataset) -> Array:
+    """(P,) whether the triplet of each true relation is that of no training relation. DataError where labels differ."""
+    if differs := difference(truth.meta.labels, training.meta.labels.summary()):
+        raise DataError(f"the training data do not fit the truth: {differs}")
+    if training.meta.label_kind != "predicates" or (training.object < 0).any():
+        raise DataError(f"{training!r} has no predicates between boxes, expected training data of {truth!r}")
+    return ~np.isin(_triplets(truth), _triplets(training))
+
+
+def _triplets(data: Dataset) -> Array:
+    """(P,) a number for subject class, predicate and object class of each pair."""
+    classes = data.categories.astype(np.int64)
+    objects, predicates = len(data.meta.labels.objects) + 1, data.meta.classes
+    subject, obj = classes[data.pair_boxes("subject")], classes[data.pair_boxes("object")]
+    made: Array = (subject * objects + obj) * predicates + data.need("label")
+    return made
+
+
+def _told_unseen(unseen: Array | None) -> str:
+    if unseen is None:
+        return "zero-shot recall is not told, as it is not known which triplets the training data have"
+    count = int(unseen.sum())
+    return f"{count:,} of the {len(unseen):,} true relations are of triplets that the training data do not have" + (
+        "" if count else ", so zero-shot recall is 0"
+    )
+
+
 def _recalled(
-    true: Pairs, detected: Pairs, truth: Dataset, rule: GraphRule
-) -> tuple[dict[str, float], dict[str, Array]]:
-    """R@K of all relations, and (L,) those of each predicate, by name."""
+    true: Pairs, detected: Pairs, truth: Dataset, unseen: Array | None, rule: GraphRule
+) -> tuple[dict[str, float], dict[str, Array], dict[str, float]]:
+    """R@K of all relations, (L,) those of each predicate, and zR@K of the unseen ones where they are known, by name."""
     near = candidates(true, detected, Overlap(rule.edges, 0, "float32"))
     rank = first_ranks(true, detected, near, rule.min_iou)
-    recall, each = {}, {}
+    recall, each, zero_shot = {}, {}, {}
     for k in RECALL_AT:
         together = np.zeros(len(true), np.int64)
         recall[f"R@{k}"] = float(recalls(rank < k, true.image, together, 1, rule.averaged)[0])
         each[f"R@{k}"] = recalls(rank < k, true.image, truth.need("label"), truth.meta.classes, rule.averaged)
-    return recall, each
+        if unseen is not None:
+            of_them = recalls((rank < k)[unseen], true.image[unseen], together[unseen], 1, rule.averaged)
+            zero_shot[f"zR@{k}"] = float(of_them[0])
+    return recall, each, zero_shot
 
 
 def recalls(found: Array, image: Array, group: Array, groups: int, averaged: str) -> Array:

@@ -233,7 +233,7 @@ def dump(space: LabelSpace) -> str:
 def parse(text: str, where: str) -> LabelSpace:
     """A label space from its JSON text. Raises DataError when it is malformed or its checksum does not hold."""
     try:
-        table = json.loads(text)
+        table = json.loads(text.removeprefix("\ufeff"))
         for told in (table["name"], table["source"], *(row[0] for part in PARTS for row in table[part])):
             if not isinstance(told, str):
                 raise TypeError(f"{told!r:.40} in place of a name")

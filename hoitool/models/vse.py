@@ -56,6 +56,15 @@ class Vse(nn.Module):
         """
         return self.image(images, mask), self.text(captions)
 
+    def gradient_checkpointing_enable(self) -> None:
+        """Have the network of a grid and BERT computed again on the way back, for less memory."""
+        if isinstance(self.image, Cells):
+            self.image.backbone.checkpointing = True
+        if isinstance(self.text, Bert):
+            bert: Any = self.text.bert
+            newer = getattr(bert, "activation_checkpointing_enable", None)  # its name from transformers 5 on
+            (newer or bert.gradient_checkpointing_enable)({"use_reentrant": False})
+
 
 def similarity(images: Tensor, captions: Tensor) -> Tensor:
     """(B, C) products of embeddings (B, dim) and (C, dim), in their precision, under mixed precision as well."""

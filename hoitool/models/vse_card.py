@@ -18,6 +18,11 @@ class Matcher(Card):
     words: Words
 
     @property
+    def images(self) -> str:
+        """What stands for an image: regions, or the network of a grid."""
+        return str(self.numbers.get("images", "regions"))
+
+    @property
     def image_size(self) -> int:
         """The side in pixels of the squares that pictures are squashed to."""
         return int(self.predict["image_size"])
@@ -37,9 +42,10 @@ def matcher(card: Card, folder: Path | None) -> Matcher:
         return card
     if card.model != "vse":
         raise UsageError(f"a model of {card.model} embeds no captions; vse does")
-    if type(card.predict.get("image_size")) is not int or card.predict["image_size"] < 1:
-        raise DataError(f"{CARD}: predict.image_size is {card.predict.get('image_size')!r:.40}, expected pixels")
-    path = (folder or Path()) / FILE
+    inside = folder or Path()
+    if type(size := card.predict.get("image_size")) is not int or size < 1:
+        raise DataError(f"{inside / CARD}: predict.image_size is {size!r:.40}, expected pixels")
+    path = inside / FILE
     words = read_words(path)
     if len(words) != card.numbers.get("vocabulary"):
         raise DataError(f"{path}: {len(words):,} tokens, the model has {card.numbers.get('vocabulary')!r:.20}")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
+from torch.utils.checkpoint import checkpoint
 from torchvision.models.resnet import Bottleneck
 
 PLANES = (64, 128, 256, 512)
@@ -66,6 +67,7 @@ class ResNet(nn.Module):
         ]
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.dim = entering[-1]
+        self.checkpointing = False  # whether training computes each layer again on the way back, for less memory
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
@@ -73,7 +75,8 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, h w, dim) cells, row by row, of pictures (B, 3, H, W)."""
         maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        maps = self.layer4(self.layer3(self.layer2(self.layer1(maps))))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            maps = checkpoint(layer, maps, use_reentrant=False) if self.checkpointing and self.training else layer(maps)
         made: Tensor = maps.flatten(2).transpose(1, 2)
         return made
 

@@ -90,16 +90,15 @@ def images_of(card: Matcher, data: Dataset, stores: Sequence[Path], pictures: Pa
 
     pictures: their folder; None: the workspace's. Raises UsageError for stores where pictures are taken.
     """
-    held = card.numbers
-    if held["images"] == "regions":
-        found = region_sets(data.key, list(stores) or region_stores(), held.get("features"))
+    if card.images == "regions":
+        found = region_sets(data.key, list(stores) or region_stores(), card.numbers.get("features"))
         if not stores:
             say(f"took the features {found.store.path}")
         return found
     if stores:
-        raise UsageError(f"{stores[0]}: the model takes pictures ({held['images']}), not features of regions")
+        raise UsageError(f"{stores[0]}: the model takes pictures ({card.images}), not features of regions")
     album = album_of(data, pictures or workspace.images_folder(data.meta.dataset))
-    return PictureSets(album, card.image_size, GRIDS[held["images"]])
+    return PictureSets(album, card.image_size, GRIDS[card.images])
 
 
 def region_stores() -> list[Path]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hoitool import workspace
-from hoitool.convert.inputs import gather
+from hoitool.convert.inputs import Inputs, gather
+from hoitool.data import read_header
 from hoitool.errors import HoitoolError, UsageError
-from hoitool.eval import PROTOCOLS, SEARCHES, Result, choose_variant, natural_protocol, score
+from hoitool.eval import OF_TRAINING, PROTOCOLS, SEARCHES, Result, choose_variant, natural_protocol, score
 from hoitool.files import starts_with, write_text
 
 DEFAULT_PROTOCOL = "hico-det"
@@ -70,6 +71,11 @@ def score_paths(
         raise UsageError(
             f"{len(paths)} files; predictions are scored one file at a time, {' and '.join(SEARCHES)} of several stores"
         )
+    if protocol is not None and paths and _is_store(paths[0]):
+        choose_variant(protocol, variant)  # an unknown name is told first
+        raise UsageError(
+            f"{paths[0]} is a feature store; protocol {protocol!r} scores predictions, {' and '.join(SEARCHES)} stores"
+        )
     return score_files(paths[0] if paths else None, truth, protocol, variant, subset, format, split, counts)
 
 
@@ -95,7 +101,8 @@ def score_files(
 
     protocol  by default the one that is natural for what the predictions hold
     split     a split to report on too: a protocol's own, a named one or its JSON file, or zero-shot: all of those
-    counts    training data to count rare classes in; default: the full training set, by the truth's label space
+    counts    training data to count rare classes in, by default the full training set, by the truth's label space;
+              for protocols of OF_TRAINING what was trained on, by default train.parquet beside the truth
     The result names the files and their hashes. Raises UsageError for unknown names, before anything is read where
     the protocol is named, and what `gather` and `score` raise.
     """
@@ -108,17 +115,33 @@ def score_files(
         if protocol != DEFAULT_PROTOCOL:
             notes = (*notes, f"scored by {protocol!r}, for what the predictions hold (say otherwise with --protocol)")
         variant = choose_variant(protocol, variant)
-    result = score(inputs.truth, inputs.predictions, protocol, variant)
-    result = result.traced(truth=inputs.truth_path, predictions=inputs.predictions_path)
+    files = {"truth": inputs.truth_path, "predictions": inputs.predictions_path}
+    learned = None
+    if protocol in OF_TRAINING and (path := _training_path(inputs, counts)) is not None:
+        from hoitool.report.splitting import training
+
+        learned, remarks = training(path)
+        notes = (*notes, *remarks, *([] if counts else [f"took the training data {path} (name others with --counts)"]))
+        files["training"] = path
+    result = score(inputs.truth, inputs.predictions, protocol, variant, learned).traced(**files)
     dropped = (f"dropped {count:,} in reading: {reason}" for reason, count in inputs.dropped.items())
     notes = (*notes, *dropped)
-    if counts is not None:
+    if counts is not None and protocol not in OF_TRAINING:
         from hoitool.eval.by_split import with_split
         from hoitool.report.splitting import rare_or_named
 
         result = with_split(result, rare_or_named("rare", counts=counts))
     result, shown = _with_named(result, split)
     return Scored(result, inputs.predictions_path, notes, shown)
+
+
+def _training_path(inputs: Inputs, named: Path | None) -> Path | None:
+    """The training data that are named, else train.parquet beside the truth where it has the truth's label space."""
+    beside = inputs.truth_path.with_name("train.parquet")
+    if named is not None or beside == inputs.truth_path or not beside.exists():
+        return named
+    header = read_header(beside)
+    return beside if header.get("labels", {}).get("hash") == inputs.truth.meta.labels.hash else None
 
 
 def _with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from hoitool.convert.cxc import files_of, read_ratings
 from hoitool.convert.image_ids import trailing_number
 from hoitool.data.dataset import Array
 from hoitool.data.ratings import Ratings, places
-from hoitool.errors import DataError, MissingData
+from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import Result, choose_variant, cxc, retrieval
 from hoitool.eval.embedded import Embedded, from_stores
 from hoitool.files import sha256
@@ -32,7 +32,8 @@ def score_stores(
     """Score stores of images and captions (`hoitool embed captions`), several as an ensemble, under a named protocol.
 
     truth, subset  of cxc: the folder of its tables, and which of them, test unless another is named
-    Raises UsageError for unknown names, MissingData for what is not there, DataError for stores of other things.
+    Raises UsageError for unknown names and for ratings where none are used, MissingData for what is not there,
+    DataError for stores of other things.
     """
     variant = choose_variant(protocol, variant)
     if not stores:
@@ -41,8 +42,10 @@ def score_stores(
         )
     if protocol == "cxc" and truth is None:
         raise MissingData("which ratings? Give the folder of sts_test.csv, sis_test.csv and sits_test.csv with --truth")
+    if protocol != "cxc" and (truth is not None or subset is not None):
+        raise UsageError(f"--truth and --subset say which ratings protocol 'cxc' takes; {protocol!r} needs stores only")
     embedded = from_stores([Store(path) for path in stores])
-    if truth is None or protocol != "cxc":
+    if truth is None:
         return retrieval.evaluate(embedded, variant)
     subset = subset or DEFAULT_SUBSET
     pool, ratings = rated(embedded, read_ratings(truth, subset), str(truth))

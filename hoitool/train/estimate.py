@@ -3,8 +3,9 @@
 Memory is that of tensors (1 MB = 1e6 bytes) in one whole step on one device, followed tensor by tensor over shapes
 without numbers, so that nothing of it is allocated: two accumulated parts where there are several, gradient
 checkpointing and half precision as planned. A module that looks at its numbers (the lengths of captions) is followed
-with one and with two samples in place of that, and what these take is taken to grow evenly. What a GPU's driver, its
-libraries' work space and fragmentation take comes on top.
+with one and with two samples in place of that, and what these take is taken to grow evenly, the most at once to be no
+less than what is kept and all gradients. What a GPU's driver, its libraries' work space and fragmentation take comes on
+top.
 Time is that of one forward and backward pass of a few samples, measured on the device that there is, without
 compilation, and scaled: of computing alone, without loading samples, evaluation and what devices tell each other.
 """
@@ -177,15 +178,16 @@ def _over_shapes(module: nn.Module, sample: Sample, plan: Plan, lies: Spread) ->
 
 
 def _over_few(module: nn.Module, sample: Sample, plan: Plan, lies: Spread) -> tuple[int, int]:
-    """The same from what one and two samples take."""
+    """The same from what one and two samples take. Of few the most is at the end, of many where the way back begins."""
     found = []
     for count in (1, 2):
         live = Live([*module.parameters(), *module.buffers()])
         found.append((_kept(module, sample, plan, count, live), live.highest))
         module.zero_grad()
-    (kept, highest), (_, more) = found
-    before = _gradients(module) if lies.accumulation > 1 else 0  # those of the parts before
-    return found[1][0] - kept, highest + (lies.per_device - 1) * (more - highest) + before
+    (kept, highest), (both, more) = found
+    each, gradients = both - kept, _gradients(module)
+    grown = highest + (lies.per_device - 1) * (more - highest) + (gradients if lies.accumulation > 1 else 0)
+    return each, max(grown, lies.per_device * each + gradients)
 
 
 def _state(module: nn.Module, plan: Plan) -> int:

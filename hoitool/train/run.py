@@ -25,6 +25,8 @@ from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import load_json, require, sha256, write_text, writing
 from hoitool.launch import is_first, place
 from hoitool.models import checkpoints
+from hoitool.store import Store
+from hoitool.store.hdf5 import is_store
 
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
 PACKAGES = ("hoitool", "torch", "torchvision", "accelerate", "safetensors", "timm", "open_clip_torch", "transformers")
@@ -47,7 +49,7 @@ def begin(folder: Path, config: str, inputs: Mapping[str, Path], *, resume: bool
         starts = load_json(require(folder / ENVIRONMENT, "a run"), "the starts of a run", list)
         if starts and not (isinstance(starts[0], dict) and isinstance(starts[0].get("inputs"), dict)):
             raise DataError(f"{folder / ENVIRONMENT}: entry 0 has no object 'inputs' (the starts of a run expected)")
-    hashes = {name: sha256(require(path, name)) for name, path in inputs.items()}
+    hashes = {name: _hash(require(path, name)) for name, path in inputs.items()}
     for name, made in (starts[0]["inputs"] if starts else {}).items():
         if hashes.get(name) != made:
             raise DataError(f"{inputs.get(name, name)}: not the {name} that the run was started with; train anew")
@@ -113,6 +115,11 @@ def environment(hashes: Mapping[str, str]) -> dict[str, Any]:
         "processes": place().ranks,
         "inputs": dict(hashes),
     }
+
+
+def _hash(path: Path) -> str:
+    """Hex SHA-256 of a file or folder; of a feature store the content hash that it says, since stores may be large."""
+    return Store(path).content if is_store(path) else sha256(path)
 
 
 def _versions() -> dict[str, str]:

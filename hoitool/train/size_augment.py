@@ -38,7 +38,7 @@ def varied_words(
     """The ids of a caption whose words, each with its pieces, are masked, replaced or deleted with probability `share`.
 
     mask        the id of [MASK], in the place of each piece of half of these words
-    vocabulary  how many ids there are: each piece of a tenth becomes any of them; four tenths are deleted
+    vocabulary  how many ids there are: each piece of a tenth becomes any but 0, padding; four tenths are deleted
     [CLS] and [SEP] are no words: they are for the caller to put around what comes back, which may be empty.
     """
     made: list[int] = []
@@ -49,7 +49,7 @@ def varied_words(
         elif drawn < MASKED:
             made += [mask] * len(pieces)
         elif drawn < REPLACED:
-            made += [int(numbers.integers(vocabulary)) for _ in pieces]
+            made += [int(numbers.integers(1, vocabulary)) for _ in pieces]
     return made
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import relation_scenes
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, load
 from hoitool.data import read, select_images, write
@@ -157,6 +158,14 @@ def test_inspect_shows_data_predictions_results_and_labels(workspace, hoitool):
     held = json.loads(hoitool("inspect", "data/demo/test.parquet", "--json").out)
     assert held["kind"] == "dataset"
     assert held["statistics"]["pairs"] > 0
+
+
+def test_inspect_shows_no_table_of_nothing(tmp_path, hoitool):
+    write(relation_scenes(), tmp_path / "test.parquet")  # without sources
+    done = hoitool("inspect", tmp_path / "test.parquet")
+    assert "statistics" in done.out
+    assert "sources" not in done.out
+    assert max(map(len, done.out.splitlines())) < 400
 
 
 def test_explain_shows_every_field_and_every_variant(hoitool):

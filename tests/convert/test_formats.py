@@ -92,8 +92,8 @@ def fitted(name: str, part: Dataset) -> Fitted:
 
 
 def sized(part: Dataset, origin: Dataset, name: str) -> Dataset:
-    """Data for a format that measures in fractions of images: with their sizes, as aligning with a truth gives them."""
-    if format_named(name).HOLDS.box_frame != "normalised" or origin.width is None:
+    """Data for a format that measures in parts of images: with their sizes, as aligning with a truth gives them."""
+    if (name != "vg-sgg" and format_named(name).HOLDS.box_frame != "normalised") or origin.width is None:
         return part
     at = {key: i for i, key in enumerate(origin.key.tolist())}
     rows = [at[key] for key in part.key.tolist()]
@@ -273,3 +273,17 @@ def test_a_pair_without_an_object_is_not_written_as_another_one(small, detected,
     with pytest.raises(DataError, match="cannot hold .*1 pairs without an object"):
         format_named(name).write([lonely], tmp_path / ("x.npz" if name == "pairs" else "x"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["v-coco", "hoia", "pocket", "coco", "csv", "label-studio", "open-images", "open-images-json", "visual-genome"],
+)
+def test_a_byte_order_mark_changes_nothing(name, small, detected, tmp_path):
+    part = fit([content_for(name, small.test, detected)], format_named(name).HOLDS).parts[0]
+    format_named(name).write([part], tmp_path)
+    plain = meaning(one_part(read(tmp_path), tmp_path, part.meta.subset))
+    for file in [*tmp_path.glob("*.json"), *tmp_path.glob("*.csv")]:
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert sniff(tmp_path) == name
+    assert meaning(one_part(read(tmp_path), tmp_path, part.meta.subset)) == plain

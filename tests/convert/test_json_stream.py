@@ -42,3 +42,19 @@ def test_only_what_is_asked_for_is_read(monkeypatch):
     stream = io.StringIO("[" + ", ".join(["1234"] * 1000) + "]")
     assert next(json_stream.values(stream)) == 1234
     assert stream.tell() < 50
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(max_size=4), VALUES, max_size=6), st.sampled_from([None, 1]), st.integers(1, 30))
+def test_members_are_those_of_the_whole_object_however_the_text_is_cut(values, indent, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "CHUNK", chunk)
+        assert list(json_stream.members(io.StringIO(f" {json.dumps(values, indent=indent)}\n"))) == [*values.items()]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a"', '{"a":', '{"a" 1}', "{1: 2}", '{"a": 1,}', '{"a": 1}}', "{,}"])
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_what_is_no_object_is_refused(text, chunk, monkeypatch):
+    monkeypatch.setattr(json_stream, "CHUNK", chunk)
+    with pytest.raises(ValueError):
+        list(json_stream.members(io.StringIO(text)))

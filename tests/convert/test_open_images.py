@@ -20,6 +20,7 @@ from hoitool.convert.fit import fit
 from hoitool.convert.open_images_tables import descriptions, triplets
 from hoitool.data import to_frame
 from hoitool.errors import DataError, MissingData
+from hoitool.eval import score
 
 CSV, JSON, SCORED = FORMATS["open-images"], FORMATS["open-images-json"], PREDICTION_FORMATS["open-images-challenge"]
 HEADER = (
@@ -108,6 +109,14 @@ class TestRows:
         assert set(parts) == {"train", "val"}
         assert len({part.meta.labels.hash for part in parts.values()}) == 1
         assert parts["train"].meta.labels.verbs == ("is",)
+
+    def test_two_files_of_one_subset_are_refused(self, tmp_path, hoitool):
+        folder = wrote(wrote(tmp_path / "a", (IS,)), (OTHER,), "challenge-2019-validation-vrd.csv")
+        told = "holds challenge-2019-validation-vrd.csv and oidv6-validation-annotations-vrd.csv, both of one subset"
+        done = hoitool("convert", folder)
+        assert done.code == 2
+        assert told in done.err
+        assert len(read(folder / "challenge-2019-validation-vrd.csv").parts[0]) == 1
 
     @pytest.mark.parametrize(
         ("row", "told"),
@@ -316,6 +325,15 @@ class TestChallenge:
         assert meaning(load(tmp_path / "again.csv", truth=truth)) == meaning(data)
         assert "/m/04bcr3" in (tmp_path / "again.csv").read_text()
 
+    def test_descriptions_beside_it_name_mids_that_the_truth_does_not_have(self, tmp_path):
+        folder = TestProcessed().wrote(tmp_path, [{**TestProcessed.IMAGE, "rel": [[0, 1, 0]]}])
+        truth = load(folder)
+        path = self.wrote(tmp_path, [f"{AT},0.5"])
+        with pytest.raises(DataError, match="line 2: LabelName1: No object named '/m/04yx4'"):
+            load(path, truth=truth)
+        (tmp_path / "class-descriptions-boxable.csv").write_text(NAMES)
+        assert relations(load(path, truth=truth)) == relations(truth)
+
     @pytest.mark.parametrize(
         ("row", "told"),
         [
@@ -324,13 +342,75 @@ class TestChallenge:
             (f"{AT},", "line 2: Score is empty, expected a number"),
             (f"{AT.replace('/m/04bcr3', 'Tabel')},1", "line 2: LabelName2: No object named 'Tabel'. Did you mean"),
             (f"{AT.replace(',at', ',att')},1", "line 2: RelationshipLabel: No verb named 'att'. Did you mean 'at'"),
-            (f"{AT.replace('000ac', 'fff')},1", "predictions.csv: image in row 0 is 'fff95750ac7399', which is not"),
+            (
+                f"{AT.replace('000ac', 'fff')},1",
+                "line 2: ImageID is 'fff95750ac7399', which the truth does not have .1 of 1 ima",
+            ),
         ],
     )
     def test_a_bad_row_is_refused_with_its_place(self, tmp_path, row, told):
         truth = load(wrote(tmp_path / "a", class_descriptions=NAMES))
         with pytest.raises(DataError, match=told):
             load(self.wrote(tmp_path, [row]), truth=truth)
+
+
+class TestVerifiedLabels:
+    """What people saw in an image, or saw not."""
+
+    HEAD = "ImageID,Source,LabelName,Confidence\n"
+    ROWS = "00aa,verification,/m/04yx4,0\n000ac95750ac7399,crowdsource,/m/04bcr3,1\nffff,verification,/m/04yx4,1\n"
+
+    def labelled(self, folder, content, name="oidv6-validation-annotations-human-imagelabels-boxable"):
+        made = wrote(folder, class_descriptions=NAMES)
+        (made / f"{name}.csv").write_text(content)
+        return made
+
+    def test_they_become_labels_of_images(self, tmp_path):
+        held = read(self.labelled(tmp_path / "a", self.HEAD + self.ROWS + "00aa,verification,/m/0zzz,1\n"))
+        (data,) = held.parts
+        names = [data.meta.labels.objects[label] for label in data.image_label]
+        rows = zip(data.key[data.image_of("image_label")], names, data.image_value.tolist(), strict=True)
+        assert list(rows) == [("000ac95750ac7399", "Table", 1), ("00aa", "Man", -1)]
+        assert any("1 labels of images are of classes that the label space does not have" in n for n in held.notes)
+
+    def test_other_subsets_machines_and_boxes_are_not_read(self, tmp_path):
+        for name, head in (
+            ("oidv6-train-annotations-human-imagelabels-boxable", self.HEAD),
+            ("validation-annotations-machine-imagelabels", self.HEAD),
+            ("validation-annotations-bbox", "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n"),
+        ):
+            assert load(self.labelled(tmp_path / name, head + self.ROWS, name)).image_label is None
+
+    @pytest.mark.parametrize(
+        ("row", "told"),
+        [
+            ("00aa,v,/m/04yx4,0.5", "line 2: Confidence is '0.5', expected 1 .present. or 0"),
+            ("00aa,v,/m/04yx4,", "line 2: Confidence is empty, expected 1"),
+            ("00aa,v,,1", "line 2: LabelName is empty, expected a label"),
+            (",v,/m/04yx4,1", "line 2: ImageID is empty, expected a label"),
+        ],
+    )
+    def test_a_bad_row_is_refused_with_its_place(self, tmp_path, row, told):
+        with pytest.raises(DataError, match=told):
+            load(self.labelled(tmp_path / "a", f"{self.HEAD}{row}\n"))
+
+    def test_the_challenge_leaves_out_what_is_not_verified(self, tmp_path):
+        """No relation of image 00aa has a man, so that without a label nothing is known of one there."""
+        rows = [f"{AT},0.5", f"00aa{AT.removeprefix('000ac95750ac7399')},0.5"]
+        for name, labels, detections in (("unknown", "", 1), ("absent", self.ROWS, 2)):
+            folder = self.labelled(tmp_path / name, self.HEAD + labels)
+            (folder / "scored.csv").write_text("\n".join([TestChallenge.SCORED, *rows, ""]))
+            truth = load(folder)
+            result = score(truth, load(folder / "scored.csv", truth=truth), "open-images-vrd", "oid-challenge")
+            assert result.inputs["predictions"]["detections"] == detections
+
+    def test_they_come_back(self, tmp_path):
+        (data,) = read(self.labelled(tmp_path / "a", self.HEAD + self.ROWS)).parts
+        written = CSV.write([data], tmp_path / "b")
+        assert tmp_path / "b" / "validation-annotations-human-imagelabels.csv" in written
+        assert meaning(load(tmp_path / "b")) == meaning(data)
+        uncertain = data.with_columns(image_value=np.array([0, 1], np.int8))
+        assert fit([uncertain], CSV.HOLDS).lost == {"uncertain labels of images": 1}
 
 
 @pytest.mark.parametrize("name", ["open-images", "open-images-json", "open-images-challenge"])

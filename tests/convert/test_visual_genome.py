@@ -239,7 +239,7 @@ class TestFilters:
         (folder / "relationship_alias.txt").write_text("on top of,on,ON\nbelow,under\n")
         with pytest.raises(MissingData, match=r"object_alias.txt: no such file; the filter 'aliases' needs it"):
             stream(folder, filters_of(["aliases"]))
-        (folder / "object_alias.txt").write_text("feline,cat\n")
+        (folder / "object_alias.txt").write_text("\ufefffeline,cat\r\n")  # of an editor on Windows
         (data,) = stream(folder, filters_of(["lower-case", "aliases"])).parts(9)
         assert relations(data) == [("2", "feline", "on top of", "table"), ("2", "table", "below", "feline")]
 
@@ -259,6 +259,9 @@ class TestFilters:
         assert data.counts("pair").tolist() == [0, 2, 2, 2]
         assert data.categories[:2].tolist() == [0, -1]
         assert held.dropped == {"relations with a name that occurs too seldom": 2}
+        every = stream(tmp_path / "vg", filters_of(["least=1"]))
+        assert sum(len(part.subject) for part in every.parts(9)) == 8
+        assert every.dropped == {}  # nothing is told of what did not happen
 
     def test_the_steps_of_rlip_by_one_name(self):
         assert filters_of(["rlip"]) == Filters(repeated=True, redundant=0.7, most=100, improper_boxes=True)
@@ -269,9 +272,9 @@ class TestFilters:
         [
             ("repeat", "No filter named 'repeat'. Did you mean 'repeated'"),
             ("repeated=1", "filter 'repeated' takes no value, came '1'"),
-            ("redundant", "filter 'redundant' is '', expected an IoU over 0, to 1, such as redundant=0.7"),
-            ("redundant=2", "expected an IoU over 0, to 1"),
-            ("redundant=nan", "expected an IoU over 0, to 1"),
+            ("redundant", "filter 'redundant' is '', expected a number over 0, to 1, such as redundant=0.7"),
+            ("redundant=2", "expected a number over 0, to 1"),
+            ("redundant=nan", "expected a number over 0, to 1"),
             ("most=-1", "filter 'most' is '-1', expected a whole number over 0, such as most=100"),
             ("least=x", "filter 'least' is 'x', expected a whole number"),
         ],

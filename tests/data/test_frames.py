@@ -76,7 +76,7 @@ def test_the_normalised_frame_needs_sizes(came, wanted):
     for unknown in ({"width": np.zeros(2, np.int32)}, {"height": np.array([80, -1], np.int32)}):
         with pytest.raises(DataError, match=r"^image 'image-1\.jpg' has no known size"):
             to_frame(data_in(came).with_columns(**unknown), wanted)
-    with pytest.raises(DataError, match="has no column 'width'"):
+    with pytest.raises(DataError, match="has no width and height of its images"):
         to_frame(data_in(came).with_columns(width=None, height=None), wanted)
 
 

@@ -140,6 +140,14 @@ def test_shards_are_read_one_by_one_in_name_order(path):
     assert is_ours(path)
 
 
+def test_a_shard_that_is_gone_is_told(path):
+    write(three(), path, shards=3)
+    (path / "00001.parquet").unlink()
+    with pytest.raises(MissingData, match=r"00001\.parquet: no such file; the shards of this folder run to 00002"):
+        read(path)
+    assert len(read(path / "00002.parquet")) == 1  # one by itself may be read
+
+
 def test_writing_again_replaces_the_former_file(path):
     write(truth_of([]), path)
     write(three(), path)

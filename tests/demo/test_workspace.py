@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import hoitool.demo
+from hoitool.convert.captions import read_captions
 from hoitool.data.synthetic import ZONES, zone_of
 from hoitool.demo import make_workspace
 from hoitool.demo.draw import CLOTHES, COLOURS, IDLE, SKIN, draw
 from hoitool.demo.recognising import RECIPES
+from hoitool.errors import MissingData, UsageError
 from hoitool.train.recipe import resolve
 
 
@@ -28,6 +30,25 @@ def test_it_takes_the_recipe_for_what_is_installed(tmp_path, monkeypatch, extras
     written = make_workspace(tmp_path / "w")
     assert tmp_path / "w" / "recipe.yaml" in written
     assert (tmp_path / "w" / "recipe.yaml").read_text() == RECIPES[encoder]
+
+
+def test_matching_needs_torch_and_makes_pictures_and_captions(tmp_path, monkeypatch):
+    monkeypatch.setattr(hoitool.demo, "has", lambda extra: False)
+    with pytest.raises(MissingData, match=r"^[^\n]*--system vse[^\n]*pip install[^\n]*$"):
+        make_workspace(tmp_path / "w", system="vse")
+    assert not (tmp_path / "w").exists()
+    monkeypatch.setattr(hoitool.demo, "has", lambda extra: True)
+    make_workspace(tmp_path / "w", system="vse")
+    held = read_captions(tmp_path / "w" / "raw" / "demo" / "captions_test.json")
+    assert set(held.counts("caption").tolist()) == {5}
+    assert len(list((tmp_path / "w" / "raw" / "demo" / "images" / "test").iterdir())) == len(held)
+    assert resolve(tmp_path / "w" / "recipe.yaml").model.name == "vse"
+
+
+def test_an_unknown_system_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UsageError, match="No system to demonstrate named 'vsee'. Did you mean 'vse'"):
+        make_workspace(tmp_path / "w", system="vsee")
+    assert not (tmp_path / "w").exists()
 
 
 def test_has_looks_for_every_package_of_an_extra(monkeypatch):

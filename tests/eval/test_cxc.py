@@ -118,6 +118,15 @@ def test_queries_without_a_positive_are_left_out_and_counted():
     assert [row.classes for row in directed.rows if row.setting == "image-to-image"] == [1]
 
 
+def test_a_search_without_queries_has_no_figures_and_no_bounds_of_them():
+    held = embedded([2] * 5)
+    none = Ratings(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, bool))
+    result = evaluate(held, dict.fromkeys(("sts", "sis", "sits"), none))
+    row = next(row for row in result.rows if row.setting == "image-to-image")
+    assert (row.classes, set(row.metrics)) == (0, {"R@1", "R@5", "R@10", "mR", "medR", "meanR"})
+    assert np.isnan(list(row.metrics.values())).all()
+
+
 def test_a_query_takes_a_rank_of_its_own_where_everything_else_is_unlike_it():
     held = from_arrays(np.array([[1, 0], [-1, 0], [-1, 0.5], [0, -1]], np.float32), np.ones((4, 2), np.float32))
     nothing = Ratings(np.arange(4), np.arange(4), np.arange(4.0), np.zeros(4, bool))

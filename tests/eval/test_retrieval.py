@@ -161,6 +161,10 @@ def test_what_is_no_search_is_refused(small, detected):
         score(small.test, detected, "retrieval")
 
 
+def test_one_image_with_one_caption_is_found():
+    assert evaluate(embedded([1])).mean("full", "both", "rsum") == 6
+
+
 def test_neither_order_nor_scale_matters():
     held = embedded([3] * 12, near=0.5)
     order = np.random.default_rng(0).permutation(12)

@@ -85,6 +85,18 @@ def test_regions_and_a_gru_in_half_precision_come_near(dtype):
         torch.testing.assert_close(held, wanted, rtol=0, atol=0.02)
 
 
+def test_computing_again_on_the_way_back_changes_no_gradient():
+    plain, again = tiny(), tiny()
+    again.gradient_checkpointing_enable()
+    pictures = torch.randn(3, 3, 64, 64)
+    for model in (plain, again):
+        model.train()
+        torch.manual_seed(1)  # of BERT's dropout
+        Triplet()(similarity(*model(pictures, CAPTIONS))).backward()
+    for (name, one), other in zip(plain.named_parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, msg=name)
+
+
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
     torch.save(tiny(images="regions", features=10).state_dict(), tmp_path / "w.pt")
     with pytest.raises(DataError, match=r"^[^\n]*w.pt: not the weights of this Vse: [^\n]*left over[^\n]*$"):

@@ -18,6 +18,7 @@ from tiny_texts import save_bert
 
 from hoitool.convert import FORMATS, load
 from hoitool.convert.fit import fit as fitted
+from hoitool.errors import DataError, MissingData
 from hoitool.models.card import read_card
 from hoitool.models.vse import build
 from hoitool.models.vse_card import matcher
@@ -178,11 +179,14 @@ def test_what_cannot_be_meant_is_one_line(workspace, hoitool, given, code, told)
 
 def test_a_card_of_other_words_is_refused(workspace):
     folder = workspace / "runs" / "region"
+    size = (folder / "model.json").read_text()
+    (folder / "model.json").write_text(size.replace('"image_size": 32', '"image_size": "32"'))
+    with pytest.raises(DataError, match=r"^[^\n]*region/model.json: predict.image_size is '32', expected pixels$"):
+        matcher(read_card(folder), folder)
+    (folder / "model.json").write_text(size)
     assert matcher(read_card(folder), folder).words.tokens
     with (folder / FILE).open("a") as stream:
         stream.write("another\n")
-    from hoitool.errors import DataError, MissingData
-
     with pytest.raises(DataError, match=r"^[^\n]*vocabulary.txt: [0-9]+ tokens, the model has [0-9]+$"):
         matcher(read_card(folder), folder)
     (folder / FILE).unlink()

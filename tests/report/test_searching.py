@@ -104,6 +104,7 @@ def test_what_is_refused_in_one_line(store, held, rated, tmp_path, hoitool):
     write_store(tmp_path / "regions.h5", held, of="regions")
     write_store(tmp_path / "other.h5", embedded([2, 3]))
     write_store(tmp_path / "failed.h5", held, failed=[4])
+    write_store(tmp_path / "silent.h5", embedded([0, 2]))
     write_ratings(tmp_path / "cxc", held, rated)
     write_ratings(tmp_path / "far", replace(held, caption_id=held.caption_id + 1), rated)
     for arguments, code, told in (
@@ -120,6 +121,10 @@ def test_what_is_refused_in_one_line(store, held, rated, tmp_path, hoitool):
         (["--protocol", "cxc", "one.h5", "--truth", "cxc", "--subset", "val"], 4, "sts_val.csv: no such file"),
         (["--protocol", "cxc", "one.h5", "--truth", "far"], 1, "is rated, which the store does not have (1 of"),
         (["--protocol", "hico-det", "one.h5", "one.h5"], 2, "predictions are scored one file at a time"),
+        (["--protocol", "hico-det", "one.h5"], 2, "one.h5 is a feature store; protocol 'hico-det' scores predictions"),
+        (["one.h5", "--truth", "cxc"], 2, "'retrieval' needs stores only"),
+        (["one.h5", "--subset", "val"], 2, "'retrieval' needs stores only"),
+        (["silent.h5"], 1, "silent.h5: image 'COCO_val2014_000000000010.jpg' has no caption (1 have none)"),
         (["--protocol", "retreival", "one.h5"], 2, "'retrieval'"),
     ):
         done = hoitool("eval", *arguments)

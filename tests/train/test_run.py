@@ -94,3 +94,23 @@ def test_the_other_processes_of_torchrun_write_nothing(tmp_path, data, monkeypat
         monkeypatch.setenv(name, value)
     run.begin(tmp_path / "run", CONFIG, {"data": data})
     assert not (tmp_path / "run").exists()
+
+
+def test_of_a_feature_store_the_content_is_what_counts(tmp_path):
+    """Stores may be large: what they say of their content is taken, which another file may have as well."""
+    import numpy as np
+
+    from hoitool.data import strings
+    from hoitool.store import Layout, Manifest, Store, Writer
+
+    for i, name in enumerate("abc"):
+        layout = Layout(strings(["x"]), np.array([0, 1], np.int64))
+        with Writer(tmp_path / f"{name}.h5", Manifest(of="regions", model="m", dim=2), layout) as writer:
+            writer.write(0, [np.full((1, 2), i // 2, np.float32)])
+            writer.finish()
+    run.begin(tmp_path / "run", CONFIG, {"features": tmp_path / "a.h5"})
+    assert starts(tmp_path / "run")[0]["inputs"] == {"features": Store(tmp_path / "a.h5").content}
+    (tmp_path / "run" / "checkpoint" / "step-00000001").mkdir(parents=True)
+    run.begin(tmp_path / "run", CONFIG, {"features": tmp_path / "b.h5"}, resume=True)
+    with pytest.raises(DataError, match=r"c.h5: not the features that the run was started with"):
+        run.begin(tmp_path / "run", CONFIG, {"features": tmp_path / "c.h5"}, resume=True)

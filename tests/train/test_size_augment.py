@@ -82,13 +82,13 @@ def test_nothing_changes_where_no_share_does(caption, seed):
 def test_a_caption_of_changed_words_has_masks_and_others_in_place_of_its_pieces(caption, seed):
     made = varied_words(caption, MASK, VOCABULARY, np.random.default_rng(seed), share=1)
     assert len(made) <= sum(map(len, caption))
-    assert all(0 <= piece < VOCABULARY for piece in made)
+    assert all(0 < piece < VOCABULARY for piece in made)
 
 
 def test_what_becomes_of_a_word():
     class Draws(Told):
-        def integers(self, below):
-            assert below == VOCABULARY
+        def integers(self, least, below):
+            assert (least, below) == (1, VOCABULARY)  # 0 is padding, which no word becomes
             return 42
 
     caption = [[5, 6], [7, 8], [9], [10, 11]]
@@ -99,6 +99,6 @@ def test_what_becomes_of_a_word():
 def test_words_change_as_often_as_they_should():
     caption = [[i + 10] for i in range(100_000)]
     made = np.array(varied_words(caption, MASK, 10, np.random.default_rng(0)))  # ids below 10 are others
-    assert (made == MASK).mean() * len(made) / 1e5 == pytest.approx(0.1 + 0.02 / 10, abs=0.004)
+    assert (made == MASK).mean() * len(made) / 1e5 == pytest.approx(0.1 + 0.02 / 9, abs=0.004)
     assert (made < 10).sum() / 1e5 == pytest.approx(0.12, abs=0.004)
     assert len(made) / 1e5 == pytest.approx(0.92, abs=0.004)

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.convert.csv_cells import write_table
+from hoitool.convert.fields import brief
 from hoitool.convert.fit import Holds, Lost, require_held
 from hoitool.convert.open_images_rows import SCORE, WRITTEN, Rows, columns_of, is_relations, rows_of
 from hoitool.convert.open_images_tables import CLASSES, EXTRA, RELATIONS, Labels, labels_of_files, labels_of_truth
+from hoitool.convert.own_labels import Names
 from hoitool.convert.paired import own_boxes, paired_columns
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, Predictions, image_index, select_pairs
@@ -58,7 +60,8 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     if truth is None:
         labels = labels_of_files(path.parent, [rows.classes], [rows.predicates], path)
     else:
-        labels = labels_of_truth(truth)
+        labels = labels_of_truth(truth, path.parent)
+        _require_known(rows.images, truth)
     meta = Meta(
         labels.space,
         dataset=EXTRA if truth is None else truth.meta.dataset,
@@ -76,6 +79,18 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     if rows.outside:
         notes.append(f"{rows.outside:,} boxes of relations reach outside 0..1; expected fractions of the image")
     return Reading([made], notes=notes)
+
+
+def _require_known(images: Names, truth: Dataset) -> None:
+    """Raise DataError, naming the line, for an image that the truth does not have."""
+    known = set(truth.key.tolist())
+    unknown = [name for name in images.values if name not in known]
+    if unknown:
+        row = int((images.codes == images.values.index(unknown[0])).argmax())
+        raise DataError(
+            f"{images.place(row)} is {brief(unknown[0])}, which the truth does not have ({len(unknown):,} of "
+            f"{len(images.values):,} images are unknown); give a truth that has all images which were predicted for"
+        )
 
 
 def _columns(rows: Rows, labels: Labels, images: Array | None) -> dict[str, Array]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hoitool.convert.fit import Holds, Lost, require_held
+from hoitool.convert.hdf5 import array_in, names_in
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, Predictions, image_index, is_ours, no_pairs
 from hoitool.data.arrow import from_arrow, one_chunk, to_arrow
@@ -31,8 +32,6 @@ WHAT = "recognition scores"
 SCORES = "scores"
 NAMES = ("file_name", "key", "image")
 PAIRS = {"score", "human", "object"}  # names of a table of pairs
-SMALL = 64 * 2**20  # bytes that are read without asking
-MOST_PACKED = 1100  # values are never packed more tightly than this, by any common filter
 
 
 def _scored(data: Dataset) -> tuple[Dataset, Lost]:
@@ -183,22 +182,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
 
     with h5py.File(path, "r") as file:
         _require_scores(set(file))
-        return {name: _dataset(file, name) for name in (SCORES, *NAMES) if name in file}
-
-
-def _dataset(file: Any, name: str) -> Array:
-    """A dataset of an HDF5 file. DataError for links to other files, and for one that says it is more than it is."""
-    import h5py
-
-    held = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(held, h5py.Dataset) or held.shape is None or held.external:
-        raise DataError(f"{name!r} is no dataset of this file, expected one with values")
-    stored = held.id.get_storage_size()
-    if held.nbytes > max(SMALL, MOST_PACKED * stored):
-        raise DataError(f"{name!r} says it is {list(held.shape)}, for which the file has {stored} bytes")
-    if h5py.check_string_dtype(held.dtype) is None:
-        return np.asarray(held[()])
-    return np.array(held.asstr()[()], object)
+        return {name: array_in(file, name) for name in (SCORES, *NAMES) if name in file}
 
 
 def _names(path: Path) -> set[str]:
@@ -209,14 +193,9 @@ def _names(path: Path) -> set[str]:
     try:
         if suffix == ".parquet" and starts_with(path, b"PAR1") and not is_ours(path):
             return set(pq.read_schema(path).names)
-        if suffix in (".h5", ".hdf5") and starts_with(path, b"\x89HDF"):
-            import h5py
-
-            with h5py.File(path, "r") as file:
-                return set(file)
-    except (pa.ArrowException, OSError, ValueError, KeyError, RuntimeError):
+    except (pa.ArrowException, OSError, ValueError, KeyError):
         return set()
-    return set()
+    return names_in(path) if suffix in (".h5", ".hdf5") else set()
 
 
 def _write_npz(key: Array, scores: Array, path: Path) -> None:

@@ -115,13 +115,13 @@ def _examination(recipe: Recipe, data: Dataset, images: ImageSets, card: Matcher
 
 
 def _cells(card: Matcher) -> int:
-    return 0 if card.numbers["images"] == "regions" else cells(card.numbers["images"], card.image_size)
+    return 0 if card.images == "regions" else cells(card.images, card.image_size)
 
 
 def _example(card: Matcher) -> Sample:
     """Images and captions of random numbers, as the module takes them."""
-    held, side = card.numbers, card.image_size
-    shape = (REGIONS, held["features"]) if held["images"] == "regions" else (3, side, side)
+    side = card.image_size
+    shape = (REGIONS, card.numbers["features"]) if card.images == "regions" else (3, side, side)
     return lambda count: (torch.rand(count, *shape), torch.randint(1, len(card.words), (count, LENGTH)))
 
 

@@ -40,30 +40,28 @@ def start(
 
     data: whose captions say the words, where nothing else does. Raises MissingData, UsageError and DataError.
     """
-    words, language = language_of(recipe.model, data, inputs, say)
-    card = card_with(recipe, words)
+    held = recipe.model
+    card = card_with(recipe, words_for(held, data.need("caption_text").tolist(), say))
+    if held.vocabulary is not None:
+        inputs["vocabulary"] = Path(held.vocabulary)
     torch.manual_seed(recipe.seed)
-    if recipe.model.checkpoint is not None:
-        path = Path(recipe.model.checkpoint)
+    if held.checkpoint is not None:
+        inputs["checkpoint"] = Path(held.checkpoint)
         module = build(**card.numbers)
-        match = load_checkpoint(module, card.model, path, recipe.model.strict and not lenient)
-        say(f"started from {path}: {match.summary()}")
-        inputs["checkpoint"] = path
+        match = load_checkpoint(module, card.model, inputs["checkpoint"], held.strict and not lenient)
+        say(f"started from {held.checkpoint}: {match.summary()}")
         return module, card, match
-    weights = network(recipe.model, say)
-    if weights is not None:
-        inputs["network"] = weights
-    if language is not None:
-        inputs["language"] = language
-    return build(**card.numbers, weights=weights, language=language), card, None
+    found = {"network": network(held), "language": language(held)}
+    for name, path in found.items():
+        if path is not None:
+            inputs[name] = path
+            say(f"{name}: took {path}")
+    return build(**card.numbers, weights=found["network"], language=found["language"]), card, None
 
 
 def card_of(recipe: Recipe, meta: Meta) -> Matcher:
     """What a recipe's model is, for weights of the whole of it; its words are BERT's, or of the file that it names."""
-    held = recipe.model
-    if held.vocabulary is None and held.texts != "bert":
-        raise UsageError(f"model.texts={held.texts}: name the file of its words with model.vocabulary=")
-    return card_with(recipe, read_words(Path(held.vocabulary)) if held.vocabulary else _bert(held)[0])
+    return card_with(recipe, words_for(recipe.model, None, lambda _: None))
 
 
 def card_with(recipe: Recipe, words: Words) -> Matcher:
@@ -75,25 +73,38 @@ def card_with(recipe: Recipe, words: Words) -> Matcher:
     return Matcher(held.name, numbers, {"image_size": held.image_size}, words)
 
 
-def language_of(rule: Model, data: Dataset, inputs: dict[str, Path], say: Say) -> tuple[Words, Path | None]:
-    """The words, and the file of BERT's weights, None where it starts from random numbers."""
+def words_for(rule: Model, captions: list[str] | None, say: Say) -> Words:
+    """The words of a recipe's model: those of a file, BERT's, or of training captions; None: there are none."""
     if rule.vocabulary is not None:
-        inputs["vocabulary"] = Path(rule.vocabulary)
-    if rule.texts != "bert":
-        if rule.language is not None:
-            raise UsageError(
-                f"model.language: {rule.language}, and {rule.texts} starts from random numbers; bert has weights"
-            )
-        words = _words(rule, data, say)
-        return words, None
-    if rule.language == RANDOM:
-        return _words(rule, data, say), None
-    words, weights = _bert(rule)
-    say(f"BERT: took {weights.parent}")
-    return (words if rule.vocabulary is None else read_words(Path(rule.vocabulary))), weights
+        return read_words(require(Path(rule.vocabulary), "a vocabulary of captions"))
+    if rule.texts == "bert" and rule.language != RANDOM:
+        words = read_words(_bert_folder(rule))
+        if words.special is not PIECES:
+            raise UsageError(f"{_bert_folder(rule)}: its vocabulary is not one of BERT's pieces")
+        return words
+    if captions is None:
+        raise UsageError(f"model.texts={rule.texts}: name the file of its words with model.vocabulary=")
+    made = words_of(captions, rule.least)
+    say(f"the words: {len(made):,} of the training captions, with those that stand there {rule.least} times or more")
+    return made
 
 
-def network(rule: Model, say: Say) -> Path | None:
+def language(rule: Model) -> Path | None:
+    """The file of BERT's weights, None where the text encoder starts from random numbers."""
+    if rule.texts != "bert" and rule.language not in (None, RANDOM):
+        raise UsageError(
+            f"model.language: {rule.language}, and {rule.texts} starts from random numbers; bert has weights"
+        )
+    if rule.texts != "bert" or rule.language == RANDOM:
+        return None
+    with as_settings():
+        found = checkpoint.find(str(_bert_folder(rule)))
+    if len(found.weights) != 1:
+        raise UsageError(f"{found.folder}: {len(found.weights)} files of weights, expected one of BERT")
+    return found.weights[0]
+
+
+def network(rule: Model) -> Path | None:
     """The file of the weights of a grid's network. Raises MissingData where there is none."""
     if rule.images in SMALL or rule.weights == RANDOM:
         if rule.images in SMALL and rule.weights not in (None, RANDOM):
@@ -110,23 +121,10 @@ def network(rule: Model, say: Say) -> Path | None:
     )
 
 
-def _words(rule: Model, data: Dataset, say: Say) -> Words:
-    """The words of a file, or of training captions."""
-    if rule.vocabulary is not None:
-        return read_words(require(Path(rule.vocabulary), "a vocabulary of captions"))
-    made = words_of(data.need("caption_text").tolist(), rule.least)
-    say(f"the words: {len(made):,} of the training captions, with those that stand there {rule.least} times or more")
-    return made
-
-
-def _bert(rule: Model) -> tuple[Words, Path]:
-    """BERT's words and its one file of weights."""
-    local = workspace.weights_of("bert")
+def _bert_folder(rule: Model) -> Path:
+    """BERT's folder: the one that is named, the workspace's, or in the caches."""
+    local = workspace.weights_of("bert") if rule.language is None else Path(rule.language).expanduser()
+    if local is not None and local.is_dir():
+        return local
     with as_settings():
-        found = checkpoint.find(rule.language or (str(local) if local is not None else BERT.repository))
-    if len(found.weights) != 1:
-        raise UsageError(f"{found.folder}: {len(found.weights)} files of weights, expected one of BERT")
-    words = read_words(found.folder)
-    if words.special is not PIECES:
-        raise UsageError(f"{found.folder}: its vocabulary is not one of BERT's pieces")
-    return words, found.weights[0]
+        return checkpoint.find(BERT.repository if local is None else str(local)).folder

@@ -71,3 +71,26 @@ def test_a_recipe_builds_at_tiny_size(name, tmp_path, monkeypatch):
     assert torch.isfinite(loss)
     assert all(held.grad is not None and torch.isfinite(held.grad).all() for held in job.module.parameters())
     assert job.card.build().state_dict().keys() == job.module.state_dict().keys()
+
+
+def test_published_weights_need_no_more_of_bert_than_its_words(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    from hoitool.errors import DataError, UsageError
+    from hoitool.train.vse.prepare import card_of
+
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "weights" / "bert"
+    folder.mkdir(parents=True)
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\ndog\n")
+    card = card_of(resolve("vse-coco-wsl"), None)
+    assert card.words.ids("A dog") == [2, 5, 6, 3]
+    assert card.numbers == {"images": "wsl", "texts": "bert", "dim": 1024, "vocabulary": 7}
+    assert card.image_size == 512
+    (folder / "vocab.txt").write_text("<pad>\n<unk>\n<start>\n<end>\n<mask>\na\n")
+    with pytest.raises(UsageError, match=r"bert: its vocabulary is not one of BERT's pieces"):
+        card_of(resolve("vse-coco-wsl"), None)
+    (folder / "vocab.txt").write_text("a\n")
+    with pytest.raises(DataError, match=r"vocab.txt: [^\n]*no <pad>"):
+        card_of(resolve("vse-coco-wsl"), None)
+    with pytest.raises(UsageError, match=r"name the file of its words with model.vocabulary="):
+        card_of(resolve("vse-coco-region-bigru"), None)

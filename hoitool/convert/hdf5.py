@@ -1,0 +1,49 @@
+"""Arrays out of HDF5 files that somebody else made: nothing outside the file is read, and no more than it can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoitool.errors import DataError
+from hoitool.files import starts_with
+
+SMALL = 64 * 2**20  # bytes that are read without asking
+MOST_PACKED = 1100  # values are never packed more tightly than this, by any common filter
+MAGIC = b"\x89HDF"
+
+
+def names_in(path: Path) -> set[str]:
+    """The names at the top of an HDF5 file, none for any other file."""
+    if not starts_with(path, MAGIC):
+        return set()
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return set(file)
+    except (OSError, ValueError, KeyError, RuntimeError):
+        return set()
+
+
+def array_in(file: Any, name: str) -> NDArray[Any]:
+    """A dataset of an open file, texts as strings.
+
+    Raises DataError for what is none, for links to other files, and for one that says it is more than the file has.
+    """
+    import h5py
+
+    held = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(held, h5py.Dataset) or held.shape is None or held.external:
+        raise DataError(f"{file.filename}: {name!r} is no dataset of this file, expected one with values")
+    stored = held.id.get_storage_size()
+    if held.nbytes > max(SMALL, MOST_PACKED * stored):
+        raise DataError(
+            f"{file.filename}: {name!r} says it is {list(held.shape)}, for which the file has {stored} bytes"
+        )
+    if h5py.check_string_dtype(held.dtype) is None:
+        return np.asarray(held[()])
+    return np.array(held.asstr()[()], object)
