@@ -20,7 +20,7 @@ REPORT = "report"
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder to make; it must be empty or new.")] = Path("hoitool-demo"),
     system: Annotated[
-        str, typer.Option(metavar="NAME", help="What is trained: defr (interactions), vse (images and captions).")
+        str, typer.Option(metavar="NAME", help="What is trained: defr (interactions), vse (captions), vild (objects).")
     ] = "defr",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes and of the detector's errors.")] = 0,
     as_json: Json = False,
@@ -52,6 +52,21 @@ def _embed() -> None:
     labels(Choice(model="clip"), Storing())
 
 
+def _embed_names() -> None:
+    from hoitool.commands.embed import labels
+    from hoitool.commands.embedding import Choice, Storing
+
+    labels(Choice(model="colours"), Storing(), what="objects")
+
+
+def _embed_proposals() -> None:
+    from hoitool.commands.embed import regions
+    from hoitool.commands.embedding import Choice, Loading, Storing
+
+    boxes, how = Path("proposals.parquet"), (Choice(model="colours"), Storing(), Loading(subset="train"))
+    regions(*how, boxes=boxes, context=[1.5])
+
+
 def _train() -> None:
     from hoitool.commands.train import train
 
@@ -62,6 +77,8 @@ NEED_TORCH = ("embed --model clip", "train")
 RUN: dict[str, Callable[[], None]] = {
     "convert": convert,
     "embed --model clip": _embed,
+    "embed labels --what objects --model colours": _embed_names,
+    "embed regions --subset train --boxes proposals.parquet --context 1.5 --model colours": _embed_proposals,
     "train": _train,
     "eval": evaluate,
     "eval --split rare": lambda: evaluate(split="rare"),

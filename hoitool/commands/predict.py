@@ -64,10 +64,13 @@ class Pairs:
 
     task: Annotated[
         str | None,
-        typer.Option(metavar="recognition|detection", help="Scores of images, or of pairs; default: the model's own."),
+        typer.Option(
+            metavar="NAME", help="recognition or detection (of pairs), objects or proposals; default: its own."
+        ),
     ] = None
     boxes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Boxes to pair: COCO results, predictions; default: DATASET's.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Boxes to pair, or to name: COCO results, predictions; default: DATASET's."),
     ] = None
     detector: Annotated[
         str | None,
@@ -75,6 +78,10 @@ class Pairs:
     ] = None
     detector_weights: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Its weights, a file or folder; default: the published ones.")
+    ] = None
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="Of an open-vocabulary detector: embedded labels or lines to find."),
     ] = None
     mask: Annotated[
         str | None,
@@ -184,6 +191,7 @@ def _asked(which: Model, pictures: Pictures, pairs: Pairs, writing: Writing) -> 
         boxes=pairs.boxes,
         detector=pairs.detector,
         detector_weights=pairs.detector_weights,
+        vocabulary=pairs.vocabulary,
         pictures=pictures.images,
         subset=pictures.subset,
         pace=Pace(pictures.batch_size, workers, pictures.skip_broken),

@@ -21,6 +21,7 @@ SYSTEMS = Lookup(
     {
         "defr": "hoitool.demo.recognising",
         "vse": "hoitool.demo.matching",
+        "vild": "hoitool.demo.detecting",
     },
 )
 

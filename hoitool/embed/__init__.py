@@ -16,6 +16,7 @@ ENCODERS = Lookup(
         "minilm": "hoitool.embed.encoders.minilm",
         "timm": "hoitool.embed.encoders.timm",
         "hashed": "hoitool.embed.encoders.hashed",
+        "colours": "hoitool.embed.encoders.colours",
     },
 )
 
@@ -29,4 +30,5 @@ KINDS = {
     "minilm": {"text"},
     "timm": {"image", "map"},
     "hashed": {"text", "image", "map"},
+    "colours": {"text", "image"},
 }

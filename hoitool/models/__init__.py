@@ -14,6 +14,7 @@ MODELS = Lookup(
     {
         "defr": "hoitool.models.defr",
         "defr-detection": "hoitool.models.defr_detection",
+        "vild": "hoitool.models.vild",
         "vse": "hoitool.models.vse",
     },
 )

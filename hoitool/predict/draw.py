@@ -1,4 +1,5 @@
-"""Predictions drawn, one picture for each image: its best pairs, or where the whole image is scored its best labels.
+"""Predictions drawn, one picture for each image: its best pairs or objects, or where the whole image is scored its best
+labels.
 
 A drawn picture lies where the image lies below its own folder, under its name, as JPEG. Where two images would have one
 name, such as a.jpg beside a.png, each keeps its suffix in the name. Scores of recognition are logits, and are shown as
@@ -22,7 +23,7 @@ from hoitool.errors import DataError
 from hoitool.files import atomic, refuse_overwrite
 from hoitool.labels import LabelSpace
 from hoitool.progress import progress
-from hoitool.viz.pairs import draw_labels, draw_pairs
+from hoitool.viz.pairs import draw_labels, draw_objects, draw_pairs
 
 TOP = 10
 SUFFIX = ".jpg"
@@ -62,6 +63,8 @@ def draw_all(
 
 def drawer(data: Predictions, top: int, min_score: float) -> Draw:
     """What draws an image of predictions on its picture."""
+    if data.meta.label_kind == "objects" and data.image_scores is None:
+        return _objects_drawer(to_frame(data, "continuous"), top, min_score)
     if data.image_scores is not None and not len(data.subject):
         return _labels_drawer(data, top, min_score)
     return _pairs_drawer(to_frame(to_sparse(to_final(data)), "continuous"), top, min_score)
@@ -97,6 +100,20 @@ def _labels_drawer(data: Predictions, top: int, min_score: float) -> Draw:
     def draw(image: int, picture: Image.Image) -> Image.Image:
         scores = data.need("image_scores")[image]
         return draw_labels(picture, names, probabilities(scores) if logits else scores, top, min_score)
+
+    return draw
+
+
+def _objects_drawer(data: Predictions, top: int, min_score: float) -> Draw:
+    labels = data.meta.labels
+    names = [*labels.objects, "object"]  # the last of boxes without a class
+
+    def draw(image: int, picture: Image.Image) -> Image.Image:
+        rows = slice(*data.box_offsets[image : image + 2])
+        category = data.categories[rows]
+        told, people = [names[i] for i in category.tolist()], (category == labels.person) & (category >= 0)
+        scores = data.need("box_scores")[rows]
+        return draw_objects(picture, data.boxes[rows], people, told, scores, top, min_score)
 
     return draw
 

@@ -36,7 +36,7 @@ POWERS = ("human_power", "object_power", "interaction_power")
 class Done:
     """What was predicted: where it lies, how many images and pairs, which pictures were left out and why.
 
-    dropped  what was left out of a file of boxes -> how often
+    dropped  what was left out of a file of boxes -> how often; boxes: how many were found, by a detector of objects
     """
 
     path: Path
@@ -44,6 +44,7 @@ class Done:
     pairs: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    boxes: int = 0
 
 
 def predict(
@@ -85,7 +86,7 @@ def recognise(model: Opened, images: Dataset, album: Album, out: Path, pace: Pac
         if not count:
             raise DataError(f"{next(iter(broken.values()))}; none of {len(broken)} pictures could be read")
 
-    _write(blocks(), out)
+    write_blocks(blocks(), out)
     return Done(out, count, 0, broken)
 
 
@@ -107,7 +108,7 @@ def _joined(held: list[Logits]) -> tuple[Array, Array]:
     return np.concatenate([each.places for each in held]), np.concatenate([each.rows for each in held])
 
 
-def _write(blocks: Iterator[Predictions], out: Path) -> None:
+def write_blocks(blocks: Iterator[Predictions], out: Path) -> None:
     """One block as a file, several as the shards of a folder."""
     first = list(islice(blocks, 2))
     if len(first) == 1:
@@ -144,7 +145,7 @@ def detect(
             counts["pairs"] += len(block.need("label"))
             yield block.with_columns(meta=replace(block.meta, sources=block.meta.sources | held.sources))
 
-    _write(counted(), out)
+    write_blocks(counted(), out)
     return Done(out, counts["images"], counts["pairs"], broken, held.dropped)
 
 

@@ -11,5 +11,6 @@ PREDICTORS = Lookup(
         "defr": "hoitool.predict.whole",
         "defr-detection": "hoitool.predict.whole",
         "vse": "hoitool.predict.vse",
+        "vild": "hoitool.predict.vild.whole",
     },
 )

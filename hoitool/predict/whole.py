@@ -37,6 +37,7 @@ class Asked:
 
     how         task, mask, mask_layers, human_power, object_power, interaction_power, where they are given
     boxes, detector, detector_weights   where the boxes of pairs come from: a file, or a detector (predict/detectors/)
+    vocabulary  a store of texts: the classes of a detector of objects, in place of its own
     pictures, subset   of a dataset: the folder of its pictures, which subset
     out         file of predictions; draw: also pictures, beside it
     pseudo      file of a dataset of the labels that are sure: of probability `threshold` or more
@@ -46,6 +47,7 @@ class Asked:
     boxes: Path | None = None
     detector: str | None = None
     detector_weights: Path | None = None
+    vocabulary: Path | None = None
     pictures: Path | None = None
     subset: str | None = None
     pace: Pace = field(default_factory=Pace)
@@ -77,6 +79,7 @@ class Made:
             "task": self.task,
             "images": done.images,
             "pairs": done.pairs,
+            "boxes": done.boxes,
             "left_out": done.broken,
             "drawn": None if self.drawn is None else str(self.drawn),
             "dataset": None if self.pseudo is None else str(self.pseudo),
@@ -85,7 +88,8 @@ class Made:
     def told(self) -> list[str]:
         """Lines for people."""
         done = self.done
-        what = "" if self.task == "recognition" else f", {done.pairs:,} scored interactions of pairs"
+        what = f", {done.pairs:,} scored interactions of pairs" if self.task == "detection" else ""
+        what += f", {done.boxes:,} boxes" if done.boxes else ""
         lines = [f"wrote {done.path}: {self.task} of {done.images:,} images by {self.model}{what}"]
         lines += [f"drew {self.drawn}"] if self.drawn is not None else []
         return lines + ([f"wrote {self.pseudo}: {self.sure}"] if self.pseudo is not None else [])
@@ -104,7 +108,11 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
         say(note)
     task = task_of(wanted["task"], images, asked, say)
     out = asked.out or default_out(path, images)
-    _check(out, asked, task)
+    if asked.vocabulary is not None:
+        raise UsageError("--vocabulary is of a detector of objects; the classes of a recogniser are its own")
+    check_out(out, asked)
+    if asked.pseudo is not None and task != "recognition":
+        raise UsageError("--as-dataset is of labels of whole images: add --task recognition")
     boxes: Path | Boxes | None = asked.boxes
     if task == "detection" and asked.detector is not None:
         boxes = _detected(images, album, asked, out, say)
@@ -112,9 +120,9 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     done = replace(done, broken=unread | done.broken)
     for reason, count in done.dropped.items():
         say(f"dropped {count:,}: {reason}")
-    drawn = _drawn(done, album, asked) if asked.draw else None
+    drawn_in = drawn(done, album, asked) if asked.draw else None
     sure = _write_sure(model, album, done, asked) if asked.pseudo is not None else ""
-    return Made(done, task, model.name, drawn, asked.pseudo, sure)
+    return Made(done, task, model.name, drawn_in, asked.pseudo, sure)
 
 
 def wanted_of(card: Card, asked: Asked) -> dict[str, Any]:
@@ -167,7 +175,7 @@ def _detected(images: Dataset, album: Album, asked: Asked, out: Path, say: Say) 
     return Boxes(made.data, asked.detector, {path.name: sha256(path)})
 
 
-def _drawn(done: Done, album: Album, asked: Asked) -> Path:
+def drawn(done: Done, album: Album, asked: Asked) -> Path:
     """The folder of pictures, beside the predictions."""
     folder = done.path.with_suffix("")
     parts = (part for part in iter_shards(done.path) if isinstance(part, Predictions))
@@ -186,7 +194,8 @@ def _write_sure(model: Opened, album: Album, done: Done, asked: Asked) -> str:
     return f"{labels:,} labels of {len(made):,} images, of probability {asked.threshold:g} or more"
 
 
-def _check(out: Path, asked: Asked, task: str) -> None:
+def check_out(out: Path, asked: Asked) -> None:
+    """Raise UsageError for files that cannot be written where they are asked for."""
     for path in (out, *([asked.pseudo] if asked.pseudo is not None else [])):
         if path.suffix != ".parquet":
             raise UsageError(f"{path}: expected a name that ends in .parquet")
@@ -195,5 +204,3 @@ def _check(out: Path, asked: Asked, task: str) -> None:
         if asked.pseudo.resolve() == out.resolve():
             raise UsageError(f"{out}: the predictions' name; --as-dataset needs another")
         cut(asked.threshold)
-        if task != "recognition":
-            raise UsageError("--as-dataset is of labels of whole images: add --task recognition")

@@ -10,6 +10,7 @@ RECIPES = Lookup(
     {
         "defr": "hoitool.train.defr.settings:Recipe",
         "vse": "hoitool.train.vse.settings:Recipe",
+        "vild": "hoitool.train.vild.settings:Recipe",
     },
 )
 
@@ -19,6 +20,7 @@ SYSTEMS = Lookup(
     {
         "defr": "hoitool.train.defr.prepare",
         "vse": "hoitool.train.vse.prepare",
+        "vild": "hoitool.train.vild.prepare",
     },
 )
 DEFAULT = "defr"

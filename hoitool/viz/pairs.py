@@ -1,4 +1,5 @@
-"""Predictions drawn on a picture: pairs as two boxes and a numbered line, and beside it what each number is.
+"""Predictions drawn on a picture: pairs as two boxes and a numbered line, and beside it what each number is; or objects
+alone, a numbered box each.
 
 People are blue, objects are orange, colours of Okabe and Ito's that colour-blind people tell apart; a box that is both
 is blue. Numbers count pairs by their best score; a pair has a line beside the picture for each of its labels. Labels of
@@ -56,13 +57,33 @@ def draw_pairs(
     """
     pairs = grouped(boxes, subject, object, best(scores, top, min_score))
     made, scale = sized(picture)
-    _draw_boxes(made, boxes * scale, list(pairs))
+    _draw_boxes(made, boxes * scale, list(pairs), {subject for subject, _ in pairs})
     lines = [
         Line(str(number) if nth == 0 else "", names[row], float(scores[row]))
         for number, rows in enumerate(pairs.values(), start=1)
         for nth, row in enumerate(rows)
     ]
     return beside(made, lines, _nothing("pairs", min_score))
+
+
+def draw_objects(
+    picture: Image.Image,
+    boxes: Array,
+    people: Array,
+    names: Sequence[str],
+    scores: Array,
+    top: int = 10,
+    min_score: float = -np.inf,
+) -> Image.Image:
+    """A picture with its best boxes, and their names and scores beside it; see draw_pairs.
+
+    boxes (B, 4) with B names and scores (B,); people (B,) bool: those that are drawn as people
+    """
+    rows = best(scores, top, min_score)
+    made, scale = sized(picture)
+    _draw_boxes(made, boxes * scale, [(row, -1) for row in rows], {row for row in rows if people[row]})
+    lines = [Line(str(number), names[row], float(scores[row])) for number, row in enumerate(rows, start=1)]
+    return beside(made, lines, _nothing("objects", min_score))
 
 
 def draw_labels(
@@ -103,12 +124,11 @@ def letters(size: tuple[int, int]) -> Font:
     return ImageFont.load_default(min(max(round(max(size) * SHARE), LETTERS[0]), LETTERS[1]))
 
 
-def _draw_boxes(picture: Image.Image, boxes: Array, pairs: Sequence[tuple[int, int]]) -> None:
-    """Boxes, lines and numbers onto a picture of the boxes' size; the best pair is on top."""
+def _draw_boxes(picture: Image.Image, boxes: Array, pairs: Sequence[tuple[int, int]], people: set[int]) -> None:
+    """Boxes, lines and numbers onto a picture of the boxes' size; the best pair is on top, people are rows of boxes."""
     stroke = max(2, round(max(picture.size) / 320))
     overlay = Image.new("RGBA", (picture.width * SMOOTH, picture.height * SMOOTH))
     pen = ImageDraw.Draw(overlay)
-    people = {subject for subject, _ in pairs}
     for row in dict.fromkeys(row for pair in reversed(pairs) for row in reversed(pair) if row >= 0):
         corners = _corners(boxes[row] * SMOOTH)
         pen.rectangle(corners, outline=PAPER, width=(stroke + 2) * SMOOTH)

@@ -17,6 +17,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from hoitool.errors import DataError, UsageError  # noqa: E402
 from hoitool.losses.triplet import Triplet  # noqa: E402
+from hoitool.losses.vild import text_logits  # noqa: E402
 from hoitool.models import defr  # noqa: E402
 from hoitool.models.defr_detection import DefrDetection  # noqa: E402
 from hoitool.models.vse import similarity  # noqa: E402
@@ -26,15 +27,18 @@ IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 BOXES = torch.tensor([[0.0, 0.0, 20.0, 30.0], [5.0, 5.0, 60.0, 60.0], [40.0, 0.0, 64.0, 64.0], [1.0, 2.0, 3.0, 4.0]])
 TARGETS = (torch.rand(4, 7, generator=torch.Generator().manual_seed(2)) < 0.3).float()
 CAPTIONS = torch.tensor([[5, 6, 7, 8, 0], [9, 10, 0, 0, 0], [11, 5, 12, 13, 14]])
+TEXTS = torch.randn(6, 16, generator=torch.Generator().manual_seed(3))
 RECOGNISER = {"backbone": "tiny", "image_size": 64, "classes": 7}
 TINY = {
     "defr": RECOGNISER,
     "defr-detection": RECOGNISER,
+    "vild": {"body": "tiny", "heads": "separate", "classes": 6, "image_size": 64, "dim": 16},
     "vse": {"images": "tiny", "texts": "tiny", "dim": 16, "vocabulary": 20},
 }
 INPUTS = {
     "defr": (IMAGES,),
     "defr-detection": (IMAGES, BOXES, BOXES.flip(0), torch.tensor([0, 0, 2, 1])),
+    "vild": (IMAGES, torch.cat([torch.tensor([[0.0], [0], [2], [1]]), BOXES], dim=1)),
     "vse": (IMAGES, CAPTIONS),
 }
 
@@ -48,8 +52,11 @@ def model(request):
 
 
 def scored(model, inputs):
-    """Logits of a recogniser (B, 7), similarities of a matcher (B, B)."""
+    """Logits of a recogniser (B, 7) or of a detector's regions (R, 7), similarities of a matcher (B, B)."""
     made = model(*inputs)
+    if model.name == "vild":
+        rest = torch.stack([each.mean() for each in (made.image, made.shifts, *made.found)])
+        return text_logits(made.text, made.background, TEXTS, 0.2) + rest.mean()
     return made if isinstance(made, torch.Tensor) else similarity(*made)
 
 
@@ -93,6 +100,7 @@ def test_saved_and_loaded(model, tmp_path):
     torch.manual_seed(1)
     entry = MODELS[model.name]
     other = entry.build(**TINY[model.name]).eval()
+    other.name = model.name
     assert load(other, tmp_path / "model.safetensors", entry.CHECKPOINTS).complete
     inputs = INPUTS[model.name]
     torch.testing.assert_close(scored(other, inputs), scored(model.eval(), inputs), rtol=0, atol=0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from stub_encoders import noise
 
-from hoitool.data import Dataset, Meta, Predictions, no_pairs, select_images, strings, to_dense
+from hoitool.data import Dataset, Meta, Predictions, no_pairs, relabel, select_images, strings, to_dense
 from hoitool.embed.pictures import Album, Pictures
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import load_labels
@@ -118,3 +118,13 @@ def test_meta_is_needed_for_nothing_else():
         meta=Meta(HICO), key=strings(["a"]), image_scores=np.zeros((1, 600)), score=np.empty(0), **no_pairs(1)
     )
     assert drawer(data, 3, -np.inf)(0, noise(8, 8)).width > 640
+
+
+def test_objects_alone_are_drawn_with_their_names(album, four, tmp_path):
+    boxes = relabel(four.with_columns(box_scores=np.linspace(0.1, 1, len(four.boxes))), "objects")[0]
+    written = draw_all([boxes], album, tmp_path / "d", top=3)
+    assert len(written) == 4
+    with Image.open(written[0]) as drawn, Image.open(tmp_path / str(album.keys[0])) as plain:
+        assert drawn.width > plain.width
+    unknown = boxes.with_columns(categories=np.full(len(boxes.boxes), -1, np.int32))
+    drawer(unknown, 3, -np.inf)(0, Image.new("RGB", (100, 100)))

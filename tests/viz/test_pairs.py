@@ -16,6 +16,7 @@ from hoitool.viz.pairs import (
     beside,
     best,
     draw_labels,
+    draw_objects,
     draw_pairs,
     grouped,
     score_text,
@@ -112,3 +113,12 @@ def test_the_same_is_drawn_again_and_the_picture_is_left_as_it_was():
     first, second = (np.asarray(draw_labels(given, ["a", "b"], np.array([0.1, 0.2]))) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(before, np.asarray(given))
+
+
+def test_objects_have_a_numbered_box_each_in_the_colour_of_people_or_things():
+    drawn = draw_objects(picture(), BOXES[:2], np.array([True, False]), ["person", "dog"], np.array([0.2, 0.9]))
+    assert near(drawn, (40, 140), PERSON)
+    assert near(drawn, (220, 205), OBJECT)
+    best_alone = draw_objects(picture(), BOXES[:2], np.array([True, False]), ["person", "dog"], np.array([0.2, 0.9]), 1)
+    assert not near(best_alone, (40, 140), PERSON)
+    assert near(best_alone, (220, 205), OBJECT)

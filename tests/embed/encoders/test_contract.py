@@ -24,8 +24,9 @@ MADE = {  # those of one published model are other names of hf
     "timm": lambda folder: ("timm:test_vit", {"weights": str(saved(folder / "w.safetensors"))}),
     "hf": lambda folder: (f"hf:{save_bert(folder / 'tiny')}", {"pooling": "mean"}),
     "hashed": lambda folder: ("hashed", {}),
+    "colours": lambda folder: ("colours", {}),
 }
-TEXTS = ["a person riding a bicycle", "a cup", "a photo of a person eating an apple"]
+TEXTS = ["a person riding a bicycle", "a dog", "a photo of a person eating an apple"]
 
 
 def saved(path):

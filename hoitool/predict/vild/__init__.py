@@ -1,0 +1,1 @@
+"""ViLD's detections: pictures into squares, regions into scores, boxes of the objects of any vocabulary."""
