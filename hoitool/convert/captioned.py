@@ -14,9 +14,9 @@ import numpy as np
 
 from hoitool.convert.fields import by_image
 from hoitool.convert.fit import Holds, Lost
-from hoitool.convert.image_ids import EXTRA, exceptions
 from hoitool.data import Dataset, Meta, no_pairs, offsets_of
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import EXTRA, exceptions
 from hoitool.data.meta import LABEL_KINDS
 from hoitool.files import sha256
 from hoitool.labels import LabelSpace, build

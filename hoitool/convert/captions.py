@@ -26,10 +26,10 @@ from hoitool.convert.captioned import captioned, holds, meta_of
 from hoitool.convert.coco import named, targets
 from hoitool.convert.fields import brief, integers, member, place, positions, rows_of, texts, unique, within
 from hoitool.convert.fit import require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, strings
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import json_object_with, load_json, reading, require, write_text
 

@@ -23,10 +23,10 @@ from hoitool.convert import coco_instances as coco
 from hoitool.convert.coco_labels import category_numbers, interaction_rows, label_space
 from hoitool.convert.fields import by_image, integers, positions, rows_of
 from hoitool.convert.fit import Holds, Lost, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, UsageError
 from hoitool.files import json_object_with, load_json, refuse_overwrite, require, sha256, write_text
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from hoitool.boxes import extents
 from hoitool.convert.fields import Rows, integers, member, numbers, positions, rows_of, texts, unique, within
-from hoitool.convert.image_ids import exceptions, image_ids
 from hoitool.data import Dataset, Meta, offsets_of
+from hoitool.data.image_ids import exceptions, image_ids
 from hoitool.errors import DataError
 from hoitool.files import load_json
 

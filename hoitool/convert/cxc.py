@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from hoitool.convert.csv_cells import Table, open_table
-from hoitool.convert.image_ids import LONGEST, trailing_number
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import LONGEST, trailing_number
 from hoitool.data.ratings import Ratings
 from hoitool.errors import DataError
 from hoitool.files import reading, require

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from hoitool.convert import one_part, read, sniff
-from hoitool.convert.image_ids import with_ids_of
 from hoitool.convert.predictions import coco_results
 from hoitool.data import Dataset, Predictions, align, no_pairs
+from hoitool.data.image_ids import with_ids_of
 from hoitool.errors import DataError
 from hoitool.files import require
 

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from hoitool.convert.coco_instances import category_ids
 from hoitool.convert.fields import integers, nested, numbers, place, positions, rows_of, texts, unique, within
 from hoitool.convert.fit import Holds, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData
 from hoitool.files import atomic, load_json, refuse_overwrite, require, sha256
 from hoitool.labels import LABEL_SPACES, LabelSpace, load_labels, parse

@@ -11,10 +11,10 @@ from typing import Any
 from hoitool import workspace
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, Reading, format_named, one_part, read, sniff
 from hoitool.convert.fit import Holds, fit
-from hoitool.convert.image_ids import with_ids_of
 from hoitool.convert.inputs import DEFAULT_SUBSET, gather
 from hoitool.convert.scene_filters import filters_of
 from hoitool.data import Dataset, align, read_header, statistics, validate, write, write_shards
+from hoitool.data.image_ids import with_ids_of
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import refuse_overwrite, require, sha256
 

@@ -19,10 +19,10 @@ from hoitool.convert.captioned import captioned, captions_alone, holds, meta_of
 from hoitool.convert.captions import refuse_blanks
 from hoitool.convert.fields import integers, member, nested, rows_of, texts, unique
 from hoitool.convert.fit import Lost, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, select_images, strings
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData
 from hoitool.files import json_object_with, load_json, refuse_overwrite, require, write_text
 

@@ -26,10 +26,10 @@ from hoitool.convert.fields import (
     texts,
 )
 from hoitool.convert.fit import Holds, Lost
-from hoitool.convert.image_ids import exceptions, image_ids
 from hoitool.convert.paired import own_boxes, paired_columns, people_with_objects
 from hoitool.data import Dataset, Meta, select_pairs
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import exceptions, image_ids
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import load_labels
 

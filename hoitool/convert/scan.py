@@ -22,10 +22,10 @@ import numpy as np
 from hoitool.convert.captioned import captioned, captions_alone, holds, meta_of
 from hoitool.convert.fields import brief, unique
 from hoitool.convert.fit import Lost, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, select_images, strings
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData
 from hoitool.files import load_json, reading, refuse_overwrite, require, write_text
 from hoitool.lookup import unknown_name

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.convert.fields import brief
-from hoitool.convert.image_ids import image_ids, trailing_number
 from hoitool.convert.json_stream import items, members
 from hoitool.convert.open_images import image_file
 from hoitool.convert.scenes import Scene, integer, optional_text
 from hoitool.data import Dataset, strings
+from hoitool.data.image_ids import image_ids, trailing_number
 from hoitool.errors import DataError
 from hoitool.files import reading
 

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from hoitool.convert import coco_instances as coco
 from hoitool.convert.fields import positions
 from hoitool.convert.fit import Holds, Lost, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.convert.v_coco_blocks import Block, blocks_of, ids_of
 from hoitool.data import Dataset, Meta, offsets_of, ranges, select_pairs
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, refuse_overwrite, require, sha256
 from hoitool.labels import LabelSpace, build, load_labels

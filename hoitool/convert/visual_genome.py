@@ -27,7 +27,6 @@ from hoitool.boxes import extents
 from hoitool.convert.coco_instances import own_ids
 from hoitool.convert.fields import brief
 from hoitool.convert.fit import Holds, Lost, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.open_images import with_file_names
 from hoitool.convert.own_labels import LABELS, write_labels
 from hoitool.convert.reading import Reading
@@ -35,6 +34,7 @@ from hoitool.convert.scene_filters import Aliases, Filters, aliases_beside, filt
 from hoitool.convert.scene_images import IMAGES, Known, each_once, image_rows, known_beside
 from hoitool.convert.scenes import Dropped, Scene, scenes
 from hoitool.data import Dataset, Meta, concat, offsets_of
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import atomic, refuse_overwrite, require, sha256
 from hoitool.labels import LabelSpace, build, parse

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, select_images, swapped_boxes, to_frame
 from hoitool.data.class_groups import EXTRA, base_or_novel, frequencies
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError
 from hoitool.eval.curves import Ranking, area_under_curve, average_precision
 from hoitool.eval.detections import Boxes, Matched, best_of_groups, match, near, ranks
@@ -112,7 +113,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "coco") ->
     if predictions.box_scores is None:
         raise DataError(f"{predictions!r} has no scores of boxes ('box_scores'), by which detections are ranked")
     groups = _groups(truth, rule)
-    truth = _by_name(truth)
+    truth = _by_id(truth)
     predictions = align(predictions.with_columns(image_scores=None), truth)
     scored = _proposals if rule.curve == "none" else _detections
     rows, columns = scored(to_frame(truth, rule.edges), to_frame(predictions, rule.edges), groups, rule)
@@ -147,10 +148,9 @@ def _groups(truth: Dataset, rule: DetectionRule) -> dict[str, Array]:
     return {"full": held["base"] | held["novel"]} | held
 
 
-def _by_name(truth: Dataset) -> Dataset:
-    """The images by their names without folders, which is the order of COCO's ids: it decides ties of scores."""
-    names = np.array([key.rpartition("/")[2] for key in truth.key.tolist()], object)
-    order = np.argsort(names, kind="stable")
+def _by_id(truth: Dataset) -> Dataset:
+    """The images by ascending COCO id, the order of cocoeval.py and lvis-api: it decides ties of scores."""
+    order = np.argsort(image_ids(truth), kind="stable")
     return truth if (np.diff(order) == 1).all() else select_images(truth, order)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from hoitool.convert.cxc import files_of, read_ratings
-from hoitool.convert.image_ids import trailing_number
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import trailing_number
 from hoitool.data.ratings import Ratings, places
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import Result, choose_variant, cxc, retrieval

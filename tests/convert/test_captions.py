@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from hoitool.convert import sniff
 from hoitool.convert.captions import read_captions
-from hoitool.convert.image_ids import image_ids
 from hoitool.data import offsets_of, read, strings, validate, write
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData, UsageError
 
 ROWS = [("b.jpg", 'a man, "riding" a horse'), ("a.jpg", "two dogs"), ("b.jpg", "a rider"), ("c/d.jpg", "")]

@@ -14,9 +14,9 @@ from strategies import HICO
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS
 from hoitool.convert.detections import read_detections
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.predictions.coco_results import ELSEWHERE, UNKNOWN
 from hoitool.data import strings, validate, write
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData, UsageError
 
 BICYCLE, PERSON = HICO.object_index("bicycle"), HICO.object_index("person")

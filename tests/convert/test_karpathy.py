@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hoitool.convert import load, read, sniff
-from hoitool.convert.image_ids import image_ids
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hoitool.convert import load, read, sniff
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.scan import read_regions
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 
 CAPTIONS = ["a man", "a rider", "two cups", "cups", "a dog", "the dog"]

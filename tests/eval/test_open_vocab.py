@@ -180,12 +180,21 @@ def test_the_detection_that_is_surer_takes_the_box_and_the_other_its_second_choi
     assert score(truth, both, "open-vocab", "voc10").mean() == pytest.approx(0.5)  # VOC knows no second choice
 
 
-def test_ties_between_images_stand_by_their_names_whatever_the_folder():
+@pytest.mark.parametrize(
+    ("keys", "known"),
+    [
+        (["z/000000000001.jpg", "a/000000000002.jpg"], {}),
+        (["kitchen_7.jpg", "kitchen_10.jpg"], {}),
+        (["z.jpg", "a.jpg"], {"z.jpg": 3, "a.jpg": 20}),
+        (["z.jpg", "a.jpg"], {}),  # no ids: their order
+    ],
+)
+def test_ties_between_images_stand_by_their_ids(keys, known):
     truth = box_scenes(2, 3)
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 10]], float)
     columns = {"boxes": boxes, "categories": np.zeros(2, np.int32), "box_offsets": np.array([0, 1, 2])}
-    keys = np.array(["z/000000000001.jpg", "a/000000000002.jpg"], object)
-    truth = truth.with_columns(**columns, key=keys, box_ids=None)
+    meta = replace(truth.meta, extras={"coco": {"image_ids": known}} if known else {})
+    truth = truth.with_columns(meta, **columns, key=np.array(keys, object), box_ids=None)
     wrong = boxes + np.array([[0], [500]])
     found = box_predictions(truth, boxes=wrong, box_scores=np.array([0.5, 0.5]))
     assert score(truth, found, "open-vocab").mean("base") == pytest.approx(51 / 101)

@@ -1,7 +1,7 @@
 """COCO's and LVIS's result JSON of boxes: a list of {"image_id", "category_id", "bbox": [x, y, w, h], "score"}.
 
 It names images and classes by ids, so it is read against the annotations that it belongs to. An image_id that is a
-number is the id that hoitool/convert/image_ids.py gives an image; one that is text is its file name or key. Boxes keep
+number is the id that hoitool/data/image_ids.py gives an image; one that is text is its file name or key. Boxes keep
 the order of the file inside an image, and float64. Frame: continuous corners x, y, x + w, y + h. Label kind: objects.
 Source: cocodataset.org/#format-results.
 """
@@ -19,10 +19,10 @@ from hoitool.boxes import extents, swapped
 from hoitool.convert.coco_labels import numbers_of
 from hoitool.convert.fields import Rows, brief, by_image, integers, numbers, rows_of
 from hoitool.convert.fit import Holds, Lost, require_held
-from hoitool.convert.image_ids import image_ids, with_ids_of
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, Predictions, no_pairs, offsets_of, select_boxes
 from hoitool.data.dataset import Array
+from hoitool.data.image_ids import image_ids, with_ids_of
 from hoitool.errors import DataError, MissingData
 from hoitool.files import atomic, load_json, refuse_overwrite, require, sha256
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from hoitool.convert import visual_genome
 from hoitool.convert.fields import brief
 from hoitool.convert.fit import Holds, Lost, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.reading import Reading
 from hoitool.convert.scenes import CONFIDENCES, scenes
 from hoitool.data import Dataset, Meta, Predictions, align, select_pairs
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError
 from hoitool.files import atomic, refuse_overwrite
 

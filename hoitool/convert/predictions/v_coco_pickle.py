@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from hoitool.convert.fields import brief
 from hoitool.convert.fit import Holds, Lost, require_held
-from hoitool.convert.image_ids import image_ids
 from hoitool.convert.predictions.v_coco_dicts import Detections
 from hoitool.convert.reading import Reading
 from hoitool.convert.unpickle import PICKLED, load_pickle
 from hoitool.data import Dataset, Meta, Predictions, offsets_of, ranges
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData
 from hoitool.files import atomic, refuse_overwrite, sha256, starts_with
 

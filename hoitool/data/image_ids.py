@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hoitool.data import Dataset
-from hoitool.data.dataset import Array
+from hoitool.data.dataset import Array, Dataset
 
 EXTRA = "coco"
 Data = TypeVar("Data", bound=Dataset)

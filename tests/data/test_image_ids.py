@@ -10,8 +10,8 @@ from builders import truth_of
 from hypothesis import given
 from strategies import datasets
 
-from hoitool.convert.image_ids import exceptions, image_ids, trailing_number
 from hoitool.data import Dataset, strings
+from hoitool.data.image_ids import exceptions, image_ids, trailing_number
 
 
 def named(*keys: str, **known: int) -> Dataset:
