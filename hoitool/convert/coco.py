@@ -199,7 +199,7 @@ def _annotated(table: dict[str, Any], file: Path) -> Array | None:
 
 
 def _overlooked(table: dict[str, Any], file: Path) -> list[str]:
-    """What the columns do not keep of a file, in one line."""
+    """What the columns do not keep of a file, and what names images without names, each in one line."""
     told = []
     for name, kept in (("annotations", KEPT), ("images", KEPT_OF_IMAGES)):
         if others := sorted(set().union(*table[name]) - kept):
@@ -207,7 +207,10 @@ def _overlooked(table: dict[str, Any], file: Path) -> list[str]:
     boxes = ((row["area"], row["bbox"]) for row in table["annotations"] if "area" in row)
     if any(area > 0 and area != box[2] * box[3] for area, box in boxes):
         told.append("areas other than width times height")
-    return [f"{file}: not kept: {'; '.join(told)}"] if told else []
+    made = [f"{file}: not kept: {'; '.join(told)}"] if told else []
+    if table["images"] and not any(coco.NAME in row for row in table["images"]):
+        made.append(f"{file}: its images have no file_name; their ids name them, as 000000000042.jpg")
+    return made
 
 
 def _content(data: Dataset) -> dict[str, Any]:

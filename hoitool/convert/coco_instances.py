@@ -25,6 +25,7 @@ from hoitool.files import load_json
 
 Array = NDArray[Any]
 EXTRA = "coco"
+NAME = "file_name"  # of images
 OUTLINES = "segmentation"  # of annotations: most of a file, and not kept
 LARGEST = 2**31 - 1
 
@@ -129,15 +130,21 @@ def parse_instances(table: dict[str, Any], path: Path) -> Instances:
 
 def _images(rows: Rows, path: Path) -> dict[str, Any]:
     where = f"{path}: images"
-    ids, names = integers(rows, "id", where), texts(rows, "file_name", where)
+    ids = integers(rows, "id", where)
+    names = texts(rows, NAME, where) if any(NAME in row for row in rows) else named_by(ids)
     unique(ids, where)
-    unique(names, where, "file_name")
+    unique(names, where, NAME)
     made = {"image_ids": ids, "names": names}
     for name in ("width", "height"):
         values = integers(rows, name, where, default=0)
         within(values, 0, LARGEST, where, name)
         made[name] = values.astype(np.int32)
     return made
+
+
+def named_by(ids: Array) -> Array:
+    """(I,) file names of images that have none: their ids (I,), written as COCO names its images."""
+    return np.array([f"{number:012d}.jpg" for number in ids.tolist()], object)
 
 
 def _categories(rows: Rows, path: Path) -> dict[str, Any]:

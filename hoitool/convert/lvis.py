@@ -109,8 +109,8 @@ def _named(rows: Rows, ids: Array, where: str) -> Rows:
     """Images with file names."""
     urls = texts(rows, "coco_url", where, default="")
     names = [
-        "/".join(url.split("/")[-2:]) if url else f"{number:012d}.jpg"
-        for url, number in zip(urls.tolist(), ids.tolist(), strict=True)
+        "/".join(url.split("/")[-2:]) if url else name
+        for url, name in zip(urls.tolist(), coco.named_by(ids).tolist(), strict=True)
     ]
     return [{"file_name": name} | row for name, row in zip(names, rows, strict=True)]
 

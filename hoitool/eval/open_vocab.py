@@ -132,7 +132,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "coco") ->
                 swapped_boxes=swapped_boxes(predictions),
             ),
         },
-        notes=tuple(_notes(truth, predictions, groups)),
+        notes=tuple(_notes(truth, predictions, groups, rule)),
     )
 
 
@@ -316,11 +316,13 @@ def _reached(found: list[Matched], place: Array, most: int, wanted: int) -> floa
     return mean(np.array([(place[each.hits] < most).sum() / wanted for each in found])) if wanted else float("nan")
 
 
-def _notes(truth: Dataset, predictions: Predictions, groups: dict[str, Array]) -> list[str]:
+def _notes(truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule) -> list[str]:
     """What a reader of the figures should know."""
     made = []
     if not len(predictions.boxes):
         made.append("there are no predictions, so every figure is 0")
+    if rule.curve != "none" and (nameless := int(np.count_nonzero(predictions.categories < 0))):
+        made.append(f"{nameless:,} detected boxes have no class and do not count; --variant proposals counts them")
     if gone := int((~_of_classes(truth, groups["full"])).sum()):
         made.append(f"{gone:,} true boxes of classes that are in no group were left out, and detections of them")
     present = np.isin(np.arange(len(groups["full"])), truth.categories)

@@ -12,6 +12,7 @@ from builders import truth_of
 from hoitool.convert import coco, load, read, sniff
 from hoitool.convert.fit import fit
 from hoitool.data import relabel, select_images
+from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.labels import load_labels
 
@@ -49,6 +50,15 @@ def there_and_back(path: Path, content: dict) -> dict:
     out = path.with_name("back.json")
     coco.write(parts, out, True)
     return json.loads(out.read_text())
+
+
+def test_images_without_names_are_named_by_their_ids(tmp_path):
+    images = [{"id": 9, "width": 640, "height": 480}, {"id": 7}]
+    held = read(saved(tmp_path / "instances_val.json", MINE | {"images": images}))
+    (data,) = held.parts
+    assert data.key.tolist() == ["000000000009.jpg", "000000000007.jpg"]
+    assert image_ids(data).tolist() == [9, 7]
+    assert "its images have no file_name; their ids name them, as 000000000042.jpg" in held.notes[-1]
 
 
 def test_instances_are_boxes_without_pairs(tmp_path):

@@ -212,6 +212,14 @@ def test_what_is_not_scored_is_said():
     assert "1 of the 3 novel classes have no true box and do not count" in notes
 
 
+def test_detections_without_a_class_are_counted():
+    truth = box_scenes()
+    found = box_predictions(truth, categories=np.full(len(truth.boxes), -1, np.int32))
+    told = f"{len(truth.boxes):,} detected boxes have no class and do not count; --variant proposals counts them"
+    assert told in score(truth, found, "open-vocab").notes
+    assert told not in score(truth, found, "open-vocab", "proposals").notes
+
+
 def test_a_variant_without_its_groups_is_refused():
     truth = box_scenes()
     found = box_predictions(truth)
