@@ -83,6 +83,10 @@ class Pairs:
         Path | None,
         typer.Option(metavar="STORE", help="Of an open-vocabulary detector: embedded labels or lines to find."),
     ] = None
+    attributes: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="Of such a detector: embedded lines to find each class with: red, blue."),
+    ] = None
     mask: Annotated[
         str | None,
         typer.Option(metavar="as-written|blocking|none|crops", help="How a pair is looked at; default: the model's."),
@@ -192,6 +196,7 @@ def _asked(which: Model, pictures: Pictures, pairs: Pairs, writing: Writing) -> 
         detector=pairs.detector,
         detector_weights=pairs.detector_weights,
         vocabulary=pairs.vocabulary,
+        attributes=pairs.attributes,
         pictures=pictures.images,
         subset=pictures.subset,
         pace=Pace(pictures.batch_size, workers, pictures.skip_broken),

@@ -39,7 +39,7 @@ from hoitool.store.writer import discard
 
 BLOCK = 1000  # images that are written at once
 PRECISION_OF = {dtype: name for name, dtype in DTYPES.items()}
-NOT_OURS = ("boxes", "detector", "detector_weights", "draw", "pseudo")
+NOT_OURS = ("boxes", "detector", "detector_weights", "vocabulary", "attributes", "draw", "pseudo")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ class Asked:
 
     how         task, mask, mask_layers, human_power, object_power, interaction_power, where they are given
     boxes, detector, detector_weights   where the boxes of pairs come from: a file, or a detector (predict/detectors/)
-    vocabulary  a store of texts: the classes of a detector of objects, in place of its own
+    vocabulary  a store of texts: the classes of a detector of objects, in place of its own; attributes: one of words
+                that each of them is found with
     pictures, subset   of a dataset: the folder of its pictures, which subset
     out         file of predictions; draw: also pictures, beside it
     pseudo      file of a dataset of the labels that are sure: of probability `threshold` or more
@@ -48,6 +49,7 @@ class Asked:
     detector: str | None = None
     detector_weights: Path | None = None
     vocabulary: Path | None = None
+    attributes: Path | None = None
     pictures: Path | None = None
     subset: str | None = None
     pace: Pace = field(default_factory=Pace)
@@ -108,8 +110,9 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
         say(note)
     task = task_of(wanted["task"], images, asked, say)
     out = asked.out or default_out(path, images)
-    if asked.vocabulary is not None:
-        raise UsageError("--vocabulary is of a detector of objects; the classes of a recogniser are its own")
+    for name, held in (("vocabulary", asked.vocabulary), ("attributes", asked.attributes)):
+        if held is not None:
+            raise UsageError(f"--{name} is of a detector of objects; the classes of a recogniser are its own")
     check_out(out, asked)
     if asked.pseudo is not None and task != "recognition":
         raise UsageError("--as-dataset is of labels of whole images: add --task recognition")

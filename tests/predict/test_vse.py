@@ -157,6 +157,8 @@ def test_a_training_starts_from_bert(workspace, monkeypatch):
     [
         (["runs/region", "data/demo/test.parquet", "--draw"], 2, "--draw is of other models"),
         (["runs/region", "data/demo/test.parquet", "--task", "detection"], 2, "--task is of other models"),
+        (["runs/region", "data/demo/test.parquet", "--vocabulary", "a.h5"], 2, "--vocabulary is of other models"),
+        (["runs/region", "data/demo/test.parquet", "--attributes", "a.h5"], 2, "--attributes is of other models"),
         (["runs/region", "data/demo/test.parquet", "--skip-broken"], 2, "other images than"),
         (["runs/region", "data/demo/test.parquet", "data/demo/train.parquet"], 2, "2 files of captions"),
         (["runs/region", "features/regions-tiny.h5"], 2, "0 files of captions"),

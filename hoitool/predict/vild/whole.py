@@ -20,7 +20,7 @@ from hoitool.predict.opened import Opened
 from hoitool.predict.recognition import Pace
 from hoitool.predict.sources import images_for
 from hoitool.predict.vild.detection import Detector, detections, in_blocks
-from hoitool.predict.vild.vocabulary import of_store, own
+from hoitool.predict.vild.vocabulary import described, of_store, own
 from hoitool.predict.whole import Asked, Made, Say, check_out, default_out, drawn
 from hoitool.store import Store
 
@@ -48,7 +48,7 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     check_out(out, asked)
     given = None if asked.boxes is None else boxes_for(images, asked.boxes)
     wanted = card.predict | {"task": task}
-    done = detect(model, images, album, out, wanted, asked.pace, given, asked.vocabulary)
+    done = detect(model, images, album, out, wanted, asked.pace, given, asked.vocabulary, asked.attributes)
     done = replace(done, broken=unread | done.broken)
     for reason, count in done.dropped.items():
         say(f"dropped {count:,}: {reason}")
@@ -64,12 +64,13 @@ def detect(
     pace: Pace,
     given: Boxes | None = None,
     vocabulary: Path | None = None,
+    attributes: Path | None = None,
 ) -> Done:
     """Write the detections of the images of an album; of many images a folder of shards.
 
     wanted      settings of a recipe's `predict`: nms, min_score, most; task: objects where it is not said, or proposals
     given       boxes that are looked at in place of proposals
-    vocabulary  a store of texts in place of the model's own classes
+    vocabulary  a store of texts in place of the model's own classes; attributes: one of what they are found with
     Raises UsageError for a model that proposes nothing where none are given, DataError naming a file.
     """
     if not len(images):
@@ -79,9 +80,11 @@ def detect(
     if module.rpn is None and given is None:
         raise UsageError(f"{model.name} proposes no boxes; give those that it is to look at with --boxes FILE")
     words = own(module, card) if vocabulary is None else of_store(Store(vocabulary), card)
+    words = words if attributes is None else described(words, Store(attributes), card)
     rule = Thinning(wanted["nms"], wanted["min_score"], wanted["most"])
     said = {"boxes": "its own"} if given is None else {"boxes": given.name}
     said |= {} if vocabulary is None else {"vocabulary": vocabulary.name}
+    said |= {} if attributes is None else {"attributes": attributes.name}
     bare = relabel(images, "objects")[0]
     broken: dict[str, str] = {}
     count = 0
@@ -120,8 +123,8 @@ def _task(asked: Asked) -> str:
     told += ["--as-dataset"] if asked.pseudo is not None else []
     if told:
         raise UsageError(f"{told[0]} is not for a detector of objects, which a model of ViLD is")
-    if task == PROPOSALS and (asked.boxes is not None or asked.vocabulary is not None):
+    if task == PROPOSALS and any(each is not None for each in (asked.boxes, asked.vocabulary, asked.attributes)):
         raise UsageError(
-            "--task proposals writes the model's own boxes without classes; leave --boxes and --vocabulary"
+            "--task proposals writes the model's own boxes without classes; leave --boxes, --vocabulary, --attributes"
         )
     return task

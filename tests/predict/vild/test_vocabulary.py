@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import normalize
 
 from hoitool.embed import engine
+from hoitool.embed.expansion import product_scores
 from hoitool.embed.load import load
 from hoitool.embed.words import Stored, job_of, labels, lines
 from hoitool.errors import DataError
@@ -19,7 +20,7 @@ from hoitool.labels.prompts import load_prompts
 from hoitool.losses.vild import ensemble, image_logits, text_logits
 from hoitool.models.card import Labelled
 from hoitool.models.vild import build
-from hoitool.predict.vild.vocabulary import Vocabulary, of_store, own, scores
+from hoitool.predict.vild.vocabulary import Vocabulary, described, of_store, own, scores
 from hoitool.store import Store
 
 COCO = load_labels("coco")
@@ -91,3 +92,37 @@ def test_scores_are_those_of_the_heads():
     for heads, wanted in expected.items():
         made = scores(text, image, None if heads == "image" else background, heads, words, 0.1)
         torch.testing.assert_close(made, wanted)
+
+
+def test_attributes_make_objects_of_each_class_with_each(tmp_path):
+    (tmp_path / "colours.txt").write_text("red\nblue\nlight green\n")
+    held = store(tmp_path / "colours.h5", lines(tmp_path / "colours.txt", []))
+    classes = own(build(**card().numbers), card())
+    words = described(classes, held, card())
+    assert words.objects.tolist() == list(range(15))
+    assert words.labels.objects[:4] == ("red person", "blue person", "light green person", f"red {COCO.objects[2]}")
+    assert torch.equal(words.attributes, torch.from_numpy(held.rows(0, 3)))
+    assert words.novel is classes.novel
+    objects = store(tmp_path / "hico.h5", labels(load_labels("hico"), "objects", [load_prompts("photo")]))
+    with pytest.raises(DataError, match="of is 'labels', expected 'texts'"):
+        described(classes, objects, card())
+    (tmp_path / "twice.txt").write_text("red\nred toy\n")
+    (tmp_path / "toys.txt").write_text("toy car\ncar\n")
+    twice, toys = (store(tmp_path / f"{name}.h5", lines(tmp_path / f"{name}.txt", [])) for name in ("twice", "toys"))
+    with pytest.raises(DataError, match="two of its attributes make one name of objects of 'toys'"):
+        described(of_store(toys, card()), twice, card())
+
+
+@pytest.mark.parametrize("heads", ["text", "shared", "image", "separate"])
+def test_scores_of_classes_with_attributes_are_products(heads):
+    torch.manual_seed(0)
+    text, image, background, texts, attributes = (torch.randn(n, 8) for n in (4, 4, 1, 5, 3))
+    classes = Vocabulary(texts, np.arange(5), np.array([False, True, False, True, False]), COCO)
+    words = Vocabulary(texts, np.arange(15), classes.novel, COCO, attributes)
+    told = scores(text, image, background[0], heads, classes, 0.1)
+    made = scores(text, image, background[0], heads, words, 0.1).view(4, 5, 3)
+    torch.testing.assert_close(made.sum(dim=2), told)
+    cosines = normalize(image, dim=1) @ normalize(attributes, dim=1).T / 0.1
+    torch.testing.assert_close(made[:, 2] / told[:, 2, None], cosines.softmax(1))
+    if heads == "image":  # no background: the formula of embeddings alone
+        np.testing.assert_allclose(made, product_scores(*(r.numpy() for r in (image, texts, attributes)), 0.1), 1e-4)

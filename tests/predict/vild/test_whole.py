@@ -125,6 +125,17 @@ def test_another_vocabulary(here, tmp_path):
     assert set(held.categories.tolist()) == {0, 1}
 
 
+def test_classes_with_attributes(here, tmp_path):
+    for name, told in (("mine", "cup\ncar\n"), ("colours", "green\nred\nblue\n")):
+        (tmp_path / f"{name}.txt").write_text(told)
+        words = lines(tmp_path / f"{name}.txt", [])
+        engine.run(job_of(words, load("colours"), Stored()), tmp_path / f"{name}.h5", engine.Pace(8))
+    _, held = detected(here, tmp_path, vocabulary=tmp_path / "mine.h5", attributes=tmp_path / "colours.h5")
+    assert held.meta.labels.objects == ("green cup", "red cup", "blue cup", "green car", "red car", "blue car")
+    assert held.meta.extras["predict"]["attributes"] == "colours.h5"
+    assert set(held.categories.tolist()) <= set(range(6))
+
+
 def test_proposals_are_boxes_without_a_class(here, tmp_path):
     _, held = detected(here, tmp_path, how={"task": "proposals"})
     assert set(held.categories.tolist()) == {-1}
