@@ -5,6 +5,7 @@ What a recipe leaves open is found in the workspace, and said: the only dataset,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +43,7 @@ from hoitool.train.vild.examination import Examination
 from hoitool.train.vild.settings import Recipe
 from hoitool.train.vild.stores import encoder_of, regions_of, texts_of
 
+SHOWN = 20  # names of objects in one line
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 KINDS = {
     "text": frozenset({"text"}),
@@ -63,6 +65,7 @@ def prepare(recipe: Recipe, say: Say, device: Literal["auto", "cpu"] = "auto", l
     annotated, album = _training(recipe, inputs, say)
     data = relabel(annotated, "objects")[0]
     base, novel = groups(recipe, data)
+    _tell(recipe, data.meta.labels.objects, base | novel, say)
     texts, store = texts_of(recipe, data, say)
     inputs["texts"] = store.path
     teacher = regions_of(recipe, store, data, say)
@@ -107,6 +110,16 @@ def groups(recipe: Recipe, data: Dataset) -> tuple[Array, Array]:
     novel = np.zeros(len(space.objects), bool)
     novel[[space.object_index(name) for name in recipe.data.novel]] = True
     return ~novel, novel
+
+
+def _tell(recipe: Recipe, names: Sequence[str], known: Array, say: Say) -> None:
+    """Say which objects are left out, and by which groups the figures stand."""
+    if recipe.data.novel is not None:
+        say("data.novel: what is trained on follows it; the figures stand by the protocol's own groups of classes")
+    if others := [name for name, held in zip(names, known.tolist(), strict=True) if not held]:
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        held = f"{', '.join(others[:SHOWN])}{more}"
+        say(f"neither base nor novel, so neither trained on nor found: {held} (with data.novel= all others are base)")
 
 
 def labels(recipe: Recipe, base: Array) -> Array:

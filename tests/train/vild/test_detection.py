@@ -165,8 +165,13 @@ def test_scenes_of_pairs_are_trained_on_by_their_objects(workspace):
 def test_what_was_taken_is_said(workspace):
     told = []
     job(say=told.append)
-    assert [line.partition(":")[0] for line in told[1:]] == ["texts", "regions"]
-    assert "features/texts.h5" in told[1]
+    assert [line.partition(":")[0] for line in told[2:]] == ["texts", "regions"]
+    assert "features/texts.h5" in told[2]
+    assert told[1].startswith("neither base nor novel, so neither trained on nor found: traffic light, fire hydrant")
+    named = []
+    job("data.novel=[car, kite]", say=named.append)
+    assert "data.novel: what is trained on follows it; the figures stand by the protocol's own groups" in named[1]
+    assert not [line for line in named if line.startswith("neither")]
 
 
 @pytest.mark.parametrize(
