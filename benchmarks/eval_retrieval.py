@@ -26,10 +26,10 @@ PAIRS = {"sts": 19_045, "sis": 46_719, "sits": 19_833}
 T2T = """
 import sys
 import numpy as np
-from hoitool.eval.embedded import from_stores
+from hoitool.eval.embedded import from_store
 from hoitool.eval.search_ranks import rank_among
 from hoitool.store import Store
-held = from_stores([Store(sys.argv[1])])
+held = from_store(Store(sys.argv[1]))
 query = np.repeat(np.arange(len(held.captions)), 4)
 item = query // 5 * 5 + (query + np.tile(np.arange(1, 5), len(held.captions))) % 5
 rank_among(held.captions, (query, item))

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hoitool.data.dataset import Array, strings
 from hoitool.errors import DataError, UsageError
+from hoitool.files import load_npz, sha256
 from hoitool.store import Store
 
+# of an .npz: (I, dim), (C, dim); and, where they are known, the image (C,) of each caption, names (I,), ids (C,)
+ARRAYS = ("images", "captions", "image", "key", "caption_id")
 ROUNDED = 0.01  # how far the length of a row may be from 1, which float16 stays well below
 
 
@@ -82,13 +86,33 @@ def from_arrays(images: Array, captions: Array, image: Array | None = None) -> E
     return Embedded(images, captions, image, key, np.arange(1, len(captions) + 1))
 
 
-def from_stores(stores: Sequence[Store]) -> Embedded:
-    """The images and captions of a store, or the ensemble of several models' stores of the same ones.
+def from_npz(path: Path) -> Embedded:
+    """Embeddings that were made elsewhere: an .npz of ARRAYS, of which images and captions are needed.
 
-    Raises DataError for a store of other things, of rows that are not normalised, with an image that could not be
-    embedded, and for stores of other images or captions than the first.
+    Rows are taken as they are; the others are told by `from_arrays`. Raises MissingData, and DataError for arrays that
+    do not go together and for rows that are no finite numbers.
     """
-    return ensemble([_from_store(store) for store in stores])
+    held = load_npz(path, "embeddings of images and captions", set(ARRAYS))
+    for name in ("images", "captions"):
+        rows = held.get(name, np.empty(0))
+        if rows.ndim != 2 or rows.dtype.kind != "f":
+            raise DataError(f"{path}: {name} is {_kind(held.get(name))}, expected rows of floats (N, dim)")
+        if len(wrong := np.flatnonzero(~np.isfinite(rows).all(1))):
+            raise DataError(f"{path}: {name}[{wrong[0]}] has numbers that are not finite ({len(wrong):,} rows are so)")
+    for name in ("image", "caption_id"):
+        if name in held and (held[name].ndim != 1 or held[name].dtype.kind not in "iu"):
+            raise DataError(f"{path}: {name} is {_kind(held[name])}, expected a whole number for each caption")
+    try:
+        made = from_arrays(held["images"], held["captions"], held.get("image"))
+        key = strings(held["key"].astype(str)) if "key" in held else made.key
+        made = replace(made, key=key, caption_id=held.get("caption_id", made.caption_id).astype(np.int64))
+    except UsageError as error:
+        raise DataError(f"{path}: {error}") from error
+    return replace(made, sources=({"path": str(path), "sha256": sha256(path), "dim": made.images.shape[1]},))
+
+
+def _kind(held: Array | None) -> str:
+    return "not there" if held is None else f"{held.dtype} {held.shape}"
 
 
 def ensemble(models: Sequence[Embedded]) -> Embedded:
@@ -126,7 +150,12 @@ def _require_same(one: Embedded, other: Embedded) -> None:
         raise DataError(f"{where}its captions are of other images than those of {whose}; embed one file")
 
 
-def _from_store(store: Store) -> Embedded:
+def from_store(store: Store) -> Embedded:
+    """The images and captions of a store.
+
+    Raises DataError for a store of other things, of rows that are not normalised, and with an image that could not be
+    embedded.
+    """
     store.require(of="captions", normalised=True)
     if store.failed:
         raise DataError(

@@ -195,15 +195,18 @@ def _framed(truth: Dataset, predictions: Predictions, rule: RelationRule) -> tup
 
 
 def _verified(truth: Dataset, predictions: Predictions, notes: list[str]) -> Predictions:
-    """The pairs whose classes both are verified in the image, or one of them absent; all where nothing is known."""
-    if truth.image_label is None:
-        notes.append("the truth has no verified labels of images, so no prediction is left out for want of them")
-        return predictions
+    """The pairs whose classes both are verified in the image, by a label or a true relation, or one of them absent."""
     objects = len(truth.meta.labels.objects)
     present, verified = np.zeros((len(truth), objects + 1), bool), np.zeros((len(truth), objects + 1), bool)
     for side in ("subject", "object"):
         present[truth.image_of("pair"), truth.categories[truth.pair_boxes(side)]] = True
-    verified[truth.image_of("image_label"), truth.image_label] = True
+    if truth.image_label is None:
+        notes.append(
+            "the truth has no verified labels of images: predictions of classes in no true relation of their image are "
+            "left out, as the original does"
+        )
+    else:
+        verified[truth.image_of("image_label"), truth.image_label] = True
     absent, known = verified & ~present, verified | present
     image = predictions.image_of("pair")
     subject, obj = (predictions.categories[predictions.pair_boxes(side)] for side in ("subject", "object"))

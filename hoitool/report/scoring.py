@@ -11,7 +11,7 @@ from hoitool.convert.inputs import Inputs, gather
 from hoitool.data import read_header
 from hoitool.errors import HoitoolError, UsageError
 from hoitool.eval import OF_TRAINING, PROTOCOLS, SEARCHES, Result, choose_variant, natural_protocol, score
-from hoitool.files import starts_with, write_text
+from hoitool.files import npz_names, starts_with, write_text
 
 DEFAULT_PROTOCOL = "hico-det"
 SEARCH = "retrieval"  # of feature stores
@@ -80,6 +80,9 @@ def score_paths(
 
 
 def _is_store(path: Path) -> bool:
+    """Whether a search scores it: a feature store, or an .npz of embeddings of images and captions."""
+    if path.suffix == ".npz":
+        return {"images", "captions"} <= npz_names(path)
     if not starts_with(path, b"\x89HDF"):
         return False
     from hoitool.store.hdf5 import is_store

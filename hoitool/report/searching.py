@@ -14,7 +14,7 @@ from hoitool.data.image_ids import trailing_number
 from hoitool.data.ratings import Ratings, places
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import Result, choose_variant, cxc, retrieval
-from hoitool.eval.embedded import Embedded, from_stores
+from hoitool.eval.embedded import Embedded, ensemble, from_npz, from_store
 from hoitool.files import sha256
 from hoitool.store import Store
 
@@ -31,6 +31,8 @@ def score_stores(
 ) -> Result:
     """Score stores of images and captions (`hoitool embed captions`), several as an ensemble, under a named protocol.
 
+    An .npz of embeddings that were made elsewhere stands for a store (hoitool/eval/embedded.py).
+
     truth, subset  of cxc: the folder of its tables, and which of them, test unless another is named
     Raises UsageError for unknown names and for ratings where none are used, MissingData for what is not there,
     DataError for stores of other things.
@@ -44,7 +46,7 @@ def score_stores(
         raise MissingData("which ratings? Give the folder of sts_test.csv, sis_test.csv and sits_test.csv with --truth")
     if protocol != "cxc" and (truth is not None or subset is not None):
         raise UsageError(f"--truth and --subset say which ratings protocol 'cxc' takes; {protocol!r} needs stores only")
-    embedded = from_stores([Store(path) for path in stores])
+    embedded = ensemble([from_npz(path) if path.suffix == ".npz" else from_store(Store(path)) for path in stores])
     if truth is None:
         return retrieval.evaluate(embedded, variant)
     subset = subset or DEFAULT_SUBSET

@@ -137,7 +137,7 @@ def test_several_subsets_come_back_from_one_file(data, tmp_path_factory):
     part = data.draw(datasets(labels=DEMO, subsets=True, least_images=2, dataset="", extras={}))
     try:
         parts = fit([part], CSV.HOLDS).parts
-    except DataError:
+    except (DataError, UsageError):  # boxes alone have no pairs
         return
     folder = tmp_path_factory.mktemp("csv")
     CSV.write(parts, folder / "x.csv", True)

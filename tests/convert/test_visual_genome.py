@@ -162,6 +162,8 @@ class TestReading:
 @settings(max_examples=60, deadline=None)
 @given(datasets(labels=RELATIONS, subset="test", subsets=False, known_objects=True, sizes=True))
 def test_relations_without_a_person_come_back(part):
+    if part.meta.label_kind == "objects":  # boxes alone have no relations
+        reject()
     (held,) = fit([part], VG.HOLDS).parts
     if "" in held.key:
         reject()

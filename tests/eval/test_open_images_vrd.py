@@ -220,11 +220,11 @@ class TestVerifiedLabels:
         assert metrics(truth, found, "oid-challenge")["mAP_rel"] == pytest.approx(ap)
         assert metrics(truth, found, "pysgg")["mAP_rel"] == pytest.approx(0.5 / 3)
 
-    def test_without_labels_all_count_and_the_result_says_so(self):
-        result = score(truth_of(self.ROWS), found_of([self.OTHER]), "open-images-vrd", "oid-challenge")
-        assert (
-            "the truth has no verified labels of images, so no prediction is left out for want of them" in result.notes
-        )
+    def test_without_labels_true_relations_say_what_is_there_and_the_result_says_so(self):
+        found = found_of([self.OTHER, (*self.ROWS[0][:3], *self.ROWS[0][4:], [0.8, np.nan, np.nan])])
+        result = score(truth_of(self.ROWS), found, "open-images-vrd", "oid-challenge")
+        assert result.mean("full", metric="mAP_rel") == 1.0
+        assert any("no verified labels of images: predictions of classes in no true" in note for note in result.notes)
 
 
 def test_pairs_without_an_object_are_counted_and_not_scored():

@@ -96,6 +96,11 @@ def eleven(flags, total) -> float:
 def predicate_family(truth, predictions, images, predicates, variant):
     """The figures of pysgg, sgtr and oid-challenge (without labels of images)."""
     challenge = variant == "oid-challenge"
+    if challenge:
+        there = [
+            {label for true in truth if true[0] == image for label in triplet_of(true)[::2]} for image in range(images)
+        ]
+        predictions = [row for row in predictions if {row[2], row[3]} <= there[row[0]]]
     per_pair, most = (None, None) if challenge else (2, 100)
     least = {"pysgg": 1e-5, "sgtr": 0.0}.get(variant, float("-inf"))
     lists = {image: ranked(predictions, image, per_pair, most, least) for image in range(images)}

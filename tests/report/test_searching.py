@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import h5py
@@ -49,6 +50,52 @@ def test_a_store_is_scored_by_retrieval_without_being_asked(store, held, hoitool
     assert told["results"] == json.loads(retrieval.evaluate(held).to_json())["results"]
     assert told["inputs"]["stores"][0]["model"] == "test:tiny"
     assert told["inputs"]["predictions"] == {"images": 8, "captions": 19, "dim": 6}
+
+
+def write_arrays(path, held, **changed):
+    arrays = {"images": held.images, "captions": held.captions, "image": held.image, "caption_id": held.caption_id}
+    arrays = arrays | {"key": held.key.astype(str)} | changed
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+def test_arrays_that_were_made_elsewhere_are_scored_like_a_store(store, held, rated, tmp_path, hoitool):
+    write_arrays(tmp_path / "own.npz", held)
+    done = hoitool("eval", "own.npz", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["results"] == json.loads(hoitool("eval", "one.h5", "--json").out)["results"]
+    assert told["inputs"]["stores"][0]["path"] == "own.npz"
+    write_ratings(tmp_path / "cxc", held, rated)
+    same = [score_stores([tmp_path / name], "cxc", truth=tmp_path / "cxc").rows for name in ("own.npz", "one.h5")]
+    assert same[0] == same[1]
+    both = score_stores([tmp_path / "own.npz", store])
+    assert both.rows == retrieval.evaluate(ensemble([held, held])).rows
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"captions": None}, "captions is not there, expected rows of floats"),
+        ({"images": np.zeros(8)}, r"images is float64 \(8,\), expected rows of floats"),
+        ({"images": np.ones((8, 6), int)}, "images is int64"),
+        ({"captions": np.full((20, 6), np.nan)}, r"captions\[0\] has numbers that are not finite \(20 rows are so\)"),
+        ({"captions": np.ones((20, 5))}, r"came \(8, 6\) and \(20, 5\)"),
+        ({"image": np.zeros(20)}, "image is float64"),
+        ({"image": np.arange(20)}, "numbered 0..I-1"),
+        ({"image": np.zeros(19, int)}, "an image and an id are needed for each caption"),
+        ({"key": np.array(["a"])}, "a key for each image"),
+        ({"image": None}, "an image and an id are needed"),
+        ({"images": np.array([None])}, "own.npz"),
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_go_together_are_refused_in_one_line(changed, told, held, tmp_path, hoitool):
+    path = write_arrays(tmp_path / "own.npz", held, **changed)
+    done = hoitool("eval", "--protocol", "retrieval", path)
+    assert done.code == 1
+    assert re.search(told, done.err)
+    assert "own.npz" in done.err and len(done.err.strip().splitlines()) == 1
 
 
 def test_several_stores_are_an_ensemble(store, held, tmp_path):

@@ -16,7 +16,7 @@ from tiny_matching import CAPTIONS, TEST, TRAIN, make_workspace
 from hoitool.convert import load
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import retrieval
-from hoitool.eval.embedded import from_stores
+from hoitool.eval.embedded import from_store
 from hoitool.models import checkpoints
 from hoitool.predict.opened import opened
 from hoitool.report.scoring import score_paths
@@ -68,7 +68,7 @@ def test_the_store_that_is_left_scores_as_the_best_evaluation_said(workspace, na
     store = Store(path)
     assert (len(store), int(store.offsets[-1])) == (TEST, TEST * (1 + CAPTIONS))
     np.testing.assert_allclose(np.linalg.norm(store.rows(0, int(store.offsets[-1])), axis=1), 1, atol=1e-5)
-    found = figures(retrieval.evaluate(from_stores([store])))
+    found = figures(retrieval.evaluate(from_store(store)))
     assert found["rsum"] == pytest.approx(made.trained.best.value, abs=1e-9)
     scored = score_paths(())
     assert (scored.predictions.resolve(), scored.result.protocol) == (path.resolve(), "retrieval")

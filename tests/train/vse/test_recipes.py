@@ -7,16 +7,17 @@ import pytest
 from hoitool.train.recipe import names, resolve
 
 BUTD = {"image.backbone.": 0.01, "text.bert.": 0.1}
+NAMES = ("i2t R@1", "i2t R@5", "t2i R@1", "t2i R@5", *(f"CxC {search} R@1" for search in ("I2T", "T2I", "T2T", "I2I")))
 # name: images, texts, factors of the learning rate, test images, published R@1 and R@5 both ways
 GOLDEN = {
     "vse-coco-region": ("regions", "bert", {"text.bert.": 0.1}, "testall", (79.7, 96.4, 64.8, 91.4)),
-    "vse-coco-grid": ("detector", "bert", BUTD, "testall", (80.4, 96.8, 66.4, 92.1)),
-    "vse-coco-wsl": ("wsl", "bert", BUTD, "testall", (84.5, 98.1, 72.0, 93.9)),
+    "vse-coco-grid": ("detector", "bert", BUTD, "testall", (80.4, 96.8, 66.4, 92.1, 60.6, 46.2, 45.9, 44.4)),
+    "vse-coco-wsl": ("wsl", "bert", BUTD, "testall", (84.5, 98.1, 72.0, 93.9, 67.9, 53.6, 46.7, 51.3)),
     "vse-f30k-region": ("regions", "bert", {"text.bert.": 0.1}, "test", (81.7, 95.4, 61.4, 85.9)),
     "vse-f30k-grid": ("detector", "bert", BUTD, "test", (81.5, 97.1, 63.7, 88.3)),
     "vse-f30k-wsl": ("wsl", "bert", BUTD, "test", (88.4, 98.3, 74.2, 93.7)),
-    "vse-coco-region-bigru": ("regions", "bigru", {}, "testall", (78.5, 96.0, 61.7, 90.3)),
-    "vse-f30k-region-bigru": ("regions", "bigru", {}, "test", (76.5, 94.2, 56.4, 83.4)),
+    "vse-coco-region-bigru": ("regions", "bigru", {}, "testall", ()),
+    "vse-f30k-region-bigru": ("regions", "bigru", {}, "test", ()),
 }
 
 
@@ -29,8 +30,9 @@ def test_a_row_of_the_tables(name):
     made = resolve(name)
     images, texts, groups, test, published = GOLDEN[name]
     assert (made.model.images, made.model.texts, made.optimise.groups, made.data.test) == (images, texts, groups, test)
-    assert tuple(made.reference.figures.values()) == published
-    assert list(made.reference.figures) == ["i2t R@1", "i2t R@5", "t2i R@1", "t2i R@5"]
+    figures = {} if made.reference is None else made.reference.figures
+    assert tuple(figures.values()) == published
+    assert tuple(figures) == NAMES[: len(published)]
     grid = images != "regions"
     assert made.optimise.frozen == ({"image.backbone.": 1.0} if grid else {})
     assert (made.loss.summed, made.loss.warmup) == (1, 1 if grid else 0)
