@@ -85,7 +85,10 @@ def words_for(rule: Model, captions: list[str] | None, say: Say) -> Words:
             raise UsageError(f"{_bert_folder(rule)}: its vocabulary is not one of BERT's pieces")
         return words
     if captions is None:
-        raise UsageError(f"model.texts={rule.texts}: name the file of its words with model.vocabulary=")
+        raise UsageError(
+            f"model.texts={rule.texts}: name the file of its words with model.vocabulary=, to `hoitool predict` in a "
+            "YAML that has this recipe as its base"
+        )
     made = words_of(captions, rule.least)
     if not (count := len(made) - len(vars(WHOLE))):
         raise DataError(f"no word stands {rule.least} times or more in the training captions; lower model.least")

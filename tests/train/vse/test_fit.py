@@ -137,6 +137,7 @@ def test_an_image_without_captions_is_refused_before_training(workspace):
     ("name", "changes", "error", "told"),
     [
         ("region", ["data.dataset=coco"], MissingData, "hoitool convert"),
+        ("region", ["data.dataset=demo", "data.dev=val"], MissingData, "demo holds test, train, which [^\n]*data.dev="),
         ("region", ["model.features=9"], DataError, "regions have 8 numbers"),
         ("region", ["data.features=[nowhere.h5]"], MissingData, "nowhere.h5"),
         ("region", ["model.weights=w.pth"], UsageError, "regions has none of its own"),
