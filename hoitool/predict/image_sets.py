@@ -99,13 +99,16 @@ class PictureSets:
 
 
 ImageSets = RegionSets | PictureSets
+Home = tuple[str, str]  # a dataset and a subset, empty where it is not known
 
 
-def region_sets(keys: Array, stores: Sequence[Path], features: int | None = None) -> RegionSets:
+def region_sets(keys: Array, stores: Sequence[Path], features: int | None = None, home: Home = ("", "")) -> RegionSets:
     """The regions of images by their keys (I,), in the one of some stores that has all of them.
 
-    features: how many numbers a region must have. Raises MissingData where no store has them, UsageError where several
-    do, DataError for an image without regions.
+    features  how many numbers a region must have
+    home      the dataset and the subset of the images, which decide between several stores: names of images may be
+              numbers that each subset counts anew
+    Raises MissingData where no store has them, UsageError where several do, DataError for an image without regions.
     """
     held = [Store(path) for path in stores]
     for store in held:
@@ -114,6 +117,7 @@ def region_sets(keys: Array, stores: Sequence[Path], features: int | None = None
     if not fitting:
         names = ", ".join(map(str, stores)) or "no store"
         raise MissingData(f"{names}: no features of all {len(keys):,} images there, {_lacking(keys, held)}; {NAME}")
+    fitting = _nearest(fitting, home)
     if len(fitting) > 1:
         names = " and ".join(str(each.store.path) for each in fitting)
         raise UsageError(f"{names}: all of them have these {len(keys):,} images; {NAME}")
@@ -127,6 +131,19 @@ def _places(keys: Array, store: Store) -> RegionSets | None:
     place = {key: i for i, key in enumerate(store.key.tolist())}
     found = [place.get(key, -1) for key in keys.tolist()]
     return None if -1 in found else RegionSets(store, np.array(found, np.int64))
+
+
+def _nearest(sets: list[RegionSets], home: Home) -> list[RegionSets]:
+    """Those out of stores of the same dataset and subset, else of the same dataset, else all."""
+    for count in (2, 1):
+        if near := [held for held in sets if home_of(held.store)[:count] == home[:count]]:
+            return near
+    return sets
+
+
+def home_of(store: Store) -> Home:
+    """The dataset and the subset of a store's images."""
+    return store.manifest.dataset, store.manifest.subset
 
 
 def _lacking(keys: Array, stores: Sequence[Store]) -> str:

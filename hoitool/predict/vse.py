@@ -27,7 +27,7 @@ from hoitool.files import refuse_overwrite, starts_with
 from hoitool.models.vse import Vse
 from hoitool.models.vse_card import Matcher, matcher
 from hoitool.models.vse_images import GRIDS
-from hoitool.predict.image_sets import OF, ImageSets, PictureSets, region_sets
+from hoitool.predict.image_sets import OF, Home, ImageSets, PictureSets, home_of, region_sets
 from hoitool.predict.job import Done
 from hoitool.predict.matching import caption_rows, image_rows
 from hoitool.predict.opened import Opened, card_folder
@@ -91,14 +91,24 @@ def images_of(card: Matcher, data: Dataset, stores: Sequence[Path], pictures: Pa
     pictures: their folder; None: the workspace's. Raises UsageError for stores where pictures are taken.
     """
     if card.images == "regions":
-        found = region_sets(data.key, list(stores) or region_stores(), card.numbers.get("features"))
-        if not stores:
-            say(f"took the features {found.store.path}")
+        home = (data.meta.dataset, data.meta.subset)
+        found = region_sets(data.key, list(stores) or region_stores(), card.numbers.get("features"), home)
+        other = _of_another(found.store, home)
+        if other or not stores:
+            say(f"took the features {found.store.path}{other}")
         return found
     if stores:
         raise UsageError(f"{stores[0]}: the model takes pictures ({card.images}), not features of regions")
     album = album_of(data, pictures or workspace.images_folder(data.meta.dataset))
     return PictureSets(album, card.image_size, GRIDS[card.images])
+
+
+def _of_another(store: Store, home: Home) -> str:
+    """What tells that a store was made of another dataset or subset, empty where nothing says so."""
+    if all(not there or not here or there == here for there, here in zip(home_of(store), home, strict=True)):
+        return ""
+    (there, here) = (" ".join(name for name in names if name) for names in (home_of(store), home))
+    return f", which were made for {there}; that its images are those of {here} is known by their names alone"
 
 
 def region_stores() -> list[Path]:

@@ -57,7 +57,11 @@ def dataset_path(name: str | None, subset: str) -> Path:
     folder = named if named.is_dir() else workspace.dataset_folder(name)
     path = folder / f"{subset}.parquet"
     if not path.exists():
-        raise MissingData(f"{path}: no such images; `hoitool convert` makes them, or name others with data.dataset=")
+        held = ", ".join(sorted(file.stem for file in folder.glob("*.parquet")))
+        there = f"; {folder} holds {held}, which data.subset=, data.test= and data.dev= may name" if held else ""
+        raise MissingData(
+            f"{path}: no such images{there}; `hoitool convert` makes them, or name others with data.dataset="
+        )
     return path
 
 

@@ -20,11 +20,19 @@ def rows_of(counts, dim=3, seed=0):
     return [rng.normal(size=(count, dim)).astype(np.float32) for count in counts]
 
 
-def store(path, keys=KEYS, counts=(2, 3, 1), of="regions", parts=None, rows=None):
+def store(path, keys=KEYS, counts=(2, 3, 1), of="regions", parts=None, rows=None, home=("", "")):
     rows = rows_of(counts) if rows is None else rows
     columns = {} if parts is None else {"part": np.concatenate(parts).astype(np.uint8)}
     layout = Layout(strings(keys), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), columns)
-    manifest = Manifest(of=of, model="m", dim=3, normalised=False, parts=("box", "union") if parts else ())
+    manifest = Manifest(
+        of=of,
+        model="m",
+        dim=3,
+        normalised=False,
+        parts=("box", "union") if parts else (),
+        dataset=home[0],
+        subset=home[1],
+    )
     with Writer(path, manifest, layout) as writer:
         writer.write(0, rows)
         writer.finish()
@@ -54,6 +62,18 @@ def test_the_store_that_has_all_images_is_taken(tmp_path):
     assert region_sets(strings(KEYS), [one, other]).store.path == other
     with pytest.raises(UsageError, match=r"^[^\n]*both.h5[^\n]*name a store[^\n]*$"):
         region_sets(strings(KEYS), [other, store(tmp_path / "both.h5")])
+
+
+def test_of_several_stores_that_of_the_same_dataset_and_subset_is_taken(tmp_path):
+    """Names that are numbers may stand for one picture in each subset."""
+    homes = [("coco", "train"), ("coco", "test"), ("f30k", "test")]
+    paths = [store(tmp_path / f"{'-'.join(home)}.h5", home=home) for home in homes]
+    for home, path in zip(homes, paths, strict=True):
+        assert region_sets(strings(KEYS), paths, home=home).store.path == path
+    assert region_sets(strings(KEYS), paths, home=("f30k", "dev")).store.path == paths[2]
+    for home in [("coco", "dev"), ("vg", "test"), ("", "")]:
+        with pytest.raises(UsageError, match=r"all of them have these 3 images"):
+            region_sets(strings(KEYS), paths, home=home)
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,12 @@ def prepare(recipe: Recipe, say: Say, device: Literal["auto", "cpu"] = "auto", l
 
 
 def require_whole(recipe: Recipe, world: int) -> None:
-    """Raise UsageError where a batch would be accumulated on `world` devices: its negatives are those of all of it."""
+    """Raise UsageError for a batch without false pairs, and for one that would be accumulated on `world` devices: its
+    negatives are those of all of it.
+    """
     batch, held = recipe.optimise.batch, recipe.optimise.per_device
+    if batch < 2:
+        raise UsageError("optimise.batch is 1, and a pair learns from the other ones of its batch; expected 2 or more")
     if held is not None and held * world < batch:
         raise UsageError(
             f"optimise.batch {batch} is more than {world} x {held} samples at once (optimise.per_device), and the "

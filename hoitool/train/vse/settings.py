@@ -19,7 +19,8 @@ class Model(settings.Model):
 
     name: Literal["vse"] = Field("vse", description="the model")
     images: str = Field(
-        "regions", description="regions, or the network of a grid: detector, wsl, imagenet-152, imagenet-resnext, tiny"
+        "regions",
+        description="regions, or the network of a grid: detector, wsl, imagenet-50, -101, -152, -resnext, tiny",
     )
     weights: str | None = Field(
         None, description="the network's own weights, or random; none: the file of its name in weights/"
@@ -35,7 +36,9 @@ class Model(settings.Model):
     dim: Count = Field(1024, description="numbers of an embedding")
     features: Count = Field(2048, description="numbers of a region")
     words: Count = Field(300, description="bigru: numbers of a word vector")
-    image_size: Side = Field(512, description="grids: side of the square that pictures are squashed to")
+    image_size: Annotated[Side, Field(ge=32)] = Field(
+        512, description="grids: side of the square that pictures are squashed to, at least 32"
+    )
 
 
 class Data(settings.Data):

@@ -7,6 +7,7 @@ starts either from random numbers; regions, GRUs and the tiny encoders have none
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from hoitool.data import Dataset
 from hoitool.data.meta import Meta
 from hoitool.embed.encoders import checkpoint
 from hoitool.embed.encoders.huggingface import BERT
-from hoitool.errors import MissingData, UsageError
+from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.files import require
 from hoitool.models.vse import Vse, build
 from hoitool.models.vse_card import Matcher
 from hoitool.models.vse_images import GRIDS
-from hoitool.models.vse_words import PIECES, Words, read_words, words_of
+from hoitool.models.vse_words import PIECES, WHOLE, Words, read_words, words_of
 from hoitool.models.weights import Match
 from hoitool.train.sources import Say
 from hoitool.train.spelling import as_settings
@@ -30,6 +31,7 @@ from hoitool.train.start import load_checkpoint
 from hoitool.train.vse.settings import Model, Recipe
 
 RANDOM = "random"
+FILES = replace(checkpoint.TEXTS, option="model.language=FOLDER, or as weights/bert")
 SMALL = ("regions", "tiny")  # image encoders without weights of their own
 
 
@@ -83,9 +85,14 @@ def words_for(rule: Model, captions: list[str] | None, say: Say) -> Words:
             raise UsageError(f"{_bert_folder(rule)}: its vocabulary is not one of BERT's pieces")
         return words
     if captions is None:
-        raise UsageError(f"model.texts={rule.texts}: name the file of its words with model.vocabulary=")
+        raise UsageError(
+            f"model.texts={rule.texts}: name the file of its words with model.vocabulary=, to `hoitool predict` in a "
+            "YAML that has this recipe as its base"
+        )
     made = words_of(captions, rule.least)
-    say(f"the words: {len(made):,} of the training captions, with those that stand there {rule.least} times or more")
+    if not (count := len(made) - len(vars(WHOLE))):
+        raise DataError(f"no word stands {rule.least} times or more in the training captions; lower model.least")
+    say(f"the words: {count:,} that stand {rule.least} times or more in the training captions")
     return made
 
 
@@ -126,5 +133,4 @@ def _bert_folder(rule: Model) -> Path:
     local = workspace.weights_of("bert") if rule.language is None else Path(rule.language).expanduser()
     if local is not None and local.is_dir():
         return local
-    with as_settings():
-        return checkpoint.find(BERT.repository if local is None else str(local)).folder
+    return checkpoint.find(BERT.repository if local is None else str(local), FILES).folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from hoitool.eval.embedded import from_store
 from hoitool.models import checkpoints
 from hoitool.predict.opened import opened
 from hoitool.report.scoring import score_paths
-from hoitool.store import Store
+from hoitool.store import Layout, Store, Writer
 from hoitool.train import metrics
 from hoitool.train.fit import fit
 from hoitool.train.recipe import resolve
@@ -136,6 +137,7 @@ def test_an_image_without_captions_is_refused_before_training(workspace):
     ("name", "changes", "error", "told"),
     [
         ("region", ["data.dataset=coco"], MissingData, "hoitool convert"),
+        ("region", ["data.dataset=demo", "data.dev=val"], MissingData, "demo holds test, train, which [^\n]*data.dev="),
         ("region", ["model.features=9"], DataError, "regions have 8 numbers"),
         ("region", ["data.features=[nowhere.h5]"], MissingData, "nowhere.h5"),
         ("region", ["model.weights=w.pth"], UsageError, "regions has none of its own"),
@@ -145,6 +147,9 @@ def test_an_image_without_captions_is_refused_before_training(workspace):
         ("region", ["evaluate.variant=other"], UsageError, "other"),
         ("region", ["optimise.per_device=4"], UsageError, "is not accumulated"),
         ("region", ["optimise.batch=100"], UsageError, "do not fill one batch"),
+        ("region", ["optimise.batch=1"], UsageError, "a pair learns from the other ones"),
+        ("region", ["model.least=1000"], DataError, "no word stands 1000 times or more"),
+        ("grid", ["model.image_size=16"], UsageError, "model.image_size: [^\n]*32"),
         ("grid", ["data.images=nowhere"], MissingData, "nowhere"),
         ("grid", ["data.features=[features/regions-tiny.h5]"], UsageError, "takes pictures"),
         ("grid", ["model.images=detector", "model.weights=null"], MissingData, "weights/detector"),
@@ -170,3 +175,30 @@ def test_two_stores_with_the_same_images_must_be_named(workspace):
         prepare(resolve("region.yaml"), silent)
     job = prepare(resolve("region.yaml", ["data.features=[features/again.h5]"]), silent)
     assert job.inputs["features of captions"].name == "again.h5"
+
+
+def test_features_that_were_made_for_other_images_of_these_names_are_told(workspace):
+    """Where names are numbers, those of another subset have the same."""
+    path = workspace / "features" / "regions-tiny.h5"
+    held = Store(path)
+    rows = [held[i] for i in range(len(held))]
+    manifest, layout = replace(held.manifest, dataset="demo", subset="train"), Layout(held.key, held.offsets)
+    with Writer(workspace / "features" / "train.h5", manifest, layout) as writer:
+        writer.write(0, rows)
+        writer.finish()
+    said = []
+    path.unlink()
+    prepare(resolve("region.yaml"), said.append)
+    told = [line for line in said if "took the features" in line]
+    assert told[0] == "took the features features/train.h5"
+    assert told[1].startswith("took the features features/train.h5, which were made for demo train")
+
+
+def test_bert_that_is_nowhere_is_told_where_it_goes(workspace, monkeypatch):
+    def gone(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", gone)
+    with pytest.raises(MissingData, match=r"^[^\n]*give it with model.language=FOLDER, or as weights/bert$"):
+        prepare(resolve("region.yaml", ["model.texts=bert"]), silent)
