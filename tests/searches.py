@@ -37,13 +37,16 @@ def caption_name(number) -> str:
     return f"COCO_val2014:sentid:{number}"
 
 
-def write_store(path: Path, held: Embedded, failed=(), **manifest) -> Path:
+def write_store(path: Path, held: Embedded, failed=(), text=None, **manifest) -> Path:
     """A store as `hoitool embed captions` makes it; images `failed` could not be embedded."""
     counts = np.bincount(held.image, minlength=len(held.key))
     start = np.cumsum(counts) - counts
     part = np.insert(np.ones(len(held.image), np.uint8), start, 0)
     ids = np.insert(held.caption_id, start, -1)
-    layout = Layout(held.key, offsets_of((counts + 1).tolist()), {"part": part, "caption": ids})
+    columns = {"part": part, "caption": ids}
+    if text is not None:
+        columns["text"] = np.insert(strings(text), start, "")
+    layout = Layout(held.key, offsets_of((counts + 1).tolist()), columns)
     rows = [np.vstack([held.images[i : i + 1], held.captions[held.image == i]]) for i in range(len(counts))]
     rows = [None if i in failed else each for i, each in enumerate(rows)]
     known = {"of": "captions", "model": "test:tiny", "dim": held.images.shape[1], "parts": ("image", "text")}

@@ -31,6 +31,7 @@ class Embedded:
     image       (C,) int64 the image of each caption, rising
     key         (I,) names of the images; caption_id: (C,) int64 ids of the captions
     sources     what the rows came from, JSON-ready, one entry a model
+    text        (C,) the captions, where they are known
     """
 
     images: Array
@@ -39,6 +40,7 @@ class Embedded:
     key: Array
     caption_id: Array
     sources: tuple[dict[str, Any], ...] = ()
+    text: Array | None = None
 
     def __post_init__(self) -> None:
         shapes = self.images.shape, self.captions.shape
@@ -61,6 +63,7 @@ class Embedded:
             image=(np.cumsum(images) - 1)[self.image[kept]],
             key=self.key[images],
             caption_id=self.caption_id[kept],
+            text=None if self.text is None else self.text[kept],
         )
 
     def first_captions(self, count: int) -> Embedded:
@@ -137,14 +140,17 @@ def _require_same(one: Embedded, other: Embedded) -> None:
     """Raise DataError unless both are of the same images and captions in the same order."""
     where, whose = ("".join(str(held["path"]) for held in each.sources[:1]) for each in (other, one))
     where, whose = f"{where}: " if where else "", whose or "the first model"
-    for what, mine, theirs in (("image", one.key, other.key), ("caption", one.caption_id, other.caption_id)):
+    columns = [("image", one.key, other.key), ("caption", one.caption_id, other.caption_id)]
+    if one.text is not None and other.text is not None:
+        columns.append(("caption", one.text, other.text))
+    for what, mine, theirs in columns:
         if len(mine) != len(theirs):
             raise DataError(f"{where}{len(theirs):,} {what}s, expected the {len(mine):,} of {whose}")
         wrong = np.flatnonzero(mine != theirs)
         if len(wrong):
             came, expected = theirs[wrong[0]], mine[wrong[0]]
             raise DataError(
-                f"{where}{what} {wrong[0]} is {came!s}, expected {expected!s} as in {whose}; embed one file"
+                f"{where}{what} {wrong[0]} is {came!s:.60}, expected {expected!s:.60} as in {whose}; embed one file"
             )
     if not np.array_equal(one.image, other.image):
         raise DataError(f"{where}its captions are of other images than those of {whose}; embed one file")
@@ -176,6 +182,7 @@ def from_store(store: Store) -> Embedded:
         store.key,
         store.column("caption")[at_caption] if named else np.arange(1, len(at_caption) + 1),
         (_told(store),),
+        store.column("text")[at_caption] if "text" in store.columns else None,
     )
 
 

@@ -11,7 +11,7 @@ from hoitool.convert.inputs import Inputs, gather
 from hoitool.data import read_header
 from hoitool.errors import HoitoolError, UsageError
 from hoitool.eval import OF_TRAINING, PROTOCOLS, SEARCHES, Result, choose_variant, natural_protocol, score
-from hoitool.files import npz_names, starts_with, write_text
+from hoitool.files import npz_names, require, starts_with, write_text
 
 DEFAULT_PROTOCOL = "hico-det"
 SEARCH = "retrieval"  # of feature stores
@@ -68,6 +68,8 @@ def score_paths(
         result = score_stores(paths, protocol, variant, truth, subset)
         return Scored(result, paths[0], notes, (split.lower(),))
     if len(paths) > 1:
+        for path in paths:
+            require(path, "a file of predictions, or a feature store")
         raise UsageError(
             f"{len(paths)} files; predictions are scored one file at a time, {' and '.join(SEARCHES)} of several stores"
         )

@@ -106,6 +106,21 @@ def test_several_stores_are_an_ensemble(store, held, tmp_path):
     assert [each["model"] for each in result.inputs["stores"]] == ["test:tiny", "test:other"]
 
 
+def test_models_of_other_captions_under_the_same_ids_are_no_ensemble(held, tmp_path, hoitool):
+    texts = [f"caption {i}" for i in range(len(held.captions))]
+    write_store(tmp_path / "one.h5", held, text=texts)
+    write_store(tmp_path / "two.h5", held, text=[*texts[:-2], texts[-1], texts[-2]])
+    done = hoitool("eval", tmp_path / "one.h5", tmp_path / "two.h5")
+    assert done.code == 1
+    assert "two.h5: caption 18 is caption 19, expected caption 18 as in" in done.err
+    assert hoitool("eval", tmp_path / "one.h5", tmp_path / "one.h5").code == 0
+
+
+def test_a_store_that_is_not_there_is_told_by_its_name(store, hoitool):
+    done = hoitool("eval", "none.h5", "one.h5")
+    assert (done.code, "none.h5" in done.err) == (4, True)
+
+
 def test_the_report_and_the_tables(store, hoitool, tmp_path):
     done = hoitool("eval", "--protocol", "retrieval", "one.h5", "-o", "out")
     assert done.code == 0, done.err
