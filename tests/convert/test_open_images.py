@@ -167,6 +167,12 @@ class TestTables:
         assert space.verbs == ("is", "at", "holds")
         assert len(space) == 0
 
+    def test_a_challenge_calls_its_descriptions_by_other_names(self, tmp_path):
+        folder = wrote(tmp_path / "a", challenge_2019_classes_vrd=NAMES, challenge_2018_class_descriptions_500="/m/1,a")
+        assert load(folder).meta.labels.objects[:2] == ("Man", "Table")
+        folder = wrote(tmp_path / "b", challenge_2019_classes_description_500=NAMES)
+        assert load(folder).meta.labels.objects[:2] == ("Man", "Table")
+
     def test_two_labels_of_one_name_stay_apart(self, tmp_path):
         data = load(wrote(tmp_path / "a", class_descriptions="/m/04yx4,Man\n/m/04bcr3,Man\n"))
         assert data.meta.labels.objects[:2] == ("Man", "Man (/m/04bcr3)")
@@ -403,6 +409,22 @@ class TestVerifiedLabels:
             truth = load(folder)
             result = score(truth, load(folder / "scored.csv", truth=truth), "open-images-vrd", "oid-challenge")
             assert result.inputs["predictions"]["detections"] == detections
+
+    @pytest.mark.parametrize("word", ["validation", "val"])
+    def test_the_file_may_say_its_subset_as_v6_or_as_v7(self, tmp_path, word):
+        name = f"oidv7-{word}-annotations-human-imagelabels"
+        assert load(self.labelled(tmp_path / "a", self.HEAD + self.ROWS, name)).image_value.tolist() == [1, -1]
+
+    def test_what_stands_again_counts_once_and_a_contradiction_is_told(self, tmp_path):
+        folder = self.labelled(tmp_path / "a", self.HEAD + self.ROWS + "00aa,crowdsource,/m/04yx4,0\n")
+        (folder / "validation-annotations-human-imagelabels.csv").write_text(self.HEAD + self.ROWS)
+        held = read(folder)
+        assert held.parts[0].image_value.tolist() == [1, -1]
+        assert not held.notes
+        (folder / "validation-more.csv").write_text(self.HEAD + "00aa,verification,/m/04yx4,1\n")
+        held = read(folder)
+        assert held.parts[0].image_value.tolist() == [1, -1, 1]
+        assert "1 labels of images are said to be present and absent; both are kept" in held.notes[0]
 
     def test_they_come_back(self, tmp_path):
         (data,) = read(self.labelled(tmp_path / "a", self.HEAD + self.ROWS)).parts
