@@ -83,16 +83,20 @@ def _each_once(rows: Array, objects: int) -> Array:
 
 
 def certain(data: Dataset) -> tuple[Dataset, dict[str, int]]:
-    """Data without labels of images that are neither present nor absent, and how many those were."""
+    """Data without labels of images that are uncertain or stand again, and how many those were."""
     if data.image_label is None:
         return data, {}
-    value = data.need("image_value")
-    kept = value != 0
-    counts = np.bincount(data.image_of("image_label")[kept], minlength=len(data))
+    held = np.stack([data.image_of("image_label"), data.image_label, data.need("image_value")])
+    sure = held[:, held[2] != 0]
+    image, label, value = _each_once(sure, len(data.meta.labels.objects))
     made = data.with_columns(
-        image_label=data.image_label[kept], image_value=value[kept], image_label_offsets=offsets_of(counts)
+        image_label=label.astype(np.int32),
+        image_value=value.astype(np.int8),
+        image_label_offsets=offsets_of(np.bincount(image, minlength=len(data))),
     )
-    return made, {"uncertain labels of images": int((~kept).sum())}
+    repeated = sure.shape[1] - len(image)
+    uncertain = held.shape[1] - sure.shape[1]
+    return made, {"uncertain labels of images": uncertain, "labels of images that stand again": repeated}
 
 
 def columns_of_labels(data: Dataset) -> dict[str, Array]:

@@ -433,6 +433,10 @@ class TestVerifiedLabels:
         assert meaning(load(tmp_path / "b")) == meaning(data)
         uncertain = data.with_columns(image_value=np.array([0, 1], np.int8))
         assert fit([uncertain], CSV.HOLDS).lost == {"uncertain labels of images": 1}
+        offsets = np.array([0, 0, 2])
+        again = data.with_columns(image_label=data.image_label[[1, 1]], image_value=np.full(2, -1, np.int8))
+        again = again.with_columns(image_label_offsets=offsets)
+        assert fit([again], CSV.HOLDS).lost == {"labels of images that stand again": 1}
 
 
 @pytest.mark.parametrize("name", ["open-images", "open-images-json", "open-images-challenge"])

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.open_images_vrd import overlaps
 
-from hoitool.data import Dataset, Predictions, select_pairs, to_frame, write
+from hoitool.convert.paired import own_boxes
+from hoitool.data import Dataset, Predictions, select_pairs, to_frame, to_sparse, write
 from hoitool.errors import DataError, UsageError
 from hoitool.eval import natural_protocol, score
 
@@ -106,6 +107,18 @@ def test_the_graph_constraint_allows_one_predicate_of_a_pair():
     assert "1 of the 3 predicates have no true relation here and count as 0 in mean recall" in result.notes
     micro = score(*two([[0.9, 0.8, 0.1], [0.9, 0.8, 0.1]]), "sgg", "micro")
     assert micro.mean(setting="graph-constraint", metric="R@20") == pytest.approx(2 / 3)
+
+
+def test_relations_with_boxes_of_their_own_are_told_as_pairs_of_their_own():
+    """Then no pair has two predicates, of which the constraint could leave one out."""
+    truth, found = two([[0.9, 0.8, 0.1], [0.9, 0.8, 0.1]])
+    shared = to_sparse(found)
+    apart = own_boxes(shared)
+    told = "every predicted relation has two boxes of its own"
+    assert not any(note.startswith(told) for data in (found, shared) for note in score(truth, data, "sgg").notes)
+    result = score(truth, apart, "sgg")
+    assert sum(note.startswith(told) for note in result.notes) == 1
+    assert result.mean(setting="graph-constraint", metric="R@20") == 1
 
 
 def test_ranks_beyond_k_do_not_count():
