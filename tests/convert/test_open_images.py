@@ -17,6 +17,7 @@ from strategies import datasets, predictions
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named, load, one_part, read, sniff
 from hoitool.convert.fit import fit
+from hoitool.convert.job import Options, convert
 from hoitool.convert.open_images_tables import descriptions, triplets
 from hoitool.data import to_frame
 from hoitool.errors import DataError, MissingData
@@ -316,6 +317,11 @@ class TestChallenge:
     def wrote(self, folder, rows, header=None):
         (folder / "predictions.csv").write_text("\n".join([header or self.SCORED, *rows, ""]))
         return folder / "predictions.csv"
+
+    def test_rows_without_scores_are_annotations_which_look_at_no_truth(self, tmp_path):
+        folder = wrote(tmp_path / "a", class_descriptions=NAMES)
+        done = convert(folder, Options(out=tmp_path / "b", truth=tmp_path / "truth.parquet"))
+        assert any("these are annotations, for which" in note for note in done.notes)
 
     def test_rows_are_predictions_of_the_truth(self, tmp_path):
         truth = load(wrote(tmp_path / "a", class_descriptions=NAMES, image_sizes="ImageID,Width,Height\n00aa,10,20\n"))

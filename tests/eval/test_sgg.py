@@ -186,6 +186,8 @@ class TestZeroShot:
         write(relation_predictions(truth), tmp_path / "found.parquet")
         command = ["eval", "found.parquet", "--truth", "test.parquet", "--protocol", "sgg", "--json"]
         assert "zR@20" not in hoitool(*command).out
+        for more in (["--split", "rare"], ["--split", "rare", "--counts", "other.parquet"]):
+            assert "protocol 'sgg' does not report on rare classes" in hoitool(*command, *more).err
         told = hoitool(*command, "--counts", "other.parquet")
         assert (told.code, json.loads(told.out)["results"][0]["metrics"]["zR@20"]) == (0, 1)
         write(relations_of(self.ROWS[:1], 2), tmp_path / "train.parquet")
