@@ -58,7 +58,13 @@ def gather(
     if not candidates:
         where = workspace.DATA / "*" / f"{subset or DEFAULT_SUBSET}.parquet"
         raise MissingData(f"{predictions}: which annotations are its truth? Give them with --truth (no {where} here)")
-    found = _fitting(predictions, name, candidates, subset)
+    try:
+        found = _fitting(predictions, name, candidates, subset)
+    except DataError as error:
+        if truth is not None:
+            raise
+        taken = " and ".join(map(str, candidates))
+        raise DataError(f"{error}; the truth was taken from {taken}, name another with --truth") from error
     if truth is None:
         notes.append(f"took the truth {found.truth_path} (name another with --truth)")
     return replace(found, notes=(*notes, *found.notes))

@@ -191,6 +191,8 @@ def _read(source: Path, name: str | None, options: Options) -> Reading:
         held = replace(held, parts=[one_part(held, source, options.subset)])
     if not held.parts:
         raise DataError(f"{source}: holds nothing")
+    if options.truth is not None and held.parts[0].kind == "dataset":
+        return replace(held, notes=[*held.notes, f"these are annotations, for which {options.truth} was not looked at"])
     return held
 
 

@@ -24,7 +24,7 @@ from hoitool.convert.csv_pairs import merge_boxes
 from hoitool.convert.fit import Holds, Lost, require_held
 from hoitool.convert.open_images_rows import Rows, columns_of, is_relations, rows_of
 from hoitool.convert.open_images_tables import EXTRA, Labels, labels_of_files, labels_of_truth, triplets
-from hoitool.convert.open_images_verified import NAME, certain, columns_of_labels, files_of, verified
+from hoitool.convert.open_images_verified import NAME, SUBSETS, certain, columns_of_labels, files_of, verified
 from hoitool.convert.own_labels import require_same_labels, write_labels
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, Meta, offsets_of, select_images, strings
@@ -35,7 +35,6 @@ Array = NDArray[Any]
 SUMMARY = "Open Images relationships, V4 to V7 and the challenges: .csv, one row per relation"
 SIZES, CLASS_NAMES, RELATIONS = "image-sizes.csv", "class-descriptions.csv", "annotations-vrd.csv"
 STEM = re.compile(r"(?:(?:oidv\d+|challenge-\d+)-)?(?P<subset>.*?)-?(?:annotations-)?vrd")
-SUBSETS = {"validation": "val"}  # how the files say it -> how hoitool does
 
 
 def image_file(key: str) -> str:

@@ -28,6 +28,7 @@ from hoitool.labels import LabelSpace, build, parse
 Array = NDArray[Any]
 CLASSES = ("LabelName1", "LabelName2")
 RELATIONS = ("RelationshipLabel", "RelationLabel")  # the second in newer copies
+DESCRIBED = ("*class-descriptions*.csv", "*classes-description*.csv", "*classes-vrd*.csv")  # the last: challenges
 HEADERS = {"labelname", "label", "id", "mid"}  # the first cell of a description file that has a header
 EXTRA = "open-images"  # in Meta.extras: {"mids": {name: MID}}
 
@@ -119,9 +120,12 @@ def mids_of(data: Dataset) -> Array:
 
 
 def _described(folder: Path) -> dict[str, str]:
-    """MID -> name, of the description files in a folder: boxable classes where there are such, then attributes."""
-    classes = sorted(folder.glob("*class-descriptions*.csv"))
-    boxable = [file for file in classes if "boxable" in file.name]
+    """MID -> name, of the description files in a folder: boxable classes where there are such, then attributes.
+
+    The classes of a challenge's relationships (challenge-2019-classes-vrd.csv) are boxable too.
+    """
+    classes = sorted({file for pattern in DESCRIBED for file in folder.glob(pattern)})
+    boxable = [file for file in classes if "boxable" in file.name or "classes-vrd" in file.name]
     made: dict[str, str] = {}
     for file in [*(boxable or classes), *sorted(folder.glob("*attributes-description*.csv"))]:
         for mid, name in descriptions(file).items():

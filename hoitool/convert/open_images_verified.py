@@ -22,13 +22,15 @@ from hoitool.data import Dataset, offsets_of
 
 Array = NDArray[Any]
 COLUMNS = ("ImageID", "LabelName", "Confidence")
+SUBSETS = {"validation": "val"}  # how the files say it -> how hoitool does; some files of V7 say it as hoitool does
 NAME = "annotations-human-imagelabels.csv"
 
 
 def files_of(folder: Path, subset: str) -> list[Path]:
     """The files of verified labels in a folder that a subset can have, by its word in Open Images' names ('': all)."""
     found = [file for file in sorted(folder.glob("[!.]*.csv")) if _holds_labels(file)]
-    return [file for file in found if not subset or subset in re.split(r"[-_.]", file.stem)]
+    words = {file: {SUBSETS.get(word, word) for word in re.split(r"[-_.]", file.stem)} for file in found}
+    return [file for file in found if not subset or SUBSETS.get(subset, subset) in words[file]]
 
 
 def _holds_labels(file: Path) -> bool:
@@ -40,6 +42,7 @@ def _holds_labels(file: Path) -> bool:
 def verified(files: list[Path], keys: Array, labels: Labels) -> tuple[dict[str, Any], list[str]]:
     """The columns of labels of images (I,), none without files, and notes on what was left out.
 
+    A label that stands again, in one file or in two, counts once; one that is said to be present and absent stays both.
     Raises DataError, naming the line, for an empty cell and a confidence other than 0 and 1.
     """
     if not files:
@@ -60,7 +63,9 @@ def verified(files: list[Path], keys: Array, labels: Labels) -> tuple[dict[str, 
             notes.append(f"{file}: {unknown:,} labels of images are of classes that the label space does not have")
         held = (image >= 0) & (label >= 0)
         rows.append(np.stack([image, label, np.where(confidence == 1, 1, -1)])[:, held])
-    image, label, value = np.concatenate(rows, axis=1)
+    image, label, value = _each_once(np.concatenate(rows, axis=1), len(objects))
+    if both := int(len(image) - len(np.unique(image * len(objects) + label))):
+        notes.append(f"{files[0]}: {both:,} labels of images are said to be present and absent; both are kept")
     order = np.argsort(image, kind="stable")
     return {
         "image_label": label[order].astype(np.int32),
@@ -69,17 +74,29 @@ def verified(files: list[Path], keys: Array, labels: Labels) -> tuple[dict[str, 
     }, notes
 
 
+def _each_once(rows: Array, objects: int) -> Array:
+    """Rows (3, n) of image, label and value without those that stand before, in their order."""
+    image, label, value = rows
+    first = np.unique((image * objects + label) * 2 + (value == 1), return_index=True)[1]
+    kept: Array = rows[:, np.sort(first)]
+    return kept
+
+
 def certain(data: Dataset) -> tuple[Dataset, dict[str, int]]:
-    """Data without labels of images that are neither present nor absent, and how many those were."""
+    """Data without labels of images that are uncertain or stand again, and how many those were."""
     if data.image_label is None:
         return data, {}
-    value = data.need("image_value")
-    kept = value != 0
-    counts = np.bincount(data.image_of("image_label")[kept], minlength=len(data))
+    held = np.stack([data.image_of("image_label"), data.image_label, data.need("image_value")])
+    sure = held[:, held[2] != 0]
+    image, label, value = _each_once(sure, len(data.meta.labels.objects))
     made = data.with_columns(
-        image_label=data.image_label[kept], image_value=value[kept], image_label_offsets=offsets_of(counts)
+        image_label=label.astype(np.int32),
+        image_value=value.astype(np.int8),
+        image_label_offsets=offsets_of(np.bincount(image, minlength=len(data))),
     )
-    return made, {"uncertain labels of images": int((~kept).sum())}
+    repeated = sure.shape[1] - len(image)
+    uncertain = held.shape[1] - sure.shape[1]
+    return made, {"uncertain labels of images": uncertain, "labels of images that stand again": repeated}
 
 
 def columns_of_labels(data: Dataset) -> dict[str, Array]:

@@ -71,6 +71,11 @@ def relations(
     """
     predictions = with_objects(truth, predictions, notes)
     if of_pair is not None:
+        if not predictions.dense and 0 < 2 * len(predictions.subject) == len(predictions.boxes):
+            notes.append(
+                "every predicted relation has two boxes of its own, so that each counts as a pair of its own: "
+                f"what is said of the best {of_pair} of a pair's predicates leaves nothing out"
+            )
         predictions = to_dense(predictions)
     best = best_triplets(predictions, of_pair, of_image, above)
     image = predictions.image_of("pair")[best.pair]

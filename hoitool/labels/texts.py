@@ -121,7 +121,8 @@ def texts_of(
     """
     keys, items = _items(labels, kind)
     if not keys:
-        raise UsageError(f"label space {labels.name!r} has no {kind}")
+        others = [other for other in ("verbs", "objects") if getattr(labels, other)]
+        raise UsageError(f"label space {labels.name!r} has no {kind}, but it has {' and '.join(others)}")
     attributes = [english.words(attribute) for attribute in attributes]
     _distinct("attribute", attributes)
     return _rows(keys, items, sets, attributes, combinations)

@@ -10,7 +10,16 @@ from hoitool import workspace
 from hoitool.convert.inputs import Inputs, gather
 from hoitool.data import read_header
 from hoitool.errors import HoitoolError, UsageError
-from hoitool.eval import OF_TRAINING, PROTOCOLS, SEARCHES, Result, choose_variant, natural_protocol, score
+from hoitool.eval import (
+    OF_TRAINING,
+    PROTOCOLS,
+    SEARCHES,
+    Result,
+    choose_variant,
+    natural_protocol,
+    protocol_named,
+    score,
+)
 from hoitool.files import npz_names, require, starts_with, write_text
 
 DEFAULT_PROTOCOL = "hico-det"
@@ -135,6 +144,7 @@ def score_files(
         from hoitool.eval.by_split import with_split
         from hoitool.report.splitting import rare_or_named
 
+        _require_rare(result, "rare")
         result = with_split(result, rare_or_named("rare", counts=counts))
     result, shown = _with_named(result, split)
     return Scored(result, inputs.predictions_path, notes, shown)
@@ -155,6 +165,7 @@ def _with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:
     if plain in ("all", *result.splits):
         return result, (plain,)
     if plain in ("rare", "non-rare") and "full" in result.splits:
+        _require_rare(result, plain)
         raise UsageError(f"the truth's label space has no training counts: say where {plain} is counted with --counts")
     from hoitool import splits
     from hoitool.eval.by_split import with_split
@@ -164,6 +175,12 @@ def _with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:
     for split in chosen:
         result = with_split(result, split)
     return result, tuple(split.name for split in chosen)
+
+
+def _require_rare(result: Result, name: str) -> None:
+    """Raise UsageError for a protocol that does not report on groups of classes."""
+    if not hasattr(protocol_named(result.protocol), "rows_of"):
+        raise UsageError(f"protocol {result.protocol!r} does not report on {name} classes")
 
 
 def keep(scored: Scored) -> str:

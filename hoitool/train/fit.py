@@ -71,6 +71,8 @@ def fit(
     """
     if is_first():
         run.require_new(folder, resume)
+        if resume and not (folder / run.CONFIG).exists():
+            say(f"{folder}: no run there to go on with; it begins")
     trackers.require(track)
     job = _prepared(recipe, say, device)
     with run.held(folder) if is_first() else nullcontext():

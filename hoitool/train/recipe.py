@@ -232,8 +232,7 @@ def _parts(path: str) -> list[str]:
 
 def _checked(layers: Sequence[Layer]) -> Recipe:
     """The recipe that layers make. An error names the uppermost layer that states what is wrong."""
-    nothing: dict[str, Any] = {}
-    held = functools.reduce(_merged, (layer.held for layer in layers), nothing)
+    held = _together(layers)
     recipe = _class_of(held, layers)
     try:
         made: Recipe = recipe.model_validate(held)
@@ -246,12 +245,27 @@ def _checked(layers: Sequence[Layer]) -> Recipe:
 
 def _class_of(held: dict[str, Any], layers: Sequence[Layer]) -> Any:
     """The class of a recipe with these settings: that of the system that its model.name says."""
-    model = held.get("model")
-    name = model.get("name", DEFAULT) if isinstance(model, dict) else DEFAULT
-    if isinstance(name, str) and name in RECIPES:
-        return RECIPES[name]
+    name = _system(held)
     stating = [layer for layer in layers if _states(layer.held, ("model", "name"))]
-    raise stating[-1].error(f"{stating[-1].where}, model.name: {unknown_name('system', f'{name!s:.40}', RECIPES)}")
+    if not isinstance(name, str) or name not in RECIPES:
+        raise stating[-1].error(f"{stating[-1].where}, model.name: {unknown_name('system', f'{name!s:.40}', RECIPES)}")
+    under = _together(layers[: layers.index(stating[-1])]) if stating else {}
+    if "model" in under and _system(under) != name:
+        told = f"{name}, but what it changes is of {_system(under)}; `hoitool train --list` has recipes of {name}"
+        raise stating[-1].error(f"{stating[-1].where}, model.name: {told}")
+    return RECIPES[name]
+
+
+def _together(layers: Sequence[Layer]) -> dict[str, Any]:
+    """The settings of all layers, those of upper ones over those of lower ones."""
+    nothing: dict[str, Any] = {}
+    return functools.reduce(_merged, (layer.held for layer in layers), nothing)
+
+
+def _system(held: dict[str, Any]) -> Any:
+    """The system that settings name, the default one where they name none."""
+    model = held.get("model")
+    return model.get("name", DEFAULT) if isinstance(model, dict) else DEFAULT
 
 
 def _states(held: Any, place: tuple[int | str, ...]) -> bool:

@@ -17,6 +17,7 @@ from strategies import datasets, predictions
 
 from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named, load, one_part, read, sniff
 from hoitool.convert.fit import fit
+from hoitool.convert.job import Options, convert
 from hoitool.convert.open_images_tables import descriptions, triplets
 from hoitool.data import to_frame
 from hoitool.errors import DataError, MissingData
@@ -167,6 +168,12 @@ class TestTables:
         assert space.verbs == ("is", "at", "holds")
         assert len(space) == 0
 
+    def test_a_challenge_calls_its_descriptions_by_other_names(self, tmp_path):
+        folder = wrote(tmp_path / "a", challenge_2019_classes_vrd=NAMES, challenge_2018_class_descriptions_500="/m/1,a")
+        assert load(folder).meta.labels.objects[:2] == ("Man", "Table")
+        folder = wrote(tmp_path / "b", challenge_2019_classes_description_500=NAMES)
+        assert load(folder).meta.labels.objects[:2] == ("Man", "Table")
+
     def test_two_labels_of_one_name_stay_apart(self, tmp_path):
         data = load(wrote(tmp_path / "a", class_descriptions="/m/04yx4,Man\n/m/04bcr3,Man\n"))
         assert data.meta.labels.objects[:2] == ("Man", "Man (/m/04bcr3)")
@@ -311,6 +318,11 @@ class TestChallenge:
         (folder / "predictions.csv").write_text("\n".join([header or self.SCORED, *rows, ""]))
         return folder / "predictions.csv"
 
+    def test_rows_without_scores_are_annotations_which_look_at_no_truth(self, tmp_path):
+        folder = wrote(tmp_path / "a", class_descriptions=NAMES)
+        done = convert(folder, Options(out=tmp_path / "b", truth=tmp_path / "truth.parquet"))
+        assert any("these are annotations, for which" in note for note in done.notes)
+
     def test_rows_are_predictions_of_the_truth(self, tmp_path):
         truth = load(wrote(tmp_path / "a", class_descriptions=NAMES, image_sizes="ImageID,Width,Height\n00aa,10,20\n"))
         path = self.wrote(tmp_path, [f"{AT},0.5", f"{AT},0.75", f"{IS},0.25"])
@@ -404,6 +416,22 @@ class TestVerifiedLabels:
             result = score(truth, load(folder / "scored.csv", truth=truth), "open-images-vrd", "oid-challenge")
             assert result.inputs["predictions"]["detections"] == detections
 
+    @pytest.mark.parametrize("word", ["validation", "val"])
+    def test_the_file_may_say_its_subset_as_v6_or_as_v7(self, tmp_path, word):
+        name = f"oidv7-{word}-annotations-human-imagelabels"
+        assert load(self.labelled(tmp_path / "a", self.HEAD + self.ROWS, name)).image_value.tolist() == [1, -1]
+
+    def test_what_stands_again_counts_once_and_a_contradiction_is_told(self, tmp_path):
+        folder = self.labelled(tmp_path / "a", self.HEAD + self.ROWS + "00aa,crowdsource,/m/04yx4,0\n")
+        (folder / "validation-annotations-human-imagelabels.csv").write_text(self.HEAD + self.ROWS)
+        held = read(folder)
+        assert held.parts[0].image_value.tolist() == [1, -1]
+        assert not held.notes
+        (folder / "validation-more.csv").write_text(self.HEAD + "00aa,verification,/m/04yx4,1\n")
+        held = read(folder)
+        assert held.parts[0].image_value.tolist() == [1, -1, 1]
+        assert "1 labels of images are said to be present and absent; both are kept" in held.notes[0]
+
     def test_they_come_back(self, tmp_path):
         (data,) = read(self.labelled(tmp_path / "a", self.HEAD + self.ROWS)).parts
         written = CSV.write([data], tmp_path / "b")
@@ -411,6 +439,10 @@ class TestVerifiedLabels:
         assert meaning(load(tmp_path / "b")) == meaning(data)
         uncertain = data.with_columns(image_value=np.array([0, 1], np.int8))
         assert fit([uncertain], CSV.HOLDS).lost == {"uncertain labels of images": 1}
+        offsets = np.array([0, 0, 2])
+        again = data.with_columns(image_label=data.image_label[[1, 1]], image_value=np.full(2, -1, np.int8))
+        again = again.with_columns(image_label_offsets=offsets)
+        assert fit([again], CSV.HOLDS).lost == {"labels of images that stand again": 1}
 
 
 @pytest.mark.parametrize("name", ["open-images", "open-images-json", "open-images-challenge"])

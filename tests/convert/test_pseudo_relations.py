@@ -9,9 +9,10 @@ import pytest
 from builders import relation_predictions, relations_of
 
 from hoitool.convert import PREDICTION_FORMATS, load, read, sniff
+from hoitool.convert.inputs import gather
 from hoitool.convert.scene_filters import filters_of
 from hoitool.convert.visual_genome import stream
-from hoitool.data import to_sparse
+from hoitool.data import to_sparse, write
 from hoitool.errors import DataError, UsageError
 from hoitool.eval import score
 
@@ -141,10 +142,15 @@ class TestPredictions:
         assert back.key.tolist() == truth.key.tolist()
         assert score(truth, back, "sgg").mean(setting="no-graph-constraint", metric="R@20") == 1
 
-    def test_names_and_images_that_the_truth_lacks_are_refused(self, tmp_path):
+    def test_names_and_images_that_the_truth_lacks_are_refused(self, tmp_path, monkeypatch):
         truth = relations_of([(0, (0, 0, 9, 9), "Table", "at", "Cup", (0, 0, 9, 9))])
         with pytest.raises(DataError, match=r"the object 'cup' is not in the truth's label space"):
             load(wrote(tmp_path, COCO), "pseudo-relations", truth)
+        (tmp_path / "data" / "cups").mkdir(parents=True)
+        write(truth, tmp_path / "data" / "cups" / "test.parquet")
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(DataError, match=r"the truth was taken from data/cups/test.parquet, name another"):
+            gather(tmp_path / NAME, format="pseudo-relations")
         named = COCO | {"objects": [thing(1, "Cup")], "relationships": [link(1, 1, "at", 0.5)]}
         with pytest.raises(DataError, match=rf"{NAME}: predictions name image '000000498666.jpg'"):
             load(wrote(tmp_path, named), "pseudo-relations", truth)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.open_images_vrd import overlaps
 
-from hoitool.data import Dataset, Predictions, select_pairs, to_frame, write
+from hoitool.convert.paired import own_boxes
+from hoitool.data import Dataset, Predictions, select_pairs, to_frame, to_sparse, write
 from hoitool.errors import DataError, UsageError
 from hoitool.eval import natural_protocol, score
 
@@ -108,6 +109,18 @@ def test_the_graph_constraint_allows_one_predicate_of_a_pair():
     assert micro.mean(setting="graph-constraint", metric="R@20") == pytest.approx(2 / 3)
 
 
+def test_relations_with_boxes_of_their_own_are_told_as_pairs_of_their_own():
+    """Then no pair has two predicates, of which the constraint could leave one out."""
+    truth, found = two([[0.9, 0.8, 0.1], [0.9, 0.8, 0.1]])
+    shared = to_sparse(found)
+    apart = own_boxes(shared)
+    told = "every predicted relation has two boxes of its own"
+    assert not any(note.startswith(told) for data in (found, shared) for note in score(truth, data, "sgg").notes)
+    result = score(truth, apart, "sgg")
+    assert sum(note.startswith(told) for note in result.notes) == 1
+    assert result.mean(setting="graph-constraint", metric="R@20") == 1
+
+
 def test_ranks_beyond_k_do_not_count():
     rows = [(0, FAR, "Box", "at", "Box", FAR)] * 30 + [(0, A, "Table", "at", "Cup", B)]
     truth = relations_of(rows[-1:])
@@ -173,6 +186,8 @@ class TestZeroShot:
         write(relation_predictions(truth), tmp_path / "found.parquet")
         command = ["eval", "found.parquet", "--truth", "test.parquet", "--protocol", "sgg", "--json"]
         assert "zR@20" not in hoitool(*command).out
+        for more in (["--split", "rare"], ["--split", "rare", "--counts", "other.parquet"]):
+            assert "protocol 'sgg' does not report on rare classes" in hoitool(*command, *more).err
         told = hoitool(*command, "--counts", "other.parquet")
         assert (told.code, json.loads(told.out)["results"][0]["metrics"]["zR@20"]) == (0, 1)
         write(relations_of(self.ROWS[:1], 2), tmp_path / "train.parquet")

@@ -222,7 +222,7 @@ def test_what_cannot_be_meant_is_refused():
     photo = load_prompts("photo")
     with pytest.raises(UsageError, match="No kind of labels named 'objekts'. Did you mean 'objects'"):
         texts_of(HICO, "objekts", [photo])
-    with pytest.raises(UsageError, match="label space 'hico' has no actions"):
+    with pytest.raises(UsageError, match="label space 'hico' has no actions, but it has verbs and objects"):
         texts_of(HICO, "actions", [photo])
     with pytest.raises(UsageError, match="no prompt set given"):
         texts_of(HICO, "objects", [])

@@ -114,6 +114,15 @@ def test_what_ended_before_its_first_checkpoint_uses_no_name_up(workspace):
     assert run(workspace / "runs" / "first").trained.steps == 2 * TRAIN // 8
 
 
+def test_to_go_on_with_a_run_that_is_not_there_is_to_begin_and_is_said(workspace):
+    said, folder = [], workspace / "runs" / "new"
+    recipe = resolve("recipe.yaml", [*RECOGNITION, "optimise.epochs=1"])
+    fit(recipe, folder, said.append, resume=True)
+    assert said[0] == f"{folder}: no run there to go on with; it begins"
+    fit(recipe, folder, said.append, resume=True)
+    assert sum(line.endswith("it begins") for line in said) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "error"), [("predict.boxes=nowhere.json", MissingData), ("predict.mask_layers=50", UsageError)]
 )

@@ -124,6 +124,8 @@ def test_an_override_that_does_not_fit_is_one_line(override, told):
         ("base: tiny\noptimise: {lr: '1'}", "own.yaml, optimise.lr: input should be a valid number, came '1'"),
         ("base: tiny\noptimise: 3", "own.yaml, optimise: expected a section (optimiser, lr"),
         ("base: tiny\nmodel: {classifier: {kind: [1]}}", "own.yaml, model.classifier.kind: expected 'cosine'"),
+        ("base: tiny\nmodel: {name: vse}", "own.yaml, model.name: vse, but what it changes is of defr"),
+        ("base: vse-f30k-region\nmodel: {name: vild}", "own.yaml, model.name: vild, but what it changes is of vse"),
         ("loss: {name: bce}", "own.yaml, model: needed, and not there"),
         ("- 3", "own.yaml: expected keys with values (name, summary"),
         ("a: [", "own.yaml, line 1: not YAML"),
