@@ -129,9 +129,10 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
 
 
 def _listed(file: Path, files: dict[str, Path]) -> list[Path]:
-    """The annotations of the images that a list names: the first word of a line."""
+    """The annotations of the images that a list names: a line, or its first word, which lists of a class have."""
     with reading(file, "a list of images"):
-        names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line if line in files else line.split()[0] for line in lines]
     missing = next((name for name in names if name not in files), None)
     if missing is not None:
         raise MissingData(f"{file}: names {brief(missing)}, which has no .xml file")
@@ -256,7 +257,8 @@ def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list
     """Write Annotations/*.xml, the list of the subset, and labels.json into the folder `path`."""
     (data,) = require_held(parts, HOLDS, WHAT)
     listed = path / LISTS / f"{data.meta.subset}.txt"
-    stems = [key.rpartition("/")[2].rpartition(".")[0] or key for key in data.key.tolist()]
+    names = [key.rpartition("/")[2] for key in data.key.tolist()]
+    stems = [name.rpartition(".")[0] or name for name in names]
     if len(set(stems)) < len(stems):
         again = next(i for i, stem in enumerate(stems) if stem in stems[:i])
         raise DataError(f"{data!r}: image {data.key[again]!r} has the name of another one but for folder and ending")

@@ -29,12 +29,9 @@ SYSTEMS = Lookup(
 def make_workspace(folder: Path, seed: int = 0, system: str = DEFAULT) -> list[Path]:
     """Fill an empty folder for a system and say what was written.
 
-    Raises UsageError when the folder holds something already, for an unknown system and one that needs torch, which
-    is not there.
+    Raises UsageError when the folder holds something already, and for an unknown system.
     """
     module: Any = SYSTEMS[system]
-    if system != DEFAULT and not has("torch"):  # the default one scores a detector that needs none
-        raise UsageError(f"the demonstration of {system} trains: it needs pip install 'hoitool[torch]'")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; name another folder, or remove it first")
     written: list[Path] = module.make(folder, seed)

@@ -43,15 +43,6 @@ def test_without_torch_it_scores_the_detector(tmp_path, monkeypatch, hoitool, wi
     assert (again.code, "not empty" in again.err) == (2, True)
 
 
-@pytest.mark.parametrize("system", ["vse", "vild"])
-def test_what_trains_alone_says_what_it_needs(system, tmp_path, monkeypatch, hoitool, without_torch):
-    monkeypatch.chdir(tmp_path)
-    done = hoitool("demo", "--system", system)
-    assert (done.code, done.err.count("\n")) == (2, 1)
-    assert f"the demonstration of {system} trains: it needs pip install 'hoitool[torch]'" in done.err
-    assert not list(tmp_path.iterdir())
-
-
 def test_as_json_it_prints_the_result_alone(tmp_path, monkeypatch, hoitool, without_torch):
     monkeypatch.chdir(tmp_path)
     assert json.loads(hoitool("demo", "--json").out)["protocol"] == "hico-det"

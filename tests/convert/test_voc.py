@@ -10,7 +10,8 @@ from meaning import meaning
 from hoitool.convert import load, read, sniff
 from hoitool.convert.fit import fit
 from hoitool.convert.voc import CLASSES, HOLDS, write
-from hoitool.data import Dataset, to_frame
+from hoitool.data import Dataset, select_images, to_frame
+from hoitool.data.dataset import strings
 from hoitool.errors import DataError, HoitoolError, MissingData
 from hoitool.eval import score
 
@@ -146,6 +147,15 @@ def test_lists_that_do_not_fit(kit):
     (kit / "ImageSets" / "Main" / "val.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"val\.txt: not readable as a list of images"):
         read(kit, "voc")
+
+
+def test_names_with_blanks_and_names_in_folders_without_an_ending(kit, tmp_path):
+    data = select_images(read(kit).parts[0], np.array([0, 1]))
+    for names in (["a", "a b"], ["a b -1.jpg", "a b.jpg"], ["x/b", "x/c.d"]):
+        named = data.with_columns(key=strings(names), file_name=None)
+        folder = tmp_path / names[0].replace("/", "-")
+        write([fit([named], HOLDS).parts[0]], folder)
+        assert load(folder).key.tolist() == names
 
 
 def test_two_files_of_one_image(kit):
