@@ -8,11 +8,12 @@ a device computes while the next batch is being prepared.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, cast
 
 from hoitool.data.dataset import Array
 from hoitool.embed.preprocess import Preprocess
+from hoitool.errors import UsageError
 from hoitool.lookup import unknown_name
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -60,6 +61,15 @@ def settings(
         if name not in known:
             raise unknown_name(kind, name, known)
     return Settings(None, weights, pooling, cast(Space, space), device, cast(Precision, precision), compile, image_size)
+
+
+def require_no_choices(encoder: str, chosen: Settings) -> None:
+    """Raise UsageError for a setting of an encoder without weights, which runs on the CPU and has none to choose."""
+    defaults = Settings()
+    for field in fields(Settings):
+        value = getattr(chosen, field.name)
+        if value != getattr(defaults, field.name) and (field.name, value) != ("device", "cpu"):
+            raise UsageError(f"{encoder} has no choice of {field.name}, came {value!r}")
 
 
 class Encoder(Protocol):

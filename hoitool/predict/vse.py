@@ -23,7 +23,7 @@ from hoitool.embed.captions import PARTS, layout_of
 from hoitool.embed.encoders.device import DTYPES
 from hoitool.embed.pictures import album_of
 from hoitool.errors import UsageError
-from hoitool.files import refuse_overwrite, starts_with
+from hoitool.files import refuse_overwrite
 from hoitool.models.vse import Vse
 from hoitool.models.vse_card import Matcher, matcher
 from hoitool.models.vse_images import GRIDS
@@ -71,7 +71,7 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     Raises UsageError, MissingData and DataError, before anything is computed where that can be known.
     """
     _require_ours(asked)
-    stores = [source for source in sources if _is_store(source)]
+    stores = [source for source in sources if is_store(source)]
     files = [source for source in sources if source not in stores]
     if len(files) != 1:
         raise UsageError(
@@ -113,7 +113,7 @@ def _of_another(store: Store, home: Home) -> str:
 
 def region_stores() -> list[Path]:
     """The stores in features/ that are of regions."""
-    found = sorted(path for path in workspace.FEATURES.glob("*.h5") if _is_store(path))
+    found = sorted(path for path in workspace.FEATURES.glob("*.h5") if is_store(path))
     return [path for path in found if Store(path).manifest.of in OF]
 
 
@@ -158,10 +158,6 @@ def _require_ours(asked: Asked) -> None:
         raise UsageError(f"--{name} is of other models; a matcher embeds images and captions")
     if asked.pace.skip_broken:
         raise UsageError("--skip-broken would search among other images than the data's; mend the pictures")
-
-
-def _is_store(path: Path) -> bool:
-    return starts_with(path, b"\x89HDF") and is_store(path)
 
 
 def _default_out(path: Path, data: Dataset) -> Path:

@@ -16,15 +16,13 @@ import functools
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hoitool.data.dataset import Array
-from hoitool.embed.encoder import Encoder, Pending, Settings
+from hoitool.embed.encoder import Encoder, Pending, Settings, require_no_choices
 from hoitool.embed.preprocess import Preprocess
-from hoitool.errors import UsageError
 
 SUMMARY = "hashed words and colours, no weights and no meaning: for demonstrations and dry runs; 64 numbers"
 
@@ -35,11 +33,7 @@ WORD = re.compile(r"\w+")
 
 def load(settings: Settings) -> Encoder:
     """The encoder. Raises UsageError for a setting that it cannot have, such as a device other than the CPU."""
-    defaults = Settings()
-    settings = replace(settings, device="auto" if settings.device == "cpu" else settings.device)
-    for name in ("variant", "weights", "pooling", "space", "precision", "compile", "image_size", "device"):
-        if getattr(settings, name) != getattr(defaults, name):
-            raise UsageError(f"hashed has no choice of {name}, came {getattr(settings, name)!r}")
+    require_no_choices("hashed", settings)
     return Hashed()
 
 
