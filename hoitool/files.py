@@ -154,6 +154,15 @@ def reading(path: Path, what: str) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def naming(*paths: Path) -> Iterator[None]:
+    """What is wrong with data, in a block that does not know their files, is told with the names of these."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{' against '.join(map(str, paths))}: {error}") from error
+
+
 def load_json(path: Path, what: str, kind: type, emptied: str | None = None) -> Any:
     """The JSON value of a file, which must be a `kind` (dict or list). Raises DataError, with line and column, else.
 
