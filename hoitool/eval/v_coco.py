@@ -210,9 +210,7 @@ def _ranked(judged: Judged, held: list[Class], order: Order) -> Ranked:
     return Ranked(
         names=np.array([c.name for c in held], object),
         starts=offsets_of(np.array([len(rows) for rows, _ in ordered])),
-        image=np.concatenate(
-            [judged.made.image[c.column.who[rows]] for c, (rows, _) in zip(held, ordered, strict=True)]
-        ),
+        image=judged.made.image[np.concatenate(who)],
         hit=np.concatenate([hit for _, hit in ordered]),
         score=np.concatenate([c.column.score[rows] for c, (rows, _) in zip(held, ordered, strict=True)]),
         row=np.concatenate([rows for rows, _ in ordered]),
