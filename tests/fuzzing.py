@@ -72,7 +72,7 @@ class Made:
             path.write_bytes(self.whole[path])
         left = [str(p.relative_to(self.folder)) for p in (self.folder / OUT).rglob("*") if p.is_file()]
         left = [name for name in left if not name.endswith(".partial")]  # of a job that goes on when it is run again
-        names = {path.name, *path.relative_to(self.folder).parent.parts, *line[1:3]}
+        names = {path.name, path.stem, *path.relative_to(self.folder).parent.parts, *line[1:3]}
         return wrong(*ended, names | SEEN, left)
 
 

@@ -86,6 +86,7 @@ def test_arrays_that_were_made_elsewhere_are_scored_like_a_store(store, held, ra
         ({"image": np.arange(20)}, "numbered 0..I-1"),
         ({"image": np.zeros(19, int)}, "an image and an id are needed for each caption"),
         ({"key": np.array(["a"])}, "a key for each image"),
+        ({"key": np.array("a")}, "key is <U1 .*, expected a name for each image"),
         ({"image": None}, "an image and an id are needed"),
         ({"images": np.array([None])}, "own.npz"),
     ],
