@@ -54,11 +54,11 @@ class Made:
             for part in range(PARTS):
                 yield path, f"cut after {part}/{PARTS}", whole[: len(whole) * part // PARTS]
 
-    def drawn(self, rng: random.Random) -> tuple[Path, str, bytes]:
-        """One of the files, broken in one way or another."""
+    def drawn(self, rng: random.Random, fields: bool = True) -> tuple[Path, str, bytes]:
+        """One of the files, broken in one way or another; half of the time in its fields, where they are wanted."""
         path = rng.choice([*self.whole])
         ways = [_cut, _flipped, _flipped, _spliced, _foreign]
-        if rng.random() < 0.5 and self.changed[path]:
+        if fields and rng.random() < 0.5 and self.changed[path]:
             return path, *rng.choice(self.changed[path])
         return path, *rng.choice(ways)(self.whole[path], rng)
 

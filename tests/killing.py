@@ -142,11 +142,11 @@ def _pictures(folder: Path) -> None:
 
 
 def _scene_graphs(folder: Path) -> None:
-    """3,000 images of Visual Genome's kind."""
+    """1,500 images of Visual Genome's kind."""
     rng = np.random.default_rng(0)
     names = [f"thing{i}" for i in range(50)]
     graphs = []
-    for i in range(3000):
+    for i in range(1500):
         x, y, w, h = (column.tolist() for column in rng.integers(1, 100, (4, 12)))
         objects = [
             {"object_id": 100 * i + k, "x": x[k], "y": y[k], "w": w[k], "h": h[k], "names": [names[(i + k) % 50]]}
