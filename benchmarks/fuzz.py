@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from fuzz_targets import TARGETS, Target
 from fuzzing import Made
 
-MEMORY, LONGEST = 2 * 2**30, 30.0  # bytes more than at the start of a target, seconds of a case
+MEMORY, LONGEST, MAKING = 2 * 2**30, 30.0, 600.0  # bytes more than at the start, seconds of a case and before the first
+READY, DONE = -2, -1
 Case = tuple[Path, str, bytes]
 
 
@@ -46,14 +47,17 @@ def work(pipe: Connection, name: str, seed: int, drawn: int, first: int) -> None
     """Run the cases of a target from the first on, and tell what was wrong with each."""
     with tempfile.TemporaryDirectory() as folder:
         made = Made.of(TARGETS[name], Path(folder))
+        path, whole = next(iter(made.whole.items()))
         for line in made.target.lines:  # what is imported on the way is no part of a case
-            made.judged(next(iter(made.whole)), next(iter(made.whole.values())), line)
+            made.judged(path, whole, line)
+        assert made.changed.keys() == made.whole.keys()  # looked at now: that takes a while
         _limit_memory()
+        pipe.send((READY, "", ""))
         for i, (path, what, content) in enumerate(itertools.islice(cases(made, name, seed, drawn), first, None), first):
             line = made.target.lines[i % len(made.target.lines)]
             pipe.send((i, f"{path.name}, {what}: {' '.join(line)}", None))
             pipe.send((i, "", made.judged(path, content, line)))
-    pipe.send((-1, "", ""))
+    pipe.send((DONE, "", ""))
 
 
 def _limit_memory() -> None:
@@ -72,15 +76,16 @@ def fuzzed(name: str, seed: int, drawn: int) -> tuple[int, list[str]]:
         theirs.close()
         at, what = first - 1, "making the files"
         try:
-            while mine.poll(LONGEST):
+            while mine.poll(MAKING if at < first else LONGEST):
                 i, told, wrong = mine.recv()
-                if i < 0:
+                if i == DONE:
                     process.join()
                     return at + 1, found
-                at, what = i, told or what
+                if i != READY:
+                    at, what = i, told or what
                 if wrong:
                     found.append(f"{what}: {wrong}")
-            found.append(f"{what}: took more than {LONGEST:.0f} s")
+            found.append(f"{what}: took too long")
         except EOFError:
             process.join()
             found.append(f"{what}: the process died ({process.exitcode})")

@@ -102,7 +102,7 @@ def changed(tree: Any, values: list[Any] = VALUES) -> Iterator[tuple[str, Any]]:
         yield f"{name} removed", _with(tree, place, lambda held, key: held.pop(key))
         for value in values:
             yield f"{name} = {value!r:.20}", _with(tree, place, lambda held, key, value=value: _put(held, key, value))
-        if isinstance(place[-1], int):
+        if isinstance(_held(tree, place), list):
             yield f"{name} twice", _with(tree, place, lambda held, key: held.append(held[key]))
 
 
@@ -119,11 +119,15 @@ def _places(tree: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def _with(tree: Any, place: tuple[Any, ...], change: Callable[[Any, Any], Any]) -> Any:
     made = copy.deepcopy(tree)
-    held = made
-    for key in place[:-1]:
-        held = held[key]
-    change(held, place[-1])
+    change(_held(made, place), place[-1])
     return made
+
+
+def _held(tree: Any, place: tuple[Any, ...]) -> Any:
+    """What a place is in."""
+    for key in place[:-1]:
+        tree = tree[key]
+    return tree
 
 
 def _csv(path: Path) -> Broken:

@@ -5,6 +5,7 @@ A line is run in the folder of the files and writes, if anything, below out/.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,11 +44,15 @@ OTHERS = ("v-coco-pickle", "open-images-challenge", "pseudo-relations")
 
 @dataclass(frozen=True)
 class Target:
-    """make(folder) writes valid files, returns those to break; lines: what reads them; torch: whether they need it."""
+    """make(folder) writes valid files and returns those to break; lines: what reads them.
+
+    torch: whether they need it; slow: whether a case takes seconds
+    """
 
     make: Callable[[Path], list[Path]]
     lines: tuple[Line, ...]
     torch: bool = False
+    slow: bool = False
 
 
 def _format(name: str, suffix: str) -> Target:
@@ -199,6 +204,30 @@ def _weights(folder: Path) -> list[Path]:
     return [folder / "weights.pt"]
 
 
+def _run(folder: Path) -> list[Path]:
+    """A run that has ended."""
+    from tiny_run import make_workspace
+
+    return _trained(make_workspace(folder), "recipe")
+
+
+def _matcher(folder: Path) -> list[Path]:
+    """A run of a matcher of images and captions."""
+    from tiny_matching import make_workspace
+
+    return _trained(make_workspace(folder), "grid")
+
+
+def _trained(folder: Path, name: str) -> list[Path]:
+    from hoitool.train.fit import fit
+    from hoitool.train.recipe import resolve
+
+    with contextlib.chdir(folder):
+        fit(resolve(f"{name}.yaml"), Path("runs") / name, lambda _: None, device="cpu")
+    made = [path for path in sorted((folder / "runs" / name).rglob("*")) if path.is_file()]
+    return [path for path in made if path.stat().st_size and not path.name.startswith("predictions-")]
+
+
 def _recipe(folder: Path) -> list[Path]:
     from hoitool.train.recipe import dump as dumped
     from hoitool.train.recipe import resolve
@@ -257,6 +286,21 @@ TARGETS: dict[str, Target] = {
     ),
     "recipe": Target(_recipe, (("train", "mine.yaml", "--print-config"),), torch=True),
     "model": Target(_model, (("predict", "model", *PREDICT),), torch=True),
+    "run": Target(
+        _run,
+        (
+            ("train", "--resume", "--name", "recipe", "--device", "cpu"),
+            ("predict", "runs/recipe", "data/demo/test.parquet", *PREDICT[1:]),
+        ),
+        torch=True,
+        slow=True,
+    ),
+    "run of a matcher": Target(
+        _matcher,
+        (("predict", "runs/grid", "data/demo/test.parquet", "--device", "cpu", "--workers", "0", "-o", f"{OUT}/p.h5"),),
+        torch=True,
+        slow=True,
+    ),
     "weights": Target(
         _weights,
         (("predict", "weights.pt", "--recipe", "recipe.yaml", "--labels", "demo.parquet", *PREDICT),),

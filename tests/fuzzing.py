@@ -69,11 +69,18 @@ class Made:
         try:
             ended = run(line, self.folder)
         finally:
-            path.write_bytes(self.whole[path])
+            self._restore()
         left = [str(p.relative_to(self.folder)) for p in (self.folder / OUT).rglob("*") if p.is_file()]
         left = [name for name in left if not name.endswith(".partial")]  # of a job that goes on when it is run again
         names = {path.name, path.stem, *path.relative_to(self.folder).parent.parts, *line[1:3]}
         return wrong(*ended, names | SEEN, left)
+
+    def _restore(self) -> None:
+        """Put back what was broken, and what a job that goes on has changed."""
+        for path, whole in self.whole.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != whole:
+                path.write_bytes(whole)
 
 
 def run(line: Line, folder: Path) -> tuple[int, str, str]:
