@@ -14,7 +14,21 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, draw, embed, eval, explain, inspect, predict, split, stats, train
+from hoitool.commands import (
+    check,
+    convert,
+    demo,
+    draw,
+    embed,
+    eval,
+    explain,
+    inspect,
+    lint_table,
+    predict,
+    split,
+    stats,
+    train,
+)
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -32,6 +46,7 @@ app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
 app.command("inspect")(inspect.inspect)
+app.command("lint-table")(lint_table.lint_table)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.add_typer(split.app, name="split", no_args_is_help=True)
