@@ -112,7 +112,9 @@ def judge(printout: Printout, splits: Mapping[str, Counts], known: Mapping[str, 
         fitting,
         full=weighted(figures, splits[fitting[0]] if fitting else first),
         hm=hm,
-        counts=counts_that_fit(*(figures[g] for g in (*groups, FULL)), total) if len(groups) == 2 else None,
+        counts=counts_that_fit([figures[group] for group in groups], figures[FULL], total)
+        if len(groups) == 2
+        else None,
         total=total,
         others=tuple(n for n, c in known.items() if n not in splits and tuple(c) == groups and _fits(figures, c)),
         swapped=() if fitting else _swapped(figures, groups, first),

@@ -8,7 +8,7 @@ mean over all classes, so it is the mean of the groups' figures weighted with th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -60,14 +60,16 @@ def weighted(groups: Mapping[str, Range], counts: Mapping[str, int]) -> Range:
 
 def harmonic(first: Range, second: Range) -> Range:
     """What the harmonic mean of two figures can be, 0 where both are 0."""
-    return Range(_harmonic(max(first.low, 0), max(second.low, 0)), _harmonic(first.high, second.high))
+    return Range(_harmonic(first.low, second.low), _harmonic(first.high, second.high))
 
 
-def _harmonic(a: Fraction | int, b: Fraction | int) -> Fraction:
-    return Fraction(2 * a * b) / (a + b) if a + b else Fraction()
+def _harmonic(a: Fraction, b: Fraction) -> Fraction:
+    a, b = max(a, Fraction()), max(b, Fraction())
+    return 2 * a * b / (a + b) if a + b else Fraction()
 
 
-def counts_that_fit(first: Range, second: Range, full: Range, total: int) -> tuple[int, int] | None:
+def counts_that_fit(groups: Sequence[Range], full: Range, total: int) -> tuple[int, int] | None:
     """Which numbers of classes in the first of two groups would fit, the least and the most; None when none would."""
-    fitting = [n for n in range(total + 1) if full.meets(weighted({"a": first, "b": second}, {"a": n, "b": total - n}))]
+    held = {"first": groups[0], "second": groups[1]}
+    fitting = [n for n in range(total + 1) if full.meets(weighted(held, {"first": n, "second": total - n}))]
     return (fitting[0], fitting[-1]) if fitting else None

@@ -57,7 +57,7 @@ def test_figures_rounded_from_real_classes_always_fit(rare, values, digits):
     shown = [f"{round(mean * 10**digits) / 10**digits:.{digits}f}" for mean in means]
     first, second, full = (printed(text).range for text in shown)
     assert full.meets(weighted({"a": first, "b": second}, {"a": rare, "b": 600 - rare}))
-    low, high = counts_that_fit(first, second, full, 600)
+    low, high = counts_that_fit([first, second], full, 600)
     assert low <= rare <= high
     if first.low >= 0 and second.low >= 0:
         exact = 2 * means[0] * means[1] / (means[0] + means[1]) if means[0] + means[1] else Fraction()
