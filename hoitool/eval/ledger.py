@@ -120,9 +120,10 @@ class Ledger:
     def figures_of(self, weights: Array) -> dict[Key, Array]:
         """Each figure (B,) when images count `weights` (I, B), whole numbers, times. NaN where no class is left."""
         classes = {name: self.classes_of(name, weights) for name in {figure.ranked for figure in self.figures}}
-        return dict(self._means(classes))
+        return dict(self.means(classes))
 
-    def _means(self, classes: dict[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
+    def means(self, classes: dict[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
+        """Each figure (B,) by the AP and final recall (K, B) of the classes of each ranking, as `classes_of` gives."""
         for figure in self.figures:
             ap, recall = classes[figure.ranked]
             values = (ap if figure.what == "ap" else recall)[figure.among]
