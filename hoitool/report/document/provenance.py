@@ -1,0 +1,65 @@
+"""The last section of a report: every file that its figures were made of, by content, and what was not to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hoitool import __version__
+from hoitool.report.document.parts import Cell, Column, Section, Table
+from hoitool.report.document.sources import Source
+from hoitool.report.layout import title
+from hoitool.report.terminal import COUNTS
+
+
+def provenance(sources: Sequence[Source]) -> Section:
+    """Every input of every result with its hash, the splits with theirs."""
+    lines = [
+        "A file is named by the SHA-256 of its content: figures of files with the same hashes can be compared.",
+        f"Made by hoitool {__version__}.",
+    ]
+    lines += [f"{s.name}: not read again, because {s.missing}." for s in sources if s.missing]
+    lines += [f"{s.name}: {remark}." for s in sources for remark in s.remarks]
+    columns = (Column("Method"), Column("What"), Column("File"), Column("Holds"), Column("SHA-256", "code"))
+    rows = [row for source in sources for row in _inputs(source)]
+    tables = [Table("inputs", "Inputs", columns, tuple(rows))]
+    if splits := _splits(sources):
+        columns = (Column("Split"), Column("Classes", "count"), Column("Means"), Column("Hash", "code"))
+        tables.append(Table("splits", "Splits: which classes the means are over", columns, tuple(splits)))
+    return Section("provenance", "Provenance", tuple(lines), tuple(tables))
+
+
+def _inputs(source: Source) -> list[tuple[Cell, ...]]:
+    held = source.result.inputs
+    made: list[tuple[Cell, ...]] = []
+    for what in ("truth", "predictions", "training"):
+        if told := held.get(what):
+            made.append(
+                (source.name, what, str(told.get("path", "–")), _holds(told), str(told.get("sha256", "–")))
+            )
+            made += [
+                (source.name, f"{what}: made from", name, "", str(digest))
+                for name, digest in told.get("sources", {}).items()
+            ]
+    for told in held.get("stores", ()):
+        made.append((source.name, "store", str(told["path"]), str(told["model"]), str(told["content"])))
+    return made
+
+
+def _holds(told: Mapping[str, Any]) -> str:
+    """What a file holds: dataset, subset, counts, label space."""
+    words = [" ".join(str(told[name]) for name in ("dataset", "subset") if told.get(name))]
+    words += [f"{told[name]:,} {name.replace('_', ' ')}" for name in COUNTS if isinstance(told.get(name), int)]
+    if labels := told.get("labels"):
+        words.append(f"label space {labels['name']} ({str(labels['sha256'])[:12]})")
+    return ", ".join(filter(None, words))
+
+
+def _splits(sources: Sequence[Source]) -> list[tuple[Cell, ...]]:
+    """Each split once, by its name and content."""
+    made: dict[tuple[Cell, ...], None] = {}
+    for source in sources:
+        for name, told in source.result.inputs.get("splits", {}).items():
+            digest = told.get("hash") or told.get("sha256") or "–"
+            made[(title(name), told.get("classes"), str(told.get("means", "")), str(digest))] = None
+    return list(made)
