@@ -18,7 +18,8 @@ WIDTH, HEIGHT = 440, 300
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 44
 SERIES = 6  # told apart by colour and dash or shape
 STEPS = (1, 2, 2.5, 5, 10)
-BAR, GAP, LETTER = 16, 8, 6.6  # of bars: height, distance, width of a letter
+BAR, GAP, LETTER = 16, 8, 6.4  # of bars: height, distance, width of a letter
+MOST_NAME = 190.0  # width of the longest name on the left of rows
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ def nice_step(span: float, about: int) -> float:
     return next(step * power for step in STEPS if step * power >= rough * (1 - 1e-9))
 
 
-def lines(series: Sequence[Points], x: Axis, y: Axis) -> str:
-    """Curves through points, one class and dash per series."""
+def lines(series: Sequence[Points], x: Axis, y: Axis, diagonal: bool = False) -> str:
+    """Curves through points, one class and dash per series; diagonal: the line from corner to corner below them."""
     at = _placed(x, y)
-    drawn = []
+    corners = [*at(x.low, y.low), *at(x.high, y.high)]
+    drawn = ['<path class="grid" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>'.format(*corners)] if diagonal else []
     for i, each in enumerate(series):
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in (at(*point) for point in zip(each.x, each.y, strict=True)))
         drawn.append(f'<polyline class="line s{i % SERIES}" points="{path}"/>')
@@ -131,13 +133,14 @@ def bars(rows: Sequence[tuple[str, Sequence[float]]], written: Callable[[float],
     return _svg(WIDTH, high_y, drawn)
 
 
-def estimates(rows: Sequence[tuple[str, Estimate]], title: str) -> str:
-    """A dot with its interval for each row, on an axis in per cent that shows nothing below or above them but 0."""
-    ends = [v for _, e in rows for v in (e.value, e.low, e.high) if not math.isnan(v)] or [0.0]
+def estimates(rows: Sequence[tuple[str, Sequence[Estimate]]], title: str) -> str:
+    """For each row one mark per series with its interval, on an axis in per cent from or to 0."""
+    ends = [v for _, held in rows for e in held for v in (e.value, e.low, e.high) if not math.isnan(v)] or [0.0]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     spare = 0.05 * (high - low) or 0.01
     axis = Axis(title, low - spare if low < 0 else low, high + spare if high > 0 else high, percent=True)
-    left, step = _margin([name for name, _ in rows]), BAR + GAP
+    series = max((len(held) for _, held in rows), default=1)
+    left, step = _margin([name for name, _ in rows]), series * BAR * 0.8 + GAP
     foot = len(rows) * step
 
     def at(value: float) -> float:
@@ -145,22 +148,27 @@ def estimates(rows: Sequence[tuple[str, Estimate]], title: str) -> str:
 
     drawn = []
     for value, label in axis.ticks():
-        drawn.append(f'<line class="grid" x1="{at(value):.1f}" y1="0" x2="{at(value):.1f}" y2="{foot}"/>')
+        drawn.append(f'<line class="grid" x1="{at(value):.1f}" y1="0" x2="{at(value):.1f}" y2="{foot:g}"/>')
         drawn.append(_text(at(value), foot + 14, label, "middle"))
-    drawn.append(f'<line class="axis" x1="{at(0):.1f}" y1="0" x2="{at(0):.1f}" y2="{foot}"/>')
-    for row, (name, each) in enumerate(rows):
-        middle = row * step + step / 2
-        drawn.append(_text(left - 8, middle, name, "end"))
-        if not each.certain:
-            a, b = at(each.low), at(each.high)
-            drawn.append(
-                f'<path class="whisker s0" d="M{a:.1f} {middle:g}H{b:.1f}M{a:.1f} {middle - 4:g}v8'
-                f'M{b:.1f} {middle - 4:g}v8"/>'
-            )
-        if not math.isnan(each.value):
-            drawn.append(f'<g class="point s0">{shape(0, at(each.value), middle, size=4)}</g>')
+    drawn.append(f'<line class="axis" x1="{at(0):.1f}" y1="0" x2="{at(0):.1f}" y2="{foot:g}"/>')
+    for row, (name, held) in enumerate(rows):
+        drawn.append(_text(left - 8, (row + 0.5) * step, name, "end"))
+        for i, each in enumerate(held):
+            drawn.append(_estimate(i, each, at, row * step + GAP / 2 + (i + 0.5) * BAR * 0.8))
     drawn.append(_text((left + WIDTH - RIGHT) / 2, foot + 32, title, "middle"))
     return _svg(WIDTH, foot + 40, drawn)
+
+
+def _estimate(series: int, each: Estimate, at: Callable[[float], float], y: float) -> str:
+    """A mark and its whisker at a height."""
+    if math.isnan(each.value):
+        return ""
+    mark = f'<g class="point s{series % SERIES}">{shape(series, at(each.value), y, size=4)}</g>'
+    if each.certain:
+        return mark
+    a, b = at(each.low), at(each.high)
+    ends = f"M{a:.1f} {y:.1f}H{b:.1f}M{a:.1f} {y - 4:.1f}v8M{b:.1f} {y - 4:.1f}v8"
+    return f'<path class="whisker s{series % SERIES}" d="{ends}"/>{mark}'
 
 
 def swatch(series: int, kind: str) -> str:
@@ -206,10 +214,13 @@ def _framed(x: Axis, y: Axis, inside: Sequence[str]) -> str:
 
 
 def _margin(names: Sequence[str]) -> float:
-    return min(190.0, LETTER * max(map(len, names), default=1) + 12)
+    """Room for names on the left of rows."""
+    return min(MOST_NAME, LETTER * max(map(len, names), default=1)) + 12
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
+    most = int(MOST_NAME / LETTER)
+    text = text if len(text) <= most else f"{text[: most - 1]}…"
     named = f' class="{kind}"' if kind else ""
     return f'<text{named} x="{x:.1f}" y="{y:.1f}" dy=".32em" text-anchor="{anchor}">{escape(text)}</text>'
 

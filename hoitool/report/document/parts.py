@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["text", "code", "count", "percent", "number", "difference"]  # difference: signed, in per cent
+Role = Literal["human", "object"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Mark:
     """A box on a picture (x1 y1 x2 y2, pixels of the original), whose it is, and whether it is a true one."""
 
     box: tuple[float, float, float, float]
-    role: Literal["human", "object"]
+    role: Role
     true: bool = False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hoitool import __version__
@@ -20,30 +20,32 @@ def provenance(sources: Sequence[Source]) -> Section:
     ]
     lines += [f"{s.name}: not read again, because {s.missing}." for s in sources if s.missing]
     lines += [f"{s.name}: {remark}." for s in sources for remark in s.remarks]
-    columns = (Column("Method"), Column("What"), Column("File"), Column("Holds"), Column("SHA-256", "code"))
-    rows = [row for source in sources for row in _inputs(source)]
-    tables = [Table("inputs", "Inputs", columns, tuple(rows))]
+    columns = (Column("What"), Column("File"), Column("Methods"), Column("Holds"), Column("SHA-256", "code"))
+    tables = [Table("inputs", "Inputs", columns, tuple(_inputs(sources)))]
     if splits := _splits(sources):
         columns = (Column("Split"), Column("Classes", "count"), Column("Means"), Column("Hash", "code"))
         tables.append(Table("splits", "Splits: which classes the means are over", columns, tuple(splits)))
     return Section("provenance", "Provenance", tuple(lines), tuple(tables))
 
 
-def _inputs(source: Source) -> list[tuple[Cell, ...]]:
-    held = source.result.inputs
-    made: list[tuple[Cell, ...]] = []
+def _inputs(sources: Sequence[Source]) -> list[tuple[Cell, ...]]:
+    """Every file once, with the methods whose input it is."""
+    made: dict[tuple[str, str, str, str], list[str]] = {}
+    for source in sources:
+        for row in _inputs_of(source.result.inputs):
+            made.setdefault(row, []).append(source.name)
+    return [(what, file, ", ".join(names), holds, digest) for (what, file, holds, digest), names in made.items()]
+
+
+def _inputs_of(held: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """What each input of a result is, its file, what it holds, its hash; and those that it was itself made from."""
     for what in ("truth", "predictions", "training"):
         if told := held.get(what):
-            made.append(
-                (source.name, what, str(told.get("path", "–")), _holds(told), str(told.get("sha256", "–")))
-            )
-            made += [
-                (source.name, f"{what}: made from", name, "", str(digest))
-                for name, digest in told.get("sources", {}).items()
-            ]
+            yield what, str(told.get("path", "–")), _holds(told), str(told.get("sha256", "–"))
+            for name, digest in told.get("sources", {}).items():
+                yield f"{what}, made from", str(name), "", str(digest)
     for told in held.get("stores", ()):
-        made.append((source.name, "store", str(told["path"]), str(told["model"]), str(told["content"])))
-    return made
+        yield "store", str(told["path"]), str(told["model"]), str(told["content"])
 
 
 def _holds(told: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from hoitool.eval import Row
 from hoitool.report.document import charts
 from hoitool.report.document.parts import Chart, Column, Estimate, Kind, Part, Section, Table, interval, written
 from hoitool.report.document.sources import Source
-from hoitool.report.layout import RANKS, main_metrics, title
+from hoitool.report.layout import RANKS, main_metrics, percent, title
 from hoitool.report.terminal import METRIC_TITLES
 
 DRAWN = 24  # rows of the chart, at most
@@ -64,37 +64,27 @@ def _sentence(source: Source) -> str:
 def _charts(sources: Sequence[Source]) -> list[Chart]:
     """The headline of every row and method, as dots with their intervals."""
     metric = sources[0].result.headline
-    rows = [(source, row) for row in sources[0].result.rows for source in sources]
-    named = [
-        (_row_name(row, source, len(sources) > 1), estimate(held, metric))
-        for source, row in rows
-        if (held := _same_row(source, row)) is not None
+    rows = [
+        (f"{title(row.setting)}, {title(row.split)}", [_of(source, row, metric) for source in sources])
+        for row in sources[0].result.rows
     ]
-    if metric in RANKS or len(named) < 2 or len(named) > DRAWN:
+    if metric in RANKS or len(rows) < 2 or len(rows) * len(sources) > DRAWN:
         return []
-    columns = (Column("What"), Column(metric_title(metric), "percent"))
-    data = Table("summary-chart-data", f"{metric} of every row", columns, tuple(named))
-    low, high = (pick(named, key=lambda pair: _known(pair[1].value)) for pick in (min, max))
-    told = (
-        f"{metric} in per cent, from {written(low[1], 'percent')} ({low[0]}) to {written(high[1], 'percent')} "
-        f"({high[0]})."
-    )
-    drawing = charts.estimates(named, f"{metric} (%)")
-    return [Chart(f"{metric} with its intervals" if not named[0][1].certain else metric, told, drawing, (), data)]
+    names = tuple(source.name for source in sources)
+    columns = (Column("What"), *(Column(f"{metric} (%), {name}", "percent") for name in names))
+    data = Table("summary-chart-data", f"{metric} of every row", columns, tuple((name, *held) for name, held in rows))
+    known = [(each.value, f"{name}: {which}") for name, held in rows for which, each in zip(names, held, strict=True)]
+    low, high = (pick((pair for pair in known if not math.isnan(pair[0])), default=(0.0, "")) for pick in (min, max))
+    told = f"{metric} in per cent, from {percent(low[0])} ({low[1]}) to {percent(high[0])} ({high[1]})."
+    drawing = charts.estimates(rows, f"{metric} (%)")
+    with_intervals = "" if rows[0][1][0].certain else " with intervals"
+    return [Chart(f"{metric}{with_intervals}", told, drawing, names if len(names) > 1 else (), data)]
 
 
-def _known(value: float) -> float:
-    return 0.0 if math.isnan(value) else value
-
-
-def _row_name(row: Row, source: Source, several: bool) -> str:
-    name = f"{title(row.setting)}, {title(row.split)}"
-    return f"{name}: {source.name}" if several else name
-
-
-def _same_row(source: Source, row: Row) -> Row | None:
+def _of(source: Source, row: Row, metric: str) -> Estimate:
+    """A result's figure in the place of a row, NaN where it has none."""
     found = [each for each in source.result.rows if (each.setting, each.split) == (row.setting, row.split)]
-    return found[0] if found else None
+    return estimate(found[0], metric) if found else Estimate(math.nan)
 
 
 def _figures(source: Source) -> Table:
@@ -131,6 +121,11 @@ def _side_by_side(sources: Sequence[Source]) -> list[Table]:
 
 
 def _signatures(sources: Sequence[Source]) -> Table:
-    columns = (Column("Method"), Column("Protocol"), Column("Variant"), Column("Signature", "code"))
-    rows = tuple((s.name, s.result.protocol, s.result.variant, s.result.signature) for s in sources)
+    """Each rule once, with the methods that were scored by it."""
+    rules: dict[tuple[str, str, str], list[str]] = {}
+    for source in sources:
+        held = source.result
+        rules.setdefault((held.protocol, held.variant, held.signature), []).append(source.name)
+    columns = (Column("Protocol"), Column("Variant"), Column("Methods"), Column("Signature", "code"))
+    rows = tuple((protocol, variant, ", ".join(names), rule) for (protocol, variant, rule), names in rules.items())
     return Table("signatures", "Signatures: the rule that was applied, every choice in one line", columns, rows)
