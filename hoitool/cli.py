@@ -14,7 +14,21 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, draw, embed, eval, explain, inspect, predict, report, split, stats, train
+from hoitool.commands import (
+    check,
+    convert,
+    demo,
+    draw,
+    embed,
+    eval,
+    explain,
+    inspect,
+    predict,
+    report,
+    split,
+    stats,
+    train,
+)
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(

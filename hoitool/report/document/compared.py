@@ -1,4 +1,4 @@
-"""The section of a report that compares runs: differences with their intervals, in words, and the classes that moved."""
+"""The section of a report that compares runs: differences with their intervals, in words, and which classes moved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 from hoitool.diagnose.comparison import ClassChanges, Compared, Comparison
 from hoitool.report.document import charts
 from hoitool.report.document.parts import Cell, Chart, Column, Estimate, Part, Section, Table
-from hoitool.report.document.summary import metric_title
 from hoitool.report.layout import title
 
 DRAWN = 24  # rows of the chart, at most
@@ -20,7 +19,11 @@ def compared(found: Comparison) -> Section:
     lines += [f"{held['method']}; {held['rule']}"] if held else []
     lines += [f"Note: {note}." for note in found.notes]
     moved = [each for each in found.changes if each.setting == found.settings[0]]
-    parts: list[Part] = [*_chart(found), _differences(found), *(_classes(each, found, i) for i, each in enumerate(moved))]
+    parts: list[Part] = [
+        *_chart(found),
+        _differences(found),
+        *(_classes(each, found, i) for i, each in enumerate(moved)),
+    ]
     return Section("comparison", "Comparison", tuple(lines), tuple(parts))
 
 

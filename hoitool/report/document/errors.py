@@ -66,9 +66,7 @@ def _zero(value: float) -> float:
 
 def _counts_chart(methods: Sequence[Diagnosed]) -> Chart:
     """How many false positives and missed pairs have each cause."""
-    rows = [
-        (told(cause), [_counts(method.found)[cause] for method in methods]) for cause in (*CAUSES, *MISSES)
-    ]
+    rows = [(told(cause), [_counts(method.found)[cause] for method in methods]) for cause in (*CAUSES, *MISSES)]
     columns = (Column("Cause"), *(Column(method.name, "count") for method in methods))
     data = Table("causes-chart-data", "Errors by cause", columns, tuple((name, *values) for name, values in rows))
     drawing = charts.bars([(name, [float(v) for v in values]) for name, values in rows], lambda value: f"{value:,.0f}")
@@ -118,7 +116,15 @@ def _causes(methods: Sequence[Diagnosed]) -> Table:
 
 def _ceilings(methods: Sequence[Diagnosed]) -> Table:
     """What the detector's pairs allow: the recall of pairs whatever their label, and the mAP of perfect labels."""
-    heads = ("Method", "Split", "Truths", "Found", "Recall of pairs, any label (%)", "mAP of perfect labels (%)", "mAP (%)")
+    heads = (
+        "Method",
+        "Split",
+        "Truths",
+        "Found",
+        "Recall of pairs, any label (%)",
+        "mAP of perfect labels (%)",
+        "mAP (%)",
+    )
     kinds = ("text", "text", "count", "count", "percent", "percent", "percent")
     names = ("truths", "true_positives", "ceiling_recall", "ceiling_mAP", "mAP")
     rows = [
@@ -135,24 +141,27 @@ def _calibration(methods: Sequence[Diagnosed]) -> Chart | None:
     shown = [method for method in methods if not math.isnan(method.found.calibration.error)]
     if not shown:
         return None
-    series, rows = [], []
+    series = []
+    rows: list[tuple[Cell, ...]] = []
     for method in shown:
         bins = method.found.calibration
         filled = np.flatnonzero(bins.count)
-        series.append(charts.Points(method.name, bins.score[filled].tolist(), bins.precision[filled].tolist()))
-        rows += [
-            (method.name, f"{bins.low[i]:.2f} to {bins.high[i]:.2f}", int(bins.count[i]))
-            + (float(bins.score[i]), float(bins.precision[i]))
-            for i in filled.tolist()
-        ]
-    columns = (Column("Method"), Column("Score"), Column("Detections", "count"))
-    columns += (Column("Mean score", "number"), Column("True positives (%)", "percent"))
+        score, precision = bins.score[filled].tolist(), bins.precision[filled].tolist()
+        series.append(charts.Points(method.name, score, precision))
+        ranges = [f"{bins.low[i]:.2f} to {bins.high[i]:.2f}" for i in filled]
+        rows += zip([method.name] * len(filled), ranges, bins.count[filled].tolist(), score, precision, strict=True)
+    columns = (
+        Column("Method"),
+        Column("Score"),
+        Column("Detections", "count"),
+        Column("Mean score", "number"),
+        Column("True positives (%)", "percent"),
+    )
     data = Table("calibration-data", "Scores and the share of true positives", columns, tuple(rows))
     axes = charts.Axis("mean score", 0, 1), charts.Axis("true positives (share)", 0, 1)
     told = ", ".join(f"{method.name} {percent(method.found.calibration.error)} %" for method in shown)
     summary = (
-        "A score can be read as a probability where the curve is on the diagonal. Expected calibration error: "
-        f"{told}."
+        f"A score can be read as a probability where the curve is on the diagonal. Expected calibration error: {told}."
     )
     drawing = charts.lines(series, *axes, diagonal=True)
     return Chart("Calibration of the scores", summary, drawing, tuple(m.name for m in shown), data)

@@ -31,7 +31,9 @@ def frequency(sources: Sequence[Source]) -> Section | None:
         f"{spearman(counts, source.result.per_class[AP]):.2f}."
         for source in shown
     ]
-    return Section("frequency", "Rare and frequent classes", tuple(lines), (_chart(shown, counts), _bins(shown, counts)))
+    return Section(
+        "frequency", "Rare and frequent classes", tuple(lines), (_chart(shown, counts), _bins(shown, counts))
+    )
 
 
 def trained(source: Source) -> Array | None:
@@ -52,16 +54,28 @@ def _chart(sources: Sequence[Source], counts: Array) -> Chart:
     series = []
     for source in sources:
         ap = source.result.per_class[AP]
-        told = [f"{name}: {100 * value:.1f} %, {n:,} training pairs" for name, value, n in zip(names, ap, counts, strict=True)]
+        told = [
+            f"{name}: {100 * value:.1f} %, {n:,} training pairs"
+            for name, value, n in zip(names, ap, counts, strict=True)
+        ]
         series.append(charts.Points(source.name, np.maximum(counts, 1).tolist(), ap.tolist(), told))
     most = 10.0 ** np.ceil(np.log10(max(10, counts.max())))
-    axes = charts.Axis("training pairs (log scale)", 1, float(most), log=True), charts.Axis("AP (%)", 0, 1, percent=True)
-    columns = (Column("Class"), Column("Training pairs", "count"), *(Column(f"{s.name}: AP (%)", "percent") for s in sources))
+    axes = (
+        charts.Axis("training pairs (log scale)", 1, float(most), log=True),
+        charts.Axis("AP (%)", 0, 1, percent=True),
+    )
+    columns = (
+        Column("Class"),
+        Column("Training pairs", "count"),
+        *(Column(f"{s.name}: AP (%)", "percent") for s in sources),
+    )
     values = [source.result.per_class[AP].tolist() for source in sources]
     rows = tuple(zip(names, counts.tolist(), *values, strict=True))
     data = Table("frequency-data", "AP of every class and its training pairs", columns, rows)
     summary = "Every point is a class: its average precision (Default) against how many training pairs it has."
-    return Chart("AP against training pairs", summary, charts.points(series, *axes), tuple(s.name for s in sources), data)
+    return Chart(
+        "AP against training pairs", summary, charts.points(series, *axes), tuple(s.name for s in sources), data
+    )
 
 
 def _bins(sources: Sequence[Source], counts: Array) -> Table:
@@ -73,5 +87,9 @@ def _bins(sources: Sequence[Source], counts: Array) -> Table:
             name = f"{low:,} or more" if high is None else f"{low:,}" if low == high else f"{low:,} to {high:,}"
             cells: list[Cell] = [float(source.result.per_class[AP][among].mean()) for source in sources]
             rows.append((name, int(among.sum()), *cells))
-    columns = (Column("Training pairs"), Column("Classes", "count"), *(Column(f"{s.name}: mean AP (%)", "percent") for s in sources))
+    columns = (
+        Column("Training pairs"),
+        Column("Classes", "count"),
+        *(Column(f"{s.name}: mean AP (%)", "percent") for s in sources),
+    )
     return Table("frequency-bins", "Mean AP by training pairs", columns, tuple(rows))

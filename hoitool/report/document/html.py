@@ -51,7 +51,7 @@ def overlay(shot: Shot) -> Markup:
     for true in (True, False):
         pair = [mark for mark in shot.marks if mark.true is true]
         kind = " true" if true else ""
-        shapes = [(mark.role, _box(mark)) for mark in pair]
+        shapes: list[tuple[str, str]] = [(mark.role, _box(mark)) for mark in pair]
         if len(pair) == 2:
             shapes.append(("link", _link(*pair)))
         drawn += [Markup('<path class="halo" d="{}"/>').format(path) for _, path in shapes]

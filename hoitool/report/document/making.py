@@ -54,8 +54,7 @@ def document(sources: Sequence[Source]) -> Document:
     for number, group in enumerate(groups, start=1):
         made = [section for section in _sections(group) if section is not None]
         sections += made if len(groups) == 1 else [_numbered(section, number, group) for section in made]
-    names = [source.name for source in sources]
-    return Document(f"{_listed(names)}: what the figures say", " ".join(map(_lead, groups)), tuple(sections))
+    return Document(_title(sources), " ".join(map(_lead, groups)), tuple(sections))
 
 
 def write(made: Document, path: Path, format: str) -> None:
@@ -77,11 +76,23 @@ def _groups(sources: Sequence[Source]) -> list[list[Source]]:
     return list(made.values())
 
 
+def _title(sources: Sequence[Source]) -> str:
+    """The methods, and what they were scored on."""
+    truths = dict.fromkeys(of for source in sources if (of := _truth(source)))
+    return _listed([source.name for source in sources]) + (f" on {_listed([*truths])}" if truths else "")
+
+
+def _truth(source: Source) -> str:
+    """Dataset and subset that a result is of."""
+    truth = source.result.inputs.get("truth", {})
+    return " ".join(str(truth[name]) for name in ("dataset", "subset") if truth.get(name))
+
+
 def _lead(group: Sequence[Source]) -> str:
     """What a group was scored by and on."""
     result = group[0].result
     truth = result.inputs.get("truth", {})
-    of = " ".join(str(truth[name]) for name in ("dataset", "subset") if truth.get(name))
+    of = _truth(group[0])
     counts = [f"{truth[name]:,} {name}" for name in ("images", "pairs") if isinstance(truth.get(name), int)]
     told = f" on {of}" if of else ""
     held = f" ({', '.join(counts)})" if counts else ""

@@ -23,8 +23,8 @@ def provenance(sources: Sequence[Source]) -> Section:
     columns = (Column("What"), Column("File"), Column("Methods"), Column("Holds"), Column("SHA-256", "code"))
     tables = [Table("inputs", "Inputs", columns, tuple(_inputs(sources)))]
     if splits := _splits(sources):
-        columns = (Column("Split"), Column("Classes", "count"), Column("Means"), Column("Hash", "code"))
-        tables.append(Table("splits", "Splits: which classes the means are over", columns, tuple(splits)))
+        heads = (Column("Split"), Column("Classes", "count"), Column("Means"), Column("Hash", "code"))
+        tables.append(Table("splits", "Splits: which classes the means are over", heads, tuple(splits)))
     return Section("provenance", "Provenance", tuple(lines), tuple(tables))
 
 

@@ -112,7 +112,9 @@ def _kept(file: Path, wanted: Wanted) -> Source:
         ("variant", result.variant, wanted.variant),
     ):
         if named is not None and named != held:
-            raise UsageError(f"{file} is a result by {what} {held!r}, not {named!r}; name its predictions to score them")
+            raise UsageError(
+                f"{file} is a result by {what} {held!r}, not {named!r}; name its predictions to score them"
+            )
     result = replace(result, per_class=_per_class(file.with_name(PER_CLASS)))
     name = _name(result, file)
     if result.protocol not in PROTOCOLS:
@@ -199,10 +201,12 @@ def _name(result: Result, file: Path) -> str:
 def _named_apart(sources: Sequence[Source], paths: Sequence[Path]) -> list[Source]:
     """The sources with names that differ: variants by their names, others by their folders, else by number."""
     made = list(sources)
-    for told in (lambda i: sources[i].result.variant, lambda i: paths[i].absolute().parent.name, lambda i: str(i + 1)):
+    variants = [source.result.variant for source in sources]
+    folders = [path.absolute().parent.name for path in paths]
+    for told in (variants, folders, [str(number) for number in range(1, len(sources) + 1)]):
         names = Counter(source.name for source in made)
         made = [
-            replace(source, name=f"{sources[i].name} ({told(i)})") if names[source.name] > 1 else source
-            for i, source in enumerate(made)
+            replace(source, name=f"{source.name} ({word})") if names[source.name] > 1 else source
+            for source, word in zip(made, told, strict=True)
         ]
     return made

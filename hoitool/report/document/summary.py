@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hoitool.eval import Row
 from hoitool.report.document import charts
-from hoitool.report.document.parts import Chart, Column, Estimate, Kind, Part, Section, Table, interval, written
+from hoitool.report.document.parts import Cell, Chart, Column, Estimate, Kind, Part, Section, Table, interval, written
 from hoitool.report.document.sources import Source
 from hoitool.report.layout import RANKS, main_metrics, percent, title
 from hoitool.report.terminal import METRIC_TITLES
@@ -112,7 +112,7 @@ def _side_by_side(sources: Sequence[Source]) -> list[Table]:
             Column("Method"),
             *(Column(f"{title(setting)} {title(split)}", kind_of(metric)) for setting, split in places),
         )
-        rows = []
+        rows: list[tuple[Cell, ...]] = []
         for source in sources:
             held = {(row.setting, row.split): estimate(row, metric) for row in source.result.rows}
             rows.append((source.name, *(held.get(place) for place in places)))

@@ -70,7 +70,7 @@ def csv_text(document: Document) -> str:
     for section in document.sections:
         for table in map(as_table, section.parts):
             for row in table.rows:
-                for column, cell in zip(table.columns, row, strict=True):
+                for column, cell in zip(table.columns[1:], row[1:], strict=True):
                     ends = (cell.low, cell.high) if isinstance(cell, Estimate) and not cell.certain else ("", "")
                     name = written(row[0], table.columns[0].kind)
                     writer.writerow([section.name, table.name, name, column.title, plain(cell), *ends])
@@ -160,9 +160,7 @@ def _latex_table(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _cells(
-    table: Table, row: tuple[Cell, ...], escaped: Callable[[str], str], code: Callable[[str], str]
-) -> list[str]:
+def _cells(table: Table, row: tuple[Cell, ...], escaped: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
     made = []
     for column, cell in zip(table.columns, row, strict=True):
         text = " ".join(filter(None, (written(cell, column.kind), interval(cell, column.kind))))
