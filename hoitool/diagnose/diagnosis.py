@@ -9,8 +9,10 @@ overlap that counts as a place (LOOSE) come; docs/diagnose.md defines every caus
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -239,6 +241,29 @@ class Diagnosis:
                 "gains": {repair: self.gain(repair, group) for repair in REPAIRS},
             }
 
+    def envelope(self) -> dict[str, Any]:
+        """The diagnosis without its columns of detections, pairs and classes, as JSON-ready values; null for NaN."""
+        made: dict[str, Any] = _plain(
+            {
+                "schema": SCHEMA,
+                "protocol": self.protocol,
+                "variant": self.variant,
+                "signature": self.signature,
+                "setting": self.setting,
+                "causes": CAUSES | MISSES,
+                **{f"{kind}s": [*self.rows(kind)] for kind in ("split", "object", "verb") if self.of(kind)},
+                "calibration": asdict(self.calibration),
+                "frequency": None if self.frequency is None else asdict(self.frequency),
+                "inputs": self.inputs,
+                "notes": list(self.notes),
+            }
+        )
+        return made
+
+    def to_json(self) -> str:
+        """The envelope as indented JSON text."""
+        return json.dumps(self.envelope(), indent=2, allow_nan=False)
+
     def per_class(self) -> dict[str, Array]:
         """The columns of the classes, their counts by cause, and the AP that each repair gains (`gain_<repair>`)."""
         false, missed = self.false_counts.T, self.missed_counts.T
@@ -251,10 +276,20 @@ class Diagnosis:
         }
 
 
+def _plain(value: Any) -> Any:
+    """JSON-ready values: lists for arrays, null for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_plain(inner) for inner in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _table(rows: FalsePositives | Missed, classes: int, causes: int) -> Array:
     cells = rows.label.astype(np.int64) * causes + rows.cause
     return np.bincount(cells, minlength=classes * causes).reshape(classes, causes)
 
 
 def _share(part: Array, whole: Array) -> Array:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    made: Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return made
