@@ -1,0 +1,66 @@
+"""A ledger gives the figures of the result that it was kept for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import KITS
+
+from hoitool.errors import UsageError
+from hoitool.eval import PROTOCOLS, score, variants
+from hoitool.eval.ledger import ledger_of
+
+KEPT = [(name, variant) for name in PROTOCOLS for variant in variants(name) if hasattr(PROTOCOLS[name], "ledger")]
+
+
+@pytest.mark.parametrize(("protocol", "variant"), KEPT)
+class TestEveryLedger:
+    @pytest.fixture
+    def made(self, small, detected, protocol, variant):
+        kit = KITS[protocol]
+        truth = kit.variant(kit.truth(small.test), variant)
+        found = kit.imperfect(truth, detected)
+        return score(truth, found, protocol, variant), ledger_of(truth, found, protocol, variant)
+
+    def test_weights_of_one_give_the_figures_of_the_result(self, made):
+        result, ledger = made
+        figures = ledger.figures_of(np.ones((len(ledger.images), 2), np.uint16))
+        told = {(row.setting, row.split, name): value for row in result.rows for name, value in row.metrics.items()}
+        assert set(figures) == set(told)
+        for key, values in figures.items():
+            np.testing.assert_allclose(values, told[key], rtol=0, atol=1e-12, err_msg=str(key))
+
+    def test_weights_of_two_change_nothing(self, made):
+        _, ledger = made
+        once, twice = (ledger.figures_of(np.full((len(ledger.images), 1), n, np.uint16)) for n in (1, 2))
+        for key, values in once.items():
+            np.testing.assert_allclose(twice[key], values, atol=1e-12, err_msg=str(key))
+
+    def test_without_images_there_is_no_figure(self, made):
+        _, ledger = made
+        figures = ledger.figures_of(np.zeros((len(ledger.images), 1), np.uint16))
+        lacking = {f.ranked for f in ledger.figures if (ledger.ranked[f.ranked].truths[f.among] == 0).any()}
+        for figure in ledger.figures:
+            if figure.ranked not in lacking:
+                assert np.isnan(figures[figure.setting, figure.split, figure.metric]).all()
+
+
+def test_a_class_that_vanishes_is_left_out(small, detected):
+    kit = KITS["hico-det"]
+    truth = kit.truth(small.test)
+    ledger = ledger_of(truth, kit.imperfect(truth, detected), "hico-det")
+    ranked = ledger.ranked["default"]
+    gone = int(ranked.truths.argmax())
+    weights = np.ones((len(ledger.images), 1), np.uint16)
+    weights[ranked.true_image[ranked.true_class == gone]] = 0
+    ap, _ = ledger.classes_of("default", weights)
+    assert np.isnan(ap[gone, 0])
+    held = (ranked.truths > 0) & ~np.isnan(ap[:, 0])
+    expected = ap[held, 0].sum() / (held | (ranked.truths == 0)).sum()
+    assert ledger.figures_of(weights)["default", "full", "mAP"][0] == pytest.approx(expected)
+
+
+def test_a_protocol_without_one_is_refused(small, detected, monkeypatch):
+    monkeypatch.delattr(PROTOCOLS["hico-det"], "ledger")
+    with pytest.raises(UsageError, match="no ranking of detections"):
+        ledger_of(small.test, detected, "hico-det")
