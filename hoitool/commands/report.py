@@ -36,6 +36,10 @@ def report(
     split: Annotated[
         str, typer.Option(help="A split to report on too, where predictions are scored (`hoitool split list`).")
     ] = "all",
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the images, to show errors on their pictures.")
+    ] = None,
+    gallery: Annotated[int, typer.Option(min=0, help="How many pictures of errors to show, with --images.")] = 60,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +49,7 @@ def report(
 
     file, named = target(out, format, overwrite)
     sources = open_sources(paths or (), Wanted(truth, protocol, variant, subset, split))
-    made = document(sources)
+    made = document(sources, images, gallery)
     write(made, file, named)
     for source in sources:
         for remark in source.remarks:

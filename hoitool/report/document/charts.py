@@ -15,10 +15,10 @@ from xml.sax.saxutils import escape
 from hoitool.report.document.parts import Estimate
 
 WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 48, 22, 12, 44
 SERIES = 6  # told apart by colour and dash or shape
 STEPS = (1, 2, 2.5, 5, 10)
-BAR, GAP, LETTER = 16, 8, 6.4  # of bars: height, distance, width of a letter
+BAR, GAP, LETTER = 16, 8, 7.0  # of bars: height, distance, width of a letter
 MOST_NAME = 190.0  # width of the longest name on the left of rows
 
 
@@ -116,7 +116,7 @@ def bars(rows: Sequence[tuple[str, Sequence[float]]], written: Callable[[float],
     drawn = []
     for row, (name, held) in enumerate(rows):
         top = row * step + GAP / 2
-        drawn.append(_text(left - 8, top + series * BAR / 2, name, "end"))
+        drawn.append(_text(left - 8, top + series * BAR / 2, _short(name), "end"))
         for i, value in enumerate(held):
             if math.isnan(value):
                 continue
@@ -152,7 +152,7 @@ def estimates(rows: Sequence[tuple[str, Sequence[Estimate]]], title: str) -> str
         drawn.append(_text(at(value), foot + 14, label, "middle"))
     drawn.append(f'<line class="axis" x1="{at(0):.1f}" y1="0" x2="{at(0):.1f}" y2="{foot:g}"/>')
     for row, (name, held) in enumerate(rows):
-        drawn.append(_text(left - 8, (row + 0.5) * step, name, "end"))
+        drawn.append(_text(left - 8, (row + 0.5) * step, _short(name), "end"))
         for i, each in enumerate(held):
             drawn.append(_estimate(i, each, at, row * step + GAP / 2 + (i + 0.5) * BAR * 0.8))
     drawn.append(_text((left + WIDTH - RIGHT) / 2, foot + 32, title, "middle"))
@@ -218,9 +218,12 @@ def _margin(names: Sequence[str]) -> float:
     return min(MOST_NAME, LETTER * max(map(len, names), default=1)) + 12
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
+def _short(name: str) -> str:
     most = int(MOST_NAME / LETTER)
-    text = text if len(text) <= most else f"{text[: most - 1]}…"
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
     named = f' class="{kind}"' if kind else ""
     return f'<text{named} x="{x:.1f}" y="{y:.1f}" dy=".32em" text-anchor="{anchor}">{escape(text)}</text>'
 

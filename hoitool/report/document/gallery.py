@@ -125,10 +125,8 @@ def _shot(found: Diagnosis, kind: str, cause: str, row: int, album: Album) -> Sh
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=QUALITY, optimize=True)
     marks = (*_marks(found.predictions, image, predicted), *_marks(found.truth, image, true))
-    title = str(found.classes.name[errors.label[row]])
-    meaning = {**CAUSES, **MISSES}[cause]
-    shown = (f"{meaning[0].upper()}{meaning[1:]}.", *facts)
-    return Shot(kind, told(cause), title, str(found.truth.key[image]), shown, stream.getvalue(), width, height, marks)
+    title, key = str(found.classes.name[errors.label[row]]).replace("_", " "), str(found.truth.key[image])
+    return Shot(kind, told(cause), title, key, tuple(facts), stream.getvalue(), width, height, marks)
 
 
 def _score(found: Diagnosis, kind: str, row: int, predicted: int) -> str:

@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hoitool.diagnose.causes import CASES, diagnose
+from hoitool.diagnose.diagnosis import Diagnosis
 from hoitool.errors import UsageError
+from hoitool.eval import protocol_named
+from hoitool.eval.ledger import Ledger, ledger_of
 from hoitool.files import refuse_overwrite, write_text
 from hoitool.lookup import Lookup, unknown_name
+from hoitool.progress import working
 from hoitool.report.document.classes import classes
+from hoitool.report.document.curves import Recorded, curves
+from hoitool.report.document.errors import Diagnosed, errors
+from hoitool.report.document.frequency import frequency
+from hoitool.report.document.gallery import gallery
 from hoitool.report.document.parts import Chart, Document, Part, Section
 from hoitool.report.document.provenance import provenance
 from hoitool.report.document.sources import Source
@@ -25,6 +34,7 @@ FORMATS = Lookup(
         "json": "hoitool.report.document.text:json_text",
     },
 )
+PICTURES = 60  # of errors, in a report with pictures
 SUFFIXES = {"html": ".html", "md": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
 
 
@@ -47,12 +57,16 @@ def target(out: Path | None, format: str | None, overwrite: bool) -> tuple[Path,
     return out, format
 
 
-def document(sources: Sequence[Source]) -> Document:
-    """The report on results; those by different protocols, variants or truths have sections of their own."""
+def document(sources: Sequence[Source], images: Path | None = None, pictures: int = PICTURES) -> Document:
+    """The report on results; those by different protocols, variants or truths have sections of their own.
+
+    images, pictures  the folder of the pictures that errors are shown on, and how many are shown in each of those
+    Raises MissingData for a folder that has none of them, and UsageError where errors cannot be shown.
+    """
     groups = _groups(sources)
     sections = []
     for number, group in enumerate(groups, start=1):
-        made = [section for section in _sections(group) if section is not None]
+        made = [section for section in _sections(group, images, pictures) if section is not None]
         sections += made if len(groups) == 1 else [_numbered(section, number, group) for section in made]
     return Document(_title(sources), " ".join(map(_lead, groups)), tuple(sections))
 
@@ -62,8 +76,40 @@ def write(made: Document, path: Path, format: str) -> None:
     write_text(path, FORMATS[format](made))
 
 
-def _sections(group: Sequence[Source]) -> list[Section | None]:
-    return [summary(group), classes(group), provenance(group)]
+def _sections(group: Sequence[Source], images: Path | None, pictures: int) -> list[Section | None]:
+    """Every section of sources that can be compared, None where its data are not known."""
+    ledgers = [Recorded(source.name, ledger) for source in group if (ledger := _ledger(source)) is not None]
+    diagnosed = [Diagnosed(source.name, found) for source in group if (found := _diagnosis(source)) is not None]
+    return [
+        summary(group),
+        curves(ledgers),
+        frequency(group),
+        errors(diagnosed),
+        None if images is None else gallery(diagnosed, images, pictures),
+        classes(group),
+        provenance(group),
+    ]
+
+
+def _ledger(source: Source) -> Ledger | None:
+    """What a score was made of, where its data are there and its protocol ranks detections by class."""
+    if source.inputs is None or not hasattr(protocol_named(source.result.protocol), "ledger"):
+        return None
+    with working("curves"):
+        made = ledger_of(
+            source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant
+        )
+    return made if isinstance(made, Ledger) else None
+
+
+def _diagnosis(source: Source) -> Diagnosis | None:
+    """Why predictions fail, where their data are there and their protocol has causes."""
+    if source.inputs is None or source.result.protocol not in CASES:
+        return None
+    with working("diagnosing"):
+        return diagnose(
+            source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant
+        )
 
 
 def _groups(sources: Sequence[Source]) -> list[list[Source]]:
