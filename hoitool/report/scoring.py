@@ -146,7 +146,7 @@ def score_files(
 
         _require_rare(result, "rare")
         result = with_split(result, rare_or_named("rare", counts=counts))
-    result, shown = _with_named(result, split)
+    result, shown = with_named(result, split)
     return Scored(result, inputs.predictions_path, notes, shown)
 
 
@@ -159,7 +159,7 @@ def _training_path(inputs: Inputs, named: Path | None) -> Path | None:
     return beside if header.get("labels", {}).get("hash") == inputs.truth.meta.labels.hash else None
 
 
-def _with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:
+def with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:
     """The result with the rows of a split where it does not have them, and the names of the splits to show."""
     plain = name.lower().replace("_", "-")
     if plain in ("all", *result.splits):
