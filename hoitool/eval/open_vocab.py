@@ -31,7 +31,7 @@ from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.shares import Shares
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.thresholds import Thresholds
-from hoitool.eval.weighted import AREA, POINTS_101
+from hoitool.eval.weighted import AREA, POINTS_101, quotient
 from hoitool.labels.open_vocabulary import base_and_novel
 
 Array = NDArray[Any]
@@ -350,9 +350,7 @@ def _mean(values: Array) -> float:
 def _means(values: Array) -> Array:
     """(B,) means of values (n, B) without what is NaN; NaN of nothing."""
     held = ~np.isnan(values)
-    count = held.sum(axis=0)
-    total = np.where(held, values, 0).sum(axis=0)
-    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return quotient(np.where(held, values, 0).sum(axis=0), held.sum(axis=0))
 
 
 def _group_names(groups: dict[str, Array]) -> Array:
