@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hoitool.data import Dataset
 from hoitool.errors import UsageError
 from hoitool.eval import choose_variant, protocol_named
-from hoitool.eval.weighted import weighted_class
+from hoitool.eval.weighted import quotient, weighted_class
 
 Array = NDArray[Any]
 What = Literal["ap", "recall"]
@@ -128,9 +128,7 @@ class Ledger:
             ap, recall = classes[figure.ranked]
             values = (ap if figure.what == "ap" else recall)[figure.among]
             gone = np.isnan(ap[figure.among])
-            left = (~gone).sum(axis=0)
-            total = np.where(gone, 0.0, values).sum(axis=0)
-            mean = np.divide(total, left, out=np.full(len(left), np.nan), where=left > 0)
+            mean = quotient(np.where(gone, 0.0, values).sum(axis=0), (~gone).sum(axis=0))
             yield (figure.setting, figure.split, figure.metric), mean
 
 

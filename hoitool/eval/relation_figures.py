@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hoitool.eval.ledger import Key, Ranked
 from hoitool.eval.shares import Shares
+from hoitool.eval.weighted import quotient
 
 Array = NDArray[Any]
 SETTING = "default"
@@ -54,11 +55,6 @@ class RelationLedger:
             gone = np.isnan(ap)
             ap[gone] = 0
             left, total = (~gone)[self.among].sum(axis=0), truths.sum(axis=0)
-            plain[name] = _quotient(ap[self.among].sum(axis=0), left)
-            weighted[name] = _quotient((ap * truths).sum(axis=0), total)
+            plain[name] = quotient(ap[self.among].sum(axis=0), left)
+            weighted[name] = quotient((ap * truths).sum(axis=0), total)
         return {(SETTING, "full", name): value for name, value in metrics(recall, weighted, plain).items()}
-
-
-def _quotient(total: Array, count: Array) -> Array:
-    """total / count, NaN where that is 0."""
-    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)

@@ -18,6 +18,7 @@ import numpy as np
 
 from hoitool.errors import DataError
 from hoitool.eval.embedded import Embedded
+from hoitool.eval.ledger import Key
 from hoitool.eval.result import Result, Row
 from hoitool.eval.search_figures import (
     FULL,
@@ -146,7 +147,8 @@ def _run(embedded: Embedded, first: int) -> Run:
 
 def _figures(run: Run, rule: RetrievalRule) -> dict[str, dict[str, float]]:
     """The figures of one run by setting."""
-    return _with_sum(*(search_figures(each, rule.ties, rule.recalls) for each in run.ranks), rule)
+    images, captions = (search_figures(each, rule.ties, rule.recalls) for each in run.ranks)
+    return _with_sum(images, captions, rule)
 
 
 def _with_sum(images: dict[str, Any], captions: dict[str, Any], rule: RetrievalRule) -> dict[str, dict[str, Any]]:
@@ -166,9 +168,9 @@ class SearchLedger:
     runs: dict[str, list[Run]]
     rule: RetrievalRule
 
-    def figures_of(self, weights: Array) -> dict[tuple[str, str, str], Array]:
+    def figures_of(self, weights: Array) -> dict[Key, Array]:
         """By setting, split and metric the figures (B,) where images count weights (I, B) times."""
-        made = {}
+        made: dict[Key, Array] = {}
         for split, runs in self.runs.items():
             each = [self._resampled(run, weights) for run in runs]
             for setting in each[0]:

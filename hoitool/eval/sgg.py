@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, to_frame
 from hoitool.errors import DataError
+from hoitool.eval.ledger import Key
 from hoitool.eval.matching import Overlap
 from hoitool.eval.relations import candidates, first_ranks, relations, require_predicates
 from hoitool.eval.result import Result, Row
@@ -113,7 +114,7 @@ class GraphLedger:
     images: Array
     recalls: dict[tuple[str, str], Shares]
 
-    def figures_of(self, weights: Array) -> dict[tuple[str, str, str], Array]:
+    def figures_of(self, weights: Array) -> dict[Key, Array]:
         """By setting, split and metric the figures (B,) where images count weights (I, B) times."""
         return {(setting, "full", name): held.resampled(weights) for (setting, name), held in self.recalls.items()}
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.eval.weighted import quotient
+
 Array = NDArray[Any]
 
 
@@ -50,5 +52,4 @@ class Shares:
         sums = np.add.reduceat(taken, starts, axis=0)
         there = counts > 0
         figures = np.divide(sums, counts, out=np.zeros_like(sums), where=there)
-        left = there.sum(axis=0) + absent
-        return np.divide(figures.sum(axis=0), left, out=np.full(len(left), np.nan), where=left > 0)
+        return quotient(figures.sum(axis=0), there.sum(axis=0) + absent)

@@ -73,6 +73,12 @@ def figures(counts: Array, ranks: Array, truths: Array, detections: Array, formu
     return made
 
 
+def quotient(total: Array, count: Array) -> Array:
+    """total / count (n,), NaN where the count is 0."""
+    made: Array = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return made
+
+
 def _points(thresholds: tuple[float, ...]) -> Formula:
     """The mean over recall thresholds, which ascend, of the best precision at that recall or beyond."""
 
@@ -93,8 +99,8 @@ def _area(recall: Array, best: Array, counts: Array, truths: Array, detections: 
 
 def _area_with_tail(recall: Array, best: Array, counts: Array, truths: Array, detections: Array) -> Array:
     """The same, and what is never recalled with the precision of the last detection (SGTR)."""
-    area: Array = _area(recall, best, counts, truths, detections)
-    return area + (1 - recall[-1]) * counts.sum(axis=0) / np.maximum(detections, 1)
+    tail: Array = (1 - recall[-1]) * counts.sum(axis=0) / np.maximum(detections, 1)
+    return _area(recall, best, counts, truths, detections) + tail
 
 
 # name -> what makes AP (B,) of five things: recall and the envelope of precision at the H true positives, each (H, B);
