@@ -129,7 +129,8 @@ def _shifted(values: Array, estimate: float, level: float, ends: Interval) -> In
     if not len(held) or math.isnan(estimate):
         return None
     low, middle, high = np.quantile(held, [(1 - level) / 2, 0.5, (1 + level) / 2])
-    return max(ends[0], float(estimate - (middle - low))), min(ends[1], float(estimate + (high - middle)))
+    below, above = float(estimate - (middle - low)), float(estimate + (high - middle))
+    return min(estimate, max(ends[0], below)), max(estimate, min(ends[1], above))
 
 
 def intervals(ledger: Weighable, sampling: Sampling) -> dict[Key, Interval]:

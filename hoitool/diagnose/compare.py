@@ -131,7 +131,10 @@ class Against:
         if not isinstance(first.ledger, Ledger) or not isinstance(system.ledger, Ledger):
             return held
         mixture = mixed(first.ledger, system.ledger)
-        swapped, blocks = swaps(len(system.ledger.images), sampling.seed, sampling.resamples), blocks_of(sampling.resamples)
+        swapped, blocks = (
+            swaps(len(system.ledger.images), sampling.seed, sampling.resamples),
+            blocks_of(sampling.resamples),
+        )
         parts = []
         for block in progress(islice(swapped, blocks), f"swapping {first.name} and {system.name}", blocks):
             kept, given = (draws_of(mixture, weighted) for weighted in both_ways(block))
