@@ -23,6 +23,7 @@ from hoitool.commands import (
     eval,
     explain,
     inspect,
+    lint_table,
     predict,
     report,
     split,
@@ -47,6 +48,7 @@ app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
+app.command("lint-table")(lint_table.lint_table)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -96,23 +96,16 @@ class Comparison:
         raise KeyError((setting, split, metric))
 
     def sentences(self) -> list[str]:
-        """What the comparison says, in plain words: one for each system and setting, by the first split's headline."""
-        return [sentence for setting in self.settings for sentence in self._of_setting(setting)]
+        """What the comparison says, in plain words: one for each setting and system, by the first split's headline."""
+        return [told for setting in self.settings for told in self._of_setting(setting)]
 
     def _of_setting(self, setting: str) -> Iterator[str]:
-        first = next(figure for figure in self.figures if figure.setting == setting)
-        where = f"{setting} {first.split}" if len(self.settings) > 1 else first.split
-        for difference in first.differences:
-            told = (
-                f"{difference.system}: {first.metric} ({where}) {_against(difference, self.systems[0])}, {self._how()}"
-            )
-            low, high = (100 * end for end in difference.interval)
-            told = told.format(low=low, high=high, p=_p(difference.corrected))
+        figure = next(figure for figure in self.figures if figure.setting == setting)
+        for difference in figure.differences:
             moved = next((c for c in self.changes if (c.setting, c.system) == (setting, difference.system)), None)
-            yield f"{told}. {_verdict(difference)}{_classes(moved)}"
-
-    def _how(self) -> str:
-        return f"{100 * self.sampling['level']:g} % interval {{low:+.2f}} to {{high:+.2f}}, p = {{p}}"
+            head = f"{difference.system}: {figure.metric} ({setting}, {figure.split})"
+            told = f"{_against(difference, self.systems[0])} ({_sure(difference, self.sampling['level'])})"
+            yield f"{head} {told}. {_verdict(difference)}{_classes(moved)}"
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values, figures as fractions; what does not exist is null."""
@@ -141,9 +134,15 @@ def _against(difference: Difference, first: str) -> str:
     return f"is {points:.2f} points {'above' if difference.value >= 0 else 'below'} that of {first}"
 
 
+def _sure(difference: Difference, level: float) -> str:
+    """The interval in points, and the p-value."""
+    low, high = (100 * end for end in difference.interval)
+    return f"{100 * level:g} % interval {low:+.2f} to {high:+.2f}, p = {told_p(difference.corrected)}"
+
+
 def _verdict(difference: Difference) -> str:
     if difference.noise:
-        return "The difference lies inside the noise: the choice of images alone accounts for one as large"
+        return "The difference lies inside the noise: other images of the same kind may well turn it around"
     return "The difference is larger than the noise of the images"
 
 
@@ -154,7 +153,8 @@ def _classes(changes: ClassChanges | None) -> str:
     return f"; of {counted} classes {changes.up} rose and {changes.down} fell by more than noise."
 
 
-def _p(value: float) -> str:
+def told_p(value: float) -> str:
+    """A p-value as people read it, a dash where none was drawn."""
     return "-" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1g}"
 
 
