@@ -47,9 +47,8 @@ def _of_several(sources: Sequence[Source]) -> list[tuple[Column, list[Cell]]]:
     """What classes are, from the first result, and the average precision of every result."""
     first = sources[0].result.per_class
     made = [_named(first)]
-    for name in ("object", "setting", "rare", "truths"):
-        if name in first and name not in _names(first):
-            made.append((_column(name, first[name]), _cells(first, name)))
+    shown = [name for name in ("object", "setting", "rare", "truths") if name in first and name not in _names(first)]
+    made += [(_column(name, first[name]), _cells(first, name)) for name in shown]
     for name in (name for name in first if _is_ap(name)):
         for source in sources:
             if name in source.result.per_class:

@@ -58,8 +58,7 @@ def overlay(shot: Shot) -> Markup:
         drawn += [Markup('<path class="mark {}{}" d="{}"/>').format(role, kind, path) for role, path in shapes]
     name = f"{shot.kind}, {shot.cause}: {shot.title}"
     return Markup(
-        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>'
-        "<desc>{}</desc>{}</svg>"
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title><desc>{}</desc>{}</svg>'
     ).format(shot.width, shot.height, name, name, " ".join(shot.facts), Markup("").join(drawn))
 
 

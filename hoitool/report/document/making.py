@@ -96,9 +96,7 @@ def _ledger(source: Source) -> Ledger | None:
     if source.inputs is None or not hasattr(protocol_named(source.result.protocol), "ledger"):
         return None
     with working("curves"):
-        made = ledger_of(
-            source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant
-        )
+        made = ledger_of(source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant)
     return made if isinstance(made, Ledger) else None
 
 
@@ -107,9 +105,7 @@ def _diagnosis(source: Source) -> Diagnosis | None:
     if source.inputs is None or source.result.protocol not in CASES:
         return None
     with working("diagnosing"):
-        return diagnose(
-            source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant
-        )
+        return diagnose(source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant)
 
 
 def _groups(sources: Sequence[Source]) -> list[list[Source]]:

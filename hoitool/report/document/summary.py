@@ -96,11 +96,11 @@ def _figures(source: Source) -> Table:
         Column("Classes", "count"),
         *(Column(metric_title(name), kind_of(name)) for name in metrics),
     )
-    rows = tuple(
+    rows: list[tuple[Cell, ...]] = [
         (title(row.setting), title(row.split), row.classes, *(estimate(row, name) for name in metrics))
         for row in source.result.rows
-    )
-    return Table("figures", f"Figures of {source.name}", columns, rows)
+    ]
+    return Table("figures", f"Figures of {source.name}", columns, tuple(rows))
 
 
 def _side_by_side(sources: Sequence[Source]) -> list[Table]:
