@@ -8,7 +8,7 @@ class without any truth in the data counts in all of them as its protocol says (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -119,11 +119,21 @@ class Ledger:
 
     def figures_of(self, weights: Array) -> dict[Key, Array]:
         """Each figure (B,) when images count `weights` (I, B), whole numbers, times. NaN where no class is left."""
+<<<<<<< HEAD
         classes = {name: self.classes_of(name, weights) for name in {figure.ranked for figure in self.figures}}
         return dict(self.means(classes))
 
     def means(self, classes: dict[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
         """Each figure (B,) by the AP and final recall (K, B) of the classes of each ranking, as `classes_of` gives."""
+=======
+        return self.means_of({name: self.classes_of(name, weights) for name in self.ranked})
+
+    def means_of(self, classes: Mapping[str, tuple[Array, Array]]) -> dict[Key, Array]:
+        """The figures from what `classes_of` gave of each ranking."""
+        return dict(self._means(classes))
+
+    def _means(self, classes: Mapping[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
+>>>>>>> h-a7
         for figure in self.figures:
             ap, recall = classes[figure.ranked]
             values = (ap if figure.what == "ap" else recall)[figure.among]
