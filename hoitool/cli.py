@@ -13,10 +13,12 @@ from typing import Annotated
 
 import typer
 
+from hoitool import __version__
 from hoitool.commands import (
     check,
     convert,
     demo,
+    diagnose,
     doctor,
     draw,
     embed,
@@ -47,6 +49,7 @@ app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
 app.command("report")(report.report)
+app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)
 app.command("lint-table")(lint_table.lint_table)
 app.command("explain")(explain.explain)

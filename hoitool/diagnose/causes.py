@@ -24,7 +24,7 @@ from hoitool.eval import choose_variant, natural_protocol, protocol_named
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import signature
 from hoitool.lookup import Lookup, unknown_name
-from hoitool.splits import Split
+from hoitool.splits import RARE, Split
 
 Array = NDArray[Any]
 
@@ -76,7 +76,7 @@ def require_diagnosed(protocol: str) -> str:
 
 
 def with_split(found: Diagnosis, split: Split) -> Diagnosis:
-    """The diagnosis with the class groups of a split, by the names that a result gives them.
+    """The diagnosis with the class groups of a split, by the names that a result gives them (rf-uc:unseen, rare).
 
     Raises UsageError for a split without class groups or of another label space.
     """
@@ -87,9 +87,10 @@ def with_split(found: Diagnosis, split: Split) -> Diagnosis:
             f"split {split.name!r} is of the interactions of {split.space.name!r}, which the truth has not"
         )
     full = found.groups[0].among
-    made = [Group("split", f"{split.name}:{name}", split.mask(name) & full) for name in split.groups]
-    splits = found.of("split")
-    return replace(found, groups=(*splits, *made, *found.groups[len(splits) :]))
+    prefix = "" if split.name == RARE else f"{split.name}:"
+    made = [Group("split", f"{prefix}{name}", split.mask(name) & full) for name in split.groups]
+    kept = [group for group in found.of("split") if group.name not in {each.name for each in made}]
+    return replace(found, groups=(*kept, *made, *(group for group in found.groups if group.kind != "split")))
 
 
 def _diagnosis(case: Case, protocol: str, variant: str, rule: str, setting: str) -> Diagnosis:
