@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import SUBSETS
 
 SHOWN = 20  # rows in the table on a terminal
-app = typer.Typer(help="Pictures: maps of embeddings.")
+app = typer.Typer(help="Pictures: what files say of images, and maps of embeddings.")
 
 
 class Colour(StrEnum):
@@ -28,6 +29,66 @@ class Method(StrEnum):
     pca = "pca"
     tsne = "tsne"
     both = "both"
+
+
+class Form(StrEnum):
+    """What pictures are written as."""
+
+    jpg = "jpg"
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")]
+
+
+@app.command("boxes")
+def boxes(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A dataset or predictions in any format.")],
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the pictures; default: raw/<dataset>/images.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw these annotations beside; some predictions need them.")
+    ] = None,
+    other: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw these predictions of another model beside too.")
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Of files that hold several: train, test, ...", autocompletion=SUBSETS)
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="So many labels of a picture at most, the best.")] = 10,
+    min_score: Annotated[float | None, typer.Option(help="Only what scores so much or more.")] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="This image, by key or file name; repeatable.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many images, the first of FILE, where none is named.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder to write; default: FILE-boxes.")
+    ] = None,
+    form: Annotated[
+        Form, typer.Option("--format", metavar="jpg|png|svg|pdf", help="svg and pdf: boxes and texts as vectors.")
+    ] = Form.jpg,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Draw pairs, objects or labels on their pictures, side by side for the truth and one or two models."""
+    from hoitool.progress import working
+    from hoitool.report.pictures import Asked, draw_pictures
+
+    least = float("-inf") if min_score is None else min_score
+    asked = Asked(images, truth, other, subset, top, least, image or (), limit, out, form.value, overwrite)
+    with working(f"drawing {path}"):
+        drawn = draw_pictures(path, asked)
+    for note in drawn.notes:
+        say(f"note: {note}")
+    if as_json:
+        show_json(drawn.to_json())
+    else:
+        show(f"drew {len(drawn.written):,} of {drawn.images:,} images into {drawn.folder}")
+    if not image and len(drawn.written) < drawn.images:
+        say(f"--limit draws more than {limit}, --image others")
 
 
 @app.command("embeddings")

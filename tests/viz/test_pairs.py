@@ -6,22 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hoitool.viz.pairs import (
-    INK,
-    LONGEST,
-    OBJECT,
-    PAPER,
-    PERSON,
-    Line,
-    beside,
-    best,
-    draw_labels,
-    draw_objects,
-    draw_pairs,
-    grouped,
-    score_text,
-    sized,
-)
+from hoitool.viz.pairs import INK, LONGEST, OBJECT, PERSON, best, grouped, one_page, score_text, sized
+from hoitool.viz.seen import Seen
+from hoitool.viz.shapes import PAPER, raster
 
 GREY = (128, 128, 128)
 BOXES = np.array([[40, 30, 140, 250], [220, 150, 380, 260], [40, 30, 140, 250]], float)
@@ -36,6 +23,21 @@ def near(drawn, spot, colour, reach=5):
     x, y = spot
     part = np.asarray(drawn)[y - reach : y + reach + 1, x - reach : x + reach + 1].reshape(-1, 3)
     return bool((part == colour).all(axis=1).any())
+
+
+def draw_pairs(picture, boxes, subject, object, names, scores, top=10, **options):
+    people = np.isin(np.arange(len(boxes)), subject)
+    return raster(one_page(picture, Seen("pairs", names, scores, boxes, people, subject, object), top, **options))
+
+
+def draw_objects(picture, boxes, people, names, scores, top=10):
+    rows = np.arange(len(boxes))
+    seen = Seen("objects", names, scores, boxes, people, rows, np.full(len(boxes), -1))
+    return raster(one_page(picture, seen, top))
+
+
+def draw_labels(picture, names, scores, top=10):
+    return raster(one_page(picture, Seen("labels", names, scores), top))
 
 
 def drawn_pairs(**options):
@@ -59,7 +61,7 @@ def test_pairs_below_the_least_score_leave_no_trace():
 
 
 def test_rows_with_the_same_boxes_are_one_pair_by_falling_score():
-    rows = best(np.array([0.9, 0.3, 0.5]), 10, 0.0)
+    rows = best(np.array([0.9, 0.3, 0.5]), 3, 10, 0.0)
     assert rows == [0, 2, 1]
     assert grouped(BOXES, np.array([0, 2, 0]), np.array([1, 1, -1]), rows) == {(0, 1): [0, 1], (0, -1): [2]}
     assert grouped(np.empty((0, 4)), np.empty(0, int), np.empty(0, int), []) == {}
@@ -67,7 +69,8 @@ def test_rows_with_the_same_boxes_are_one_pair_by_falling_score():
 
 def test_the_best_are_taken_and_the_earlier_wins_a_tie():
     scores = np.array([0.5, 0.9, 0.5, 0.1, 0.5])
-    assert best(scores, 3, 0.0) == [1, 0, 2] and best(scores, 9, 0.5) == [1, 0, 2, 4] and best(scores[:0], 3, 0.0) == []
+    assert best(scores, 5, 3, 0.0) == [1, 0, 2] and best(scores, 5, 9, 0.5) == [1, 0, 2, 4]
+    assert best(scores[:0], 0, 3, 0.0) == [] and best(None, 5, 3, 0.5) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("size", [(64, 48), (3, 900), (640, 480), (4000, 1000), (1, 1)])
@@ -97,7 +100,7 @@ def test_a_long_list_makes_the_paper_longer_and_texts_wider():
 
 def test_a_bar_is_as_long_as_the_score():
     def inked(score):
-        return int((np.asarray(beside(picture(), [Line("", "", score)], "")) == (214, 230, 241)).all(axis=2).sum())
+        return int((np.asarray(draw_labels(picture(), [" "], np.array([score]))) == (214, 230, 241)).all(axis=2).sum())
 
     assert 0 == inked(0.0) == inked(-0.4) == inked(7.0) < inked(0.25) < inked(0.5) < inked(1.0)
 
