@@ -16,6 +16,7 @@ import typer
 from hoitool import __version__
 from hoitool.commands import (
     check,
+    compare,
     convert,
     demo,
     diagnose,
@@ -48,6 +49,7 @@ app.add_typer(embed.app, name="embed")
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)

@@ -10,7 +10,7 @@ compared with the first, that of a class for all classes with truths of its sett
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -19,16 +19,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.diagnose.class_changes import class_p_values, columns
-from hoitool.diagnose.comparison import ClassChanges, Compared, Difference, Interval
+from hoitool.diagnose.comparison import ClassChanges, Compared, Comparison, Difference, Interval
 from hoitool.diagnose.permutation import blocks_of, both_ways, mixed, swaps
 from hoitool.diagnose.resample import weights
-from hoitool.diagnose.sampled import Sampled, Sampling, interval, without_bounds
+from hoitool.diagnose.sampled import Sampled, Sampling, interval, of_settings
 from hoitool.diagnose.significance import as_large, holm, p_values
 from hoitool.errors import DataError, UsageError
+from hoitool.eval import Result, Row
 from hoitool.eval.ledger import Key, Ledger, Weighable
 from hoitool.progress import progress
 
 Array = NDArray[Any]
+NO_RANKING = (
+    "the figures of {protocol!r} are no means over rankings of classes, so there are no permutations of them: its "
+    "interval alone says whether a difference is noise"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A system that takes part: its name, its result and the ledger of the same protocol, truth and predictions."""
+
+    name: str
+    result: Result
+    ledger: Weighable
+
+
+def compare(entries: Sequence[Entry], sampling: Sampling | None = None, notes: Sequence[str] = ()) -> Comparison:
+    """Compare systems with the first: the figures of its result's rows that the ledgers hold, bounds left out.
+
+    Where ledgers do not rank detections by class, no permutations are drawn (p is NaN) and no classes compared.
+    Raises UsageError for fewer than two systems, of one name, or under different rules, DataError when they were not
+    scored on the same images and truths.
+    """
+    sampling = sampling or Sampling()
+    _require_comparable(entries)
+    first = entries[0].result
+    systems = [System.of(entry, sampling) for entry in entries]
+    others = [Against.of(systems[0], system, sampling) for system in systems[1:]]
+    figures = [_compared(row, key, systems, others, sampling.level) for row, key in _keys(first, systems[0])]
+    if not isinstance(entries[0].ledger, Ledger):
+        notes = (*notes, NO_RANKING.format(protocol=first.protocol))
+    return Comparison(
+        first.protocol,
+        first.variant,
+        first.signature,
+        systems=tuple(entry.name for entry in entries),
+        figures=tuple(figures),
+        changes=tuple(_changes(systems[0], others, sampling)),
+        sampling=sampling.told(len(entries[0].ledger.images)),
+        inputs={
+            "truth": first.inputs.get("truth", {}),
+            "predictions": {entry.name: entry.result.inputs.get("predictions", {}) for entry in entries},
+        },
+        notes=tuple(notes),
+    )
+
+
+def _keys(result: Result, system: System) -> Iterator[tuple[Row, Key]]:
+    """The figures to compare, in the order of the result's rows."""
+    for row in result.rows:
+        for metric in row.metrics:
+            if (key := (row.setting, row.split, metric)) in system.observed.figures:
+                yield row, key
 
 
 @dataclass(frozen=True)
@@ -41,14 +94,14 @@ class System:
     drawn: Sampled
 
     @classmethod
-    def of(cls, name: str, ledger: Weighable, sampling: Sampling) -> System:
-        """The figures of a ledger, as they are and resampled."""
-        images = len(ledger.images)
-        blocks = progress(
-            weights(images, sampling.resamples, sampling.seed), f"resampling {name}", blocks_of(sampling.resamples)
-        )
-        drawn = Sampled.joined([Sampled.of(ledger, block) for block in blocks])
-        return cls(name, ledger, Sampled.of(ledger, np.ones((images, 1), np.uint16)), drawn)
+    def of(cls, entry: Entry, sampling: Sampling) -> System:
+        """The figures of an entry, as they are and resampled."""
+        settings, images = entry.result.settings, len(entry.ledger.images)
+        ledger = of_settings(entry.ledger, settings) if isinstance(entry.ledger, Ledger) else entry.ledger
+        blocks = weights(images, sampling.resamples, sampling.seed)
+        shown = progress(blocks, f"resampling {entry.name}", blocks_of(sampling.resamples))
+        drawn = Sampled.joined([Sampled.of(ledger, block) for block in shown])
+        return cls(entry.name, ledger, Sampled.of(ledger, np.ones((images, 1), np.uint16)), drawn)
 
 
 @dataclass(frozen=True)
@@ -71,7 +124,7 @@ class Against:
         held = cls(system, system.observed - first.observed, system.drawn - first.drawn, None, None, iter(()))
         if not isinstance(first.ledger, Ledger) or not isinstance(system.ledger, Ledger):
             return held
-        mixture = mixed(without_bounds(first.ledger), without_bounds(system.ledger))
+        mixture = mixed(first.ledger, system.ledger)
         drawn, blocks = (
             swaps(len(first.ledger.images), sampling.seed, sampling.resamples),
             blocks_of(sampling.resamples),
@@ -83,37 +136,28 @@ class Against:
         return replace(held, permuted=Sampled.joined(parts), mixture=mixture, further=drawn)
 
 
-def compare_ledgers(
-    ledgers: Mapping[str, Weighable], classes: Mapping[tuple[str, str], int], sampling: Sampling
-) -> tuple[tuple[Compared, ...], tuple[ClassChanges, ...]]:
-    """The figures of systems and how their classes changed, against the first of them.
-
-    ledgers  by the names of the systems, of the same truth under the same protocol
-    classes  how many the figures of a setting and split are means of
-    Where ledgers rank no detections by class, no permutations are drawn (p is NaN) and no classes compared.
-    Raises UsageError for fewer than two systems, DataError when they were not scored on the same images and truths.
-    """
-    if len(ledgers) < 2:
-        raise UsageError(f"{len(ledgers)} system; two or more can be compared")
-    _require_same(ledgers)
-    systems = [System.of(name, ledger, sampling) for name, ledger in ledgers.items()]
-    others = [Against.of(systems[0], system, sampling) for system in systems[1:]]
-    figures = tuple(_compared(key, systems, others, classes, sampling.level) for key in systems[0].observed.figures)
-    return figures, tuple(_changes(systems[0], others, sampling))
-
-
-def _require_same(ledgers: Mapping[str, Weighable]) -> None:
-    (name, first), *others = ledgers.items()
-    for other, held in others:
-        if not np.array_equal(first.images, held.images):
-            raise DataError(
-                f"{other} and {name} were scored on other images, so they cannot be compared image by image"
+def _require_comparable(entries: Sequence[Entry]) -> None:
+    if len(entries) < 2:
+        raise UsageError(f"{len(entries)} system; two or more can be compared")
+    first = entries[0]
+    for other in entries[1:]:
+        if other.result.signature != first.result.signature:
+            raise UsageError(
+                f"{first.name} was scored by {first.result.protocol}/{first.result.variant}, {other.name} by "
+                f"{other.result.protocol}/{other.result.variant}; figures by different rules are not compared"
             )
-        if isinstance(first, Ledger) and isinstance(held, Ledger) and not _same_truths(first, held):
-            raise DataError(f"{other} and {name} were scored against other truths, so they cannot be compared")
+        if not np.array_equal(first.ledger.images, other.ledger.images):
+            raise DataError(f"{first.name} and {other.name} were scored on other images: they are compared on the same")
+        if not _same_truths(first.ledger, other.ledger):
+            raise DataError(f"{first.name} and {other.name} were scored against other truths")
+    if len({entry.name for entry in entries}) < len(entries):
+        raise UsageError(f"several systems have one name ({', '.join(entry.name for entry in entries)})")
 
 
-def _same_truths(first: Ledger, other: Ledger) -> bool:
+def _same_truths(first: Weighable, other: Weighable) -> bool:
+    """Whether the truths of two ledgers are the same, as far as these tell."""
+    if not isinstance(first, Ledger) or not isinstance(other, Ledger):
+        return True
     return [*first.ranked] == [*other.ranked] and all(
         np.array_equal(held.true_class, other.ranked[name].true_class)
         and np.array_equal(held.true_image, other.ranked[name].true_image)
@@ -121,14 +165,12 @@ def _same_truths(first: Ledger, other: Ledger) -> bool:
     )
 
 
-def _compared(
-    key: Key, systems: Sequence[System], others: Sequence[Against], classes: Mapping[tuple[str, str], int], level: float
-) -> Compared:
+def _compared(row: Row, key: Key, systems: Sequence[System], others: Sequence[Against], level: float) -> Compared:
     made = [_difference(key, other, level) for other in others]
     corrected = holm(np.array([each.p for each in made])).tolist()
     return Compared(
         *key,
-        classes=classes[key[:2]],
+        classes=row.classes,
         values=tuple(float(system.observed.figures[key][0]) for system in systems),
         intervals=tuple(_interval(key, system.observed, system.drawn, level) for system in systems),
         differences=tuple(
@@ -162,7 +204,7 @@ def outside(ends: Interval, corrected: float, level: float) -> bool:
 def _changes(first: System, others: Sequence[Against], sampling: Sampling) -> Iterator[ClassChanges]:
     if not isinstance(first.ledger, Ledger):
         return
-    for setting, ranked in without_bounds(first.ledger).ranked.items():
+    for setting, ranked in first.ledger.ranked.items():
         tests = int((ranked.truths > 0).sum()) * len(others)
         p = [_class_p_values(setting, other, math.ceil(tests / (1 - sampling.level))) for other in others]
         corrected = holm(np.concatenate(p)).reshape(len(others), -1)

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.errors import UsageError
-from hoitool.eval.ledger import Key, Ledger, Weighable
+from hoitool.eval.by_split import with_harmonic_means
+from hoitool.eval.ledger import RULE, Key, Ledger, Weighable
 
 Array = NDArray[Any]
+METHOD = "quantiles of image resamples, moved so that their mean is the figure"
 BOUNDS = ("_low", "_high")  # ends of the metrics that bound others where the order of equal scores is open
 
 
@@ -31,6 +33,19 @@ class Sampling:
                 "seed, and a level between 0 and 1"
             )
 
+    def told(self, images: int) -> dict[str, Any]:
+        """What a comparison says of how it came about."""
+        return {
+            "resamples": self.resamples,
+            "permutations": self.resamples,
+            "seed": self.seed,
+            "level": self.level,
+            "images": images,
+            "method": METHOD,
+            "rule": RULE,
+            "correction": "holm",
+        }
+
 
 @dataclass(frozen=True)
 class Sampled:
@@ -41,13 +56,11 @@ class Sampled:
 
     @classmethod
     def of(cls, ledger: Weighable, weights: Array) -> Sampled:
-        """The figures of a ledger when images count `weights` (I, n) times, without those that bound others."""
+        """The figures of a ledger when images count `weights` (I, n) times."""
         if not isinstance(ledger, Ledger):
-            held = ledger.figures_of(weights)
-            return cls({key: values for key, values in held.items() if not key[2].endswith(BOUNDS)}, {})
-        ledger = without_bounds(ledger)
+            return cls({k: v for k, v in ledger.figures_of(weights).items() if not k[2].endswith(BOUNDS)}, {})
         classes = {name: ledger.classes_of(name, weights) for name in ledger.ranked}
-        return cls(dict(ledger.means(classes)), {name: ap for name, (ap, _) in classes.items()})
+        return cls(with_harmonic_means(dict(ledger.means(classes))), {name: ap for name, (ap, _) in classes.items()})
 
     @classmethod
     def joined(cls, parts: Sequence[Sampled]) -> Sampled:
@@ -66,11 +79,11 @@ class Sampled:
         )
 
 
-def without_bounds(ledger: Ledger) -> Ledger:
-    """A ledger without the figures that bound others, and without the rankings that only they need."""
-    figures = tuple(figure for figure in ledger.figures if not figure.metric.endswith(BOUNDS))
+def of_settings(ledger: Ledger, settings: Sequence[str]) -> Ledger:
+    """A ledger of the figures of some settings without those that bound others, and of the rankings that these need."""
+    figures = [each for each in ledger.figures if each.setting in settings and not each.metric.endswith(BOUNDS)]
     names = dict.fromkeys(figure.ranked for figure in figures)
-    return replace(ledger, figures=figures, ranked={name: ledger.ranked[name] for name in names})
+    return replace(ledger, figures=tuple(figures), ranked={name: ledger.ranked[name] for name in names})
 
 
 def interval(estimate: Array, samples: Array, level: float) -> tuple[Array, Array]:

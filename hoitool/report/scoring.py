@@ -156,7 +156,7 @@ def score_files(
         _require_rare(result, "rare")
         added.append(rare_or_named("rare", counts=counts))
         result = with_split(result, added[0])
-    result, named, shown = _with_named(result, split)
+    result, named, shown = with_named(result, split)
     if sampling is not None:
         from hoitool.diagnose.bootstrap import with_intervals
         from hoitool.eval.ledger import weighable_of
@@ -175,7 +175,7 @@ def _training_path(inputs: Inputs, named: Path | None) -> Path | None:
     return beside if header.get("labels", {}).get("hash") == inputs.truth.meta.labels.hash else None
 
 
-def _with_named(result: Result, name: str) -> tuple[Result, list[Split], tuple[str, ...]]:
+def with_named(result: Result, name: str) -> tuple[Result, list[Split], tuple[str, ...]]:
     """The result with the rows of a split where it does not have them, what was added, and the splits to show."""
     plain = name.lower().replace("_", "-")
     if plain in ("all", *result.splits):
