@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from hoitool import __version__
 from hoitool.commands import (
     check,
     compare,

@@ -8,21 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
-<<<<<<< HEAD
-<<<<<<< HEAD
 from hoitool.commands.names import ALL_PROTOCOLS, FORMATS, SETTINGS, SHOWN_SPLITS, SUBSETS, variants
-=======
-=======
-from hoitool.commands.names import ALL_PROTOCOLS, FORMATS, SETTINGS, SHOWN_SPLITS, SUBSETS, variants
->>>>>>> h-k7
 from hoitool.errors import UsageError
 
 if TYPE_CHECKING:
     from hoitool.diagnose.bootstrap import Sampling
-<<<<<<< HEAD
->>>>>>> h-a7
-=======
->>>>>>> h-k7
 
 
 def evaluate(

@@ -119,16 +119,6 @@ class Ledger:
 
     def figures_of(self, weights: Array) -> dict[Key, Array]:
         """Each figure (B,) when images count `weights` (I, B), whole numbers, times. NaN where no class is left."""
-<<<<<<< HEAD
-<<<<<<< HEAD
-        classes = {name: self.classes_of(name, weights) for name in {figure.ranked for figure in self.figures}}
-        return dict(self.means(classes))
-
-    def means(self, classes: dict[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
-        """Each figure (B,) by the AP and final recall (K, B) of the classes of each ranking, as `classes_of` gives."""
-=======
-=======
->>>>>>> h-k7
         return self.means_of({name: self.classes_of(name, weights) for name in self.ranked})
 
     def means_of(self, classes: Mapping[str, tuple[Array, Array]]) -> dict[Key, Array]:
@@ -136,10 +126,6 @@ class Ledger:
         return dict(self._means(classes))
 
     def _means(self, classes: Mapping[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
-<<<<<<< HEAD
->>>>>>> h-a7
-=======
->>>>>>> h-k7
         for figure in self.figures:
             ap, recall = classes[figure.ranked]
             values = (ap if figure.what == "ap" else recall)[figure.among]
