@@ -15,7 +15,6 @@ import typer
 
 from hoitool.commands import (
     check,
-    compare,
     convert,
     demo,
     diagnose,
@@ -48,7 +47,6 @@ app.add_typer(embed.app, name="embed")
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
-app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)
