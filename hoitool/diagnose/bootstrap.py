@@ -108,7 +108,8 @@ def interval(values: Array, estimate: float, level: float, metric: str = "") -> 
         return None
     low, middle, high = np.quantile(held, [(1 - level) / 2, 0.5, (1 + level) / 2])
     least, most = RANGES.get(metric, (0.0, 1.0))
-    return max(least, float(estimate - (middle - low))), min(most, float(estimate + (high - middle)))
+    below, above = float(estimate - (middle - low)), float(estimate + (high - middle))
+    return min(estimate, max(least, below)), max(estimate, min(most, above))
 
 
 def intervals(ledger: Weighable, sampling: Sampling) -> dict[Key, Interval]:
