@@ -104,6 +104,9 @@ class Comparison:
         for difference in figure.differences:
             moved = next((c for c in self.changes if (c.setting, c.system) == (setting, difference.system)), None)
             head = f"{difference.system}: {figure.metric} ({setting}, {figure.split})"
+            if math.isnan(difference.value):
+                yield f"{head} cannot be compared with that of {self.systems[0]}: one of them has no figure."
+                continue
             told = f"{_against(difference, self.systems[0])} ({_sure(difference, self.sampling['level'])})"
             yield f"{head} {told}. {_verdict(difference)}{_classes(moved)}"
 
@@ -128,8 +131,6 @@ class Comparison:
 
 
 def _against(difference: Difference, first: str) -> str:
-    if math.isnan(difference.value):
-        return f"cannot be compared with that of {first}"
     points = 100 * abs(difference.value)
     return f"is {points:.2f} points {'above' if difference.value >= 0 else 'below'} that of {first}"
 
