@@ -28,8 +28,8 @@ LOOSE = 0.1  # pair overlap from which on a detection is at the place of a true 
 # The causes of false positives, in the order in which they are tried. A column `cause` holds the place in this list.
 CAUSES: dict[str, str] = {
     "duplicate": "a better detection has found the same true pair",
-    "human-box": "near a true pair of its class, and the human box fits less well",
-    "object-box": "near a true pair of its class, and the object box fits less well",
+    "human-box": "at a true pair of its class, but the human box is off",
+    "object-box": "at a true pair of its class, but the object box is off",
     "object-class": "the boxes of a true pair, whose object is of another class",
     "verb-only": "the boxes and the class of object of a true pair, which does something else",
     "wrong-pair": "both boxes are found, but in different true pairs",

@@ -112,8 +112,9 @@ def _true(judged: Judged, held: list[Class]) -> _True:
         parts.append((idle, nothing, nothing, nothing))
     person, label, pair, obj = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((label, people.image[person]))
-    person, label, pair = person[order], label[order], pair[order]
-    return _True(Truths(people.image[person], label, label, np.zeros_like(label), pair), person, obj[order])
+    person, label, pair, obj = person[order], label[order], pair[order], obj[order]
+    thing = (obj >= 0) & (held[0].setting != "agent")
+    return _True(Truths(people.image[person], label, label, np.zeros_like(label), pair, thing), person, obj)
 
 
 def _pair_rows(judged: Judged) -> Array:
