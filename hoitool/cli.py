@@ -17,13 +17,16 @@ from hoitool.commands import (
     check,
     convert,
     demo,
+    diagnose,
     doctor,
     draw,
     embed,
     eval,
     explain,
     inspect,
+    lint_table,
     predict,
+    report,
     split,
     stats,
     train,
@@ -44,7 +47,10 @@ app.add_typer(embed.app, name="embed")
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
+app.command("report")(report.report)
+app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)
+app.command("lint-table")(lint_table.lint_table)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from hoitool.eval import Result
-from hoitool.report.layout import main_metrics, two_groups
+from hoitool.report.layout import main_metrics, sampled, two_groups
+
+INTERVAL = r"{} {{\scriptsize {}}}"  # of a figure and its interval in LaTeX
 
 
 def markdown(result: Result, name: str) -> str:
@@ -14,8 +16,8 @@ def markdown(result: Result, name: str) -> str:
         f"| {f'{metrics[0]} (%)' if len(metrics) == 1 else '%'} | {' | '.join(heads)} |",
         f"|:--|{'--:|' * len(heads)}",
     ]
-    lines += [f"| {label} | {' | '.join(values)} |" for label, values in groups.rows]
-    notes = "".join(f"\n{note}.\n" for note in result.notes)
+    lines += [f"| {label} | {' | '.join(values)} |" for label, values in groups.cells("{} {}")]
+    notes = "".join(f"\n{note}.\n" for note in (*sampled(result), *result.notes))
     return "\n".join(lines) + f"\n\n`{result.signature}`\n{notes}"
 
 
@@ -30,6 +32,7 @@ def latex(result: Result, name: str) -> str:
         at += len(splits)
     lines = [
         f"% {result.signature}",
+        *(f"% {line}" for line in sampled(result)),
         r"% needs \usepackage{booktabs}",
         rf"\begin{{tabular}}{{l{'c' * columns}}}",
         r"\toprule",
@@ -37,7 +40,7 @@ def latex(result: Result, name: str) -> str:
         " ".join(rules),
         f"Method & {' & '.join(_tex(split) for _, splits in groups.heads for split in splits)} " + r"\\",
         r"\midrule",
-        *(f"{_tex(label)} & {' & '.join(values)} " + r"\\" for label, values in groups.rows),
+        *(f"{_tex(label)} & {' & '.join(values)} " + r"\\" for label, values in groups.cells(INTERVAL)),
         r"\bottomrule",
         r"\end{tabular}",
     ]

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hoitool.eval import Result
-from hoitool.report.layout import RANKS, figure, title
+from hoitool.eval import Result, Row
+from hoitool.report.layout import BOUNDS, RANKS, figure, interval, sampled, title
 
 COUNTS = ("images", "captions", "pairs", "detections", "image_labels", "scores", "sts_pairs", "sis_pairs", "sits_pairs")
 QUERIES = ("retrieval", "cxc")  # protocols whose means are over queries, or rated pairs
@@ -36,14 +36,22 @@ def result_report(result: Result) -> RenderableType:
         table.add_column(f"{METRIC_TITLES.get(name, name)}{'' if name in RANKS else ' (%)'}", justify="right")
     for setting in result.settings:
         for i, row in enumerate(result.select(setting).rows):
-            figures = [figure(name, row.metrics.get(name, math.nan)) for name in metrics]
+            figures = [_cell(name, row) for name in metrics]
             head = title(setting) if i == 0 else ""
             table.add_row(head, title(row.split), str(row.classes), *figures)
         table.add_section()
     lines: list[RenderableType] = [table, *_scored(result.inputs), *_splits(result)]
+    lines += [Text(f"{line}.") for line in sampled(result)]
     lines += [Text(f"Note: {note}.", style="yellow") for note in result.notes]
     lines.append(Text(result.signature, style="dim"))
     return Group(*lines)
+
+
+def _cell(metric: str, row: Row) -> Text:
+    """A figure, and its interval where it has one; bounds are told without."""
+    value = Text(figure(metric, row.metrics.get(metric, math.nan)))
+    held = "" if metric.endswith(BOUNDS) else interval(metric, row)
+    return value.append(f" {held}", style="dim") if held else value
 
 
 def _scored(inputs: Mapping[str, Any]) -> list[Text]:

@@ -8,7 +8,7 @@ from builders import KITS
 
 from hoitool.errors import UsageError
 from hoitool.eval import PROTOCOLS, score, variants
-from hoitool.eval.ledger import ledger_of
+from hoitool.eval.ledger import Ledger, ledger_of, weighable_of
 
 KEPT = [(name, variant) for name in PROTOCOLS for variant in variants(name) if hasattr(PROTOCOLS[name], "ledger")]
 
@@ -20,7 +20,7 @@ class TestEveryLedger:
         kit = KITS[protocol]
         truth = kit.variant(kit.truth(small.test), variant)
         found = kit.imperfect(truth, detected)
-        return score(truth, found, protocol, variant), ledger_of(truth, found, protocol, variant)
+        return score(truth, found, protocol, variant), weighable_of(truth, found, protocol, variant)
 
     def test_weights_of_one_give_the_figures_of_the_result(self, made):
         result, ledger = made
@@ -39,6 +39,9 @@ class TestEveryLedger:
     def test_without_images_there_is_no_figure(self, made):
         _, ledger = made
         figures = ledger.figures_of(np.zeros((len(ledger.images), 1), np.uint16))
+        if not isinstance(ledger, Ledger):
+            assert all(np.isnan(value) or value == 0 for value in figures.values())
+            return
         lacking = {f.ranked for f in ledger.figures if (ledger.ranked[f.ranked].truths[f.among] == 0).any()}
         for figure in ledger.figures:
             if figure.ranked not in lacking:
@@ -62,5 +65,11 @@ def test_a_class_that_vanishes_is_left_out(small, detected):
 
 def test_a_protocol_without_one_is_refused(small, detected, monkeypatch):
     monkeypatch.delattr(PROTOCOLS["hico-det"], "ledger")
-    with pytest.raises(UsageError, match="no ranking of detections"):
+    with pytest.raises(UsageError, match="keeps no record"):
         ledger_of(small.test, detected, "hico-det")
+
+
+def test_a_ledger_without_a_ranking_is_no_ledger_of_detections(small, detected):
+    truth = KITS["sgg"].truth(small.test)
+    with pytest.raises(UsageError, match="no ranking of detections"):
+        ledger_of(truth, KITS["sgg"].imperfect(truth, detected), "sgg")
