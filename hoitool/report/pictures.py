@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def _view(parts: Sequence[Dataset]) -> View:
     for part in parts:
         see = seer(part)
         for image, key in enumerate(part.key.tolist()):
-            made.setdefault(str(key), lambda size, image=image, see=see: see(image, size))
+            made.setdefault(str(key), partial(see, image))
     return made
 
 

@@ -122,15 +122,17 @@ def _captions(data: Dataset, texts: Array) -> See:
 
 def placed(data: Dataset, image: int, size: Size) -> Array:
     """(B, 4) the boxes of an image in continuous pixels of a picture of this width and height."""
-    boxes = data.boxes[slice(*data.box_offsets[image : image + 2])].astype(np.float64)
+    boxes: Array = data.boxes[slice(*data.box_offsets[image : image + 2])].astype(np.float64)
     if data.meta.box_frame == "normalised":
-        return boxes * np.array([*size, *size])
+        boxes *= np.array([*size, *size])
+        return boxes
     if data.meta.box_frame == "inclusive":
-        boxes = boxes + np.array([0, 0, 1, 1])
+        boxes += np.array([0, 0, 1, 1])
     if data.width is None or data.height is None or not (data.width[image] > 0 and data.height[image] > 0):
         return boxes
     scale = np.array(size) / (int(data.width[image]), int(data.height[image]))
-    return boxes * np.concatenate([scale, scale])
+    boxes *= np.concatenate([scale, scale])
+    return boxes
 
 
 def with_objects(names: Sequence[str], categories: Array, object: Array, labels: LabelSpace) -> list[str]:

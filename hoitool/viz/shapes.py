@@ -190,10 +190,8 @@ def _element(shape: Shape) -> str:
         place = f'x="{_n(x)}" y="{_n(y)}" width="{width}" height="{height}"'
         return f'<image {place} href="data:image/jpeg;base64,{_jpeg(shape.picture)}"/>'
     if isinstance(shape, Rect):
-        inside = shape.width / 2
-        x1, y1, x2, y2 = shape.box
-        width, height = max(x2 - x1 - shape.width, 0), max(y2 - y1 - shape.width, 0)
-        place = f'x="{_n(x1 + inside)}" y="{_n(y1 + inside)}" width="{_n(width)}" height="{_n(height)}"'
+        left, top, wide, high = map(_n, _inner(shape))
+        place = f'x="{left}" y="{top}" width="{wide}" height="{high}"'
         stroke = f' stroke="{_hex(shape.edge)}" stroke-width="{_n(shape.width)}"' if shape.edge else ""
         return f'<rect {place} fill="{_hex(shape.fill)}"{stroke}/>'
     if isinstance(shape, Line):
@@ -239,21 +237,27 @@ def _artist(axes: Any, shape: Shape, letters: Any, order: int) -> None:
         (x, y), (width, height) = shape.spot, shape.picture.size
         axes.imshow(shape.picture, extent=(x, x + width, y + height, y), zorder=order, interpolation="none")
     elif isinstance(shape, Rect):
-        (x1, y1, x2, y2), inside = shape.box, shape.width / 2
-        edge = {"edgecolor": _hex(shape.edge), "linewidth": shape.width, "joinstyle": "miter"}
-        size = max(x2 - x1 - shape.width, 0), max(y2 - y1 - shape.width, 0)
-        axes.add_patch(Rectangle((x1 + inside, y1 + inside), *size, facecolor=_hex(shape.fill), zorder=order, **edge))
+        left, top, wide, high = _inner(shape)
+        edge: Any = {"edgecolor": _hex(shape.edge), "linewidth": shape.width, "joinstyle": "miter"}
+        axes.add_patch(Rectangle((left, top), wide, high, facecolor=_hex(shape.fill), zorder=order, **edge))
     elif isinstance(shape, Line):
         (x1, y1), (x2, y2) = shape.start, shape.end
         style = {"color": _hex(shape.colour), "linewidth": shape.width, "solid_capstyle": "butt"}
         axes.plot([x1, x2], [y1, y2], zorder=order, **style)
     elif isinstance(shape, Disc):
-        edge = {"edgecolor": _hex(PAPER), "linewidth": 1}
-        axes.add_patch(Circle(shape.spot, shape.radius - 0.5, facecolor=_hex(shape.fill), zorder=order, **edge))
+        axes.add_patch(
+            Circle(shape.spot, shape.radius - 0.5, fc=_hex(shape.fill), ec=_hex(PAPER), linewidth=1, zorder=order)
+        )
     else:
         align = {"left": "left", "middle": "center", "right": "right"}[shape.at]
         place = {"ha": align, "va": "center_baseline", "zorder": order, "color": _hex(shape.colour)}
         axes.text(*shape.spot, shape.text, fontproperties=letters, fontsize=shape.size, **place)
+
+
+def _inner(shape: Rect) -> Box:
+    """The left, top, width and height of a rectangle whose outline, drawn along it, is inside of the shape."""
+    (x1, y1, x2, y2), width = shape.box, shape.width
+    return x1 + width / 2, y1 + width / 2, max(x2 - x1 - width, 0), max(y2 - y1 - width, 0)
 
 
 def _jpeg(picture: Image.Image) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hoitool.viz.pairs import INK, LONGEST, OBJECT, PERSON, best, grouped, one_page, score_text, sized
+from hoitool.viz.pairs import INK, LONGEST, OBJECT, PERSON, best, columns_page, grouped, one_page, score_text, sized
 from hoitool.viz.seen import Seen
 from hoitool.viz.shapes import PAPER, raster
 
@@ -125,3 +125,31 @@ def test_objects_have_a_numbered_box_each_in_the_colour_of_people_or_things():
     best_alone = draw_objects(picture(), BOXES[:2], np.array([True, False]), ["person", "dog"], np.array([0.2, 0.9]), 1)
     assert not near(best_alone, (40, 140), PERSON)
     assert near(best_alone, (220, 205), OBJECT)
+
+
+def test_columns_show_the_same_picture_with_each_view_under_its_title():
+    truth = Seen("pairs", ["ride_bicycle"], None, BOXES[:2], np.array([True, False]), np.zeros(1, int), np.ones(1, int))
+    page = columns_page(picture(), [("Truth", truth), ("a model", Seen("pairs", []))], title="a.jpg")
+    drawn = raster(page)
+    assert page.text == "Truth: 1 ride bicycle\na model: no pairs"
+    photos = [shape for shape in page.shapes if type(shape).__name__ == "Photo"]
+    assert len(photos) == 2 and photos[0].spot[1] == photos[1].spot[1] > 0
+    left, top = (round(at) for at in photos[1].spot)
+    assert near(drawn, (40, 140 + top), PERSON) and not near(drawn, (left + 40, 140 + top), PERSON)
+    assert drawn.getpixel((left + 600, top + 20)) == GREY
+
+
+def test_boxes_stay_inside_their_own_column():
+    wide = Seen("objects", ["dog"], None, np.array([[-50, -50, 5000, 5000.0]]), np.array([False]), np.zeros(1, int),
+                np.full(1, -1))  # fmt: skip
+    page = columns_page(picture(), [("one", Seen("objects", [])), ("two", wide)])
+    first = np.asarray(raster(page))[:, :640]
+    assert not (first == OBJECT).all(axis=2).any()
+
+
+def test_what_is_left_out_of_annotations_is_said():
+    names = [f"label {i}" for i in range(5)]
+    page = one_page(picture(), Seen("labels", names), 3)
+    assert page.text.endswith("label 2; ... and 2 more")
+    assert one_page(picture(), Seen("labels", names, np.ones(5)), 3).text.endswith("label 2 1.00")
+    assert "a very long" in one_page(picture(), Seen("captions", ["a very long caption " * 9])).text
