@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hoitool.diagnose.bootstrap import Sampling
 from hoitool.diagnose.compare import Entry, compare
-from hoitool.diagnose.sampled import Sampling as Resampled
 from hoitool.errors import UsageError
 from hoitool.files import refuse_overwrite, write_text
 from hoitool.lookup import Lookup, unknown_name
@@ -106,7 +105,7 @@ def _comparison(group: Sequence[Examined], sampling: Sampling) -> Section | None
     entries = [Entry(each.name, each.source.result, each.ledger) for each in group if each.ledger is not None]
     if len(entries) < 2:
         return None
-    return compared(compare(entries, Resampled(sampling.resamples, sampling.seed, sampling.level)))
+    return compared(compare(entries, sampling))
 
 
 def _groups(results: Sequence[Examined]) -> list[list[Examined]]:
