@@ -52,7 +52,7 @@ def examine(source: Source, sampling: Sampling | None = None) -> Examined:
     except UsageError as error:  # the protocol has none
         return Examined(replace(source, remarks=(*source.remarks, f"no intervals and no curves: {error}")))
     named = list(_splits(result)) if isinstance(ledger, Ledger) else []
-    if sampling is not None and (result.sampling is None or _without_classes(result)):
+    if sampling is not None and _lacks_intervals(result):
         own = result.sampling and Sampling(*(result.sampling[name] for name in ("resamples", "seed", "level")))
         source = replace(source, result=with_intervals(result, ledger, own or sampling, named))
     for split in named:
@@ -61,9 +61,10 @@ def examine(source: Source, sampling: Sampling | None = None) -> Examined:
     return Examined(source, ledger, _diagnosis(source))
 
 
-def _without_classes(result: Result) -> bool:
-    """Whether intervals of the classes' figures are missing."""
-    return bool(result.per_class) and not any(name.endswith("_ci_low") for name in result.per_class)
+def _lacks_intervals(result: Result) -> bool:
+    """Whether a row, or the figures of the classes, have no intervals."""
+    of_classes = not result.per_class or any(name.endswith("_ci_low") for name in result.per_class)
+    return not of_classes or not all(row.intervals for row in result.rows)
 
 
 def _splits(result: Result) -> Iterator[Split]:

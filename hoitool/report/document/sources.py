@@ -24,7 +24,7 @@ from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.eval import PROTOCOLS, Result, from_json
 from hoitool.files import json_object_with, reading, require, sha256
 from hoitool.progress import working
-from hoitool.report.scoring import score_files, score_paths
+from hoitool.report.scoring import score_files, score_paths, with_named
 from hoitool.report.splitting import training
 
 RESULT, PER_CLASS = "result.json", "per-class.csv"
@@ -70,7 +70,7 @@ def open_sources(paths: Sequence[Path], wanted: Wanted | None = None) -> list[So
     """The results that a user names: a result.json, a folder with one, a run, or predictions, which are scored.
 
     Nothing named means the newest run. Raises UsageError for more than 6, for a result of another protocol than is
-    wanted, and what reading and scoring raise.
+    wanted or that has not the split, and what reading and scoring raise.
     """
     wanted = wanted or Wanted()
     if len(paths) > MOST:
@@ -143,9 +143,10 @@ def _kept(file: Path, wanted: Wanted) -> Source:
         return Source(name, result, None, STORES)
     try:
         with working("reading again"):
-            return _again(Source(name, result), file, wanted)
+            source = _again(Source(name, result), file, wanted)
     except HoitoolError as error:
-        return Source(name, result, None, str(error))
+        source = Source(name, result, None, str(error))
+    return replace(source, result=with_named(source.result, wanted.split)[0])
 
 
 def _again(source: Source, file: Path, wanted: Wanted) -> Source:
