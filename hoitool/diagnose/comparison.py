@@ -142,9 +142,12 @@ def _sure(difference: Difference, level: float) -> str:
 
 
 def _verdict(difference: Difference) -> str:
-    if difference.noise:
-        return "The difference lies inside the noise: other images of the same kind may well turn it around"
-    return "The difference is larger than the noise of the images"
+    low, high = difference.interval
+    if not difference.noise:
+        return "The difference is larger than the noise of the images"
+    if low > 0 or high < 0:
+        return "Its interval leaves zero out, but swapping images gives one as large too often: it is taken as noise"
+    return "The difference lies inside the noise: other images of the same kind may well turn it around"
 
 
 def _classes(changes: ClassChanges | None) -> str:

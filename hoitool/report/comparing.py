@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hoitool.data import Dataset
 from hoitool.diagnose.bootstrap import Sampling
 from hoitool.diagnose.compare import Entry, compare
 from hoitool.diagnose.comparison import Comparison
 from hoitool.errors import MissingData, UsageError
+from hoitool.eval import Result
 from hoitool.eval.by_split import add_split
 from hoitool.eval.ledger import Ledger, weighable_of
 from hoitool.files import write_text
@@ -23,6 +25,7 @@ from hoitool.report.comparison_tables import headline, latex, markdown
 from hoitool.report.document.sources import Source, Wanted, open_sources
 from hoitool.report.layout import RANKS, title
 from hoitool.report.scoring import with_named
+from hoitool.report.splitting import training
 
 SUFFIXES = (".png", ".svg")
 
@@ -51,11 +54,19 @@ def _entry(source: Source, setting: str, split: str) -> Entry:
         raise MissingData(f"{source.name} cannot be compared image by image: {source.missing}")
     result, added, shown = with_named(source.result, split)
     with working(f"scoring {source.name}"):
-        ledger = weighable_of(source.inputs.truth, source.inputs.predictions, result.protocol, result.variant)
+        inputs, learned = source.inputs, _learned(result)
+        ledger = weighable_of(inputs.truth, inputs.predictions, result.protocol, result.variant, learned)
     for each in added:
         assert isinstance(ledger, Ledger)
         ledger = add_split(ledger, result, each)
     return Entry(source.name, result.select(setting, shown), ledger)
+
+
+def _learned(result: Result) -> Dataset | None:
+    """The training data that a result's protocol looked at."""
+    if "training" not in result.inputs:
+        return None
+    return training(Path(result.inputs["training"]["path"]))[0]
 
 
 def save(found: Comparison, folder: Path) -> list[Path]:
