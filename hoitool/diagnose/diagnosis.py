@@ -177,8 +177,8 @@ class Group:
 class Diagnosis:
     """Why detections are false and pairs are missed, in one setting of a protocol.
 
-    truth, predictions  as they were compared: images in the truth's order, boxes of both in one frame; the rows in
-                        `false_positives` and `missed` are of these
+    truth, predictions  as they were compared: images in the truth's order, boxes of both in the inclusive frame; what
+                        `false_positives` and `missed` say of rows is of these
     repaired            for each of REPAIRS the AP (K,) of the classes if it were repaired
     groups              splits (the first is full), objects and verbs
     frequency           None where training pairs are not known

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import iou
-from hoitool.data import Dataset, Predictions, class_counts
+from hoitool.data import Dataset, Predictions, class_counts, to_frame
 from hoitool.diagnose.case import Case, Truths, groups_of
 from hoitool.diagnose.diagnosis import LOOSE
 from hoitool.errors import UsageError
@@ -48,7 +48,7 @@ def _case(judged: Judged, held: list[Class], ledger: Any, training: Dataset | No
     classes = np.arange(len(held))
     given = _Given.of(judged)
     return Case(
-        truth=judged.truth,
+        truth=to_frame(judged.truth, "inclusive"),
         predictions=judged.predictions,
         ranked=ranked,
         pair=pair,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from builders import KITS, as_predictions, predictions_of, truth_of, v_coco_detector, v_coco_scenes
@@ -240,6 +242,19 @@ def test_each_cause_by_hand(cause):
     assert false.score.tolist() == [0.5]
     assert found.missed.pair.tolist() == [1]
     assert found.of("split")[0].among.all()
+
+
+def test_the_example_of_the_page():
+    truth = truth_of([(0, RIDER, BIKE, RIDE)], images=1)
+    other = HICO.interaction_index("ride", "motorcycle")
+    rows = [(0, OFF, BIKE, RIDE, 0.9), (0, RIDER, BIKE, RIDE, 0.8), (0, RIDER, BIKE, other, 0.7)]
+    found = diagnose(truth, predictions_of(rows, images=1), "hico-det")
+    assert [FALSE[c] for c in found.false_positives.cause] == ["human-box", "object-class"]
+    assert found.classes.ap[RIDE] == pytest.approx(0.5)
+    assert found.repaired["human-box"][RIDE] == pytest.approx(1)
+    assert found.gain("object-class", found.groups[0]) == 0
+    page = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text()
+    assert all(f"| `{name}`" in page for name in (*FALSE, *MISSED))
 
 
 def test_a_class_wrong_in_verb_and_object_is_an_object_class():
