@@ -3,7 +3,7 @@
 File `name`: and a fenced block   is written
 ```console                        `$ hoitool ...` runs in this process; what stands below must come, on stdout and stderr
 ```python                         runs, in one namespace for the page; a ```text block after it is what it prints
-An ellipsis stands for any text, as in doctest. Other blocks are only shown.
+An ellipsis stands for any text, as in doctest, and blanks are as good as blanks. Other blocks are only shown.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from hoitool.cli import main
 
 BLOCK = re.compile(r"^(?:File `([^`\n]+)`:\n+)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
@@ -65,12 +66,18 @@ def difference(step: Step, came: str, decimals: bool = True) -> str:
     """What came in place of what the page says, or nothing; without `decimals` figures after a point are not compared."""
     if step.expected is None:
         return ""
-    expected, came = (text if decimals else re.sub(r"\d+\.\d+", "0.0", text) for text in (step.expected, came))
+    expected, came = (_comparable(text, decimals) for text in (step.expected, came))
     checker = doctest.OutputChecker()
-    if checker.check_output(expected, came, doctest.ELLIPSIS):
+    if checker.check_output(expected, came, LIKE):
         return ""
     example = doctest.Example(step.text, expected)
-    return f"$ {step.text}\n{checker.output_difference(example, came, doctest.ELLIPSIS | doctest.REPORT_NDIFF)}"
+    return f"$ {step.text}\n{checker.output_difference(example, came, LIKE | doctest.REPORT_NDIFF)}"
+
+
+def _comparable(text: str, decimals: bool) -> str:
+    """Text in which tables are as wide as others."""
+    text = re.sub(r"([─━])\1+", r"\1", text)
+    return text if decimals else re.sub(r"\d+\.\d+", "0.0", text)
 
 
 def _command(line: str) -> None:
