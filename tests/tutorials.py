@@ -1,7 +1,7 @@
 """Tutorials as programs: what a page prints, in the order of the page.
 
 File `name`: and a fenced block   is written
-```console                        `$ hoitool ...` runs in this process; what stands below must come, on stdout and stderr
+```console                        `$ hoitool ...` runs in this process; what stands below must come, stdout and stderr
 ```python                         runs, in one namespace for the page; a ```text block after it is what it prints
 An ellipsis stands for any text, as in doctest, and blanks are as good as blanks. Other blocks are only shown.
 """
@@ -63,7 +63,7 @@ def run(step: Step, namespace: dict[str, Any]) -> str:
 
 
 def difference(step: Step, came: str, decimals: bool = True) -> str:
-    """What came in place of what the page says, or nothing; without `decimals` figures after a point are not compared."""
+    """What came in place of what the page says, or nothing; without `decimals` fractions are not compared."""
     if step.expected is None:
         return ""
     expected, came = (_comparable(text, decimals) for text in (step.expected, came))
