@@ -81,6 +81,10 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
     if name is None:
         if path.is_file() and path.suffix.lower() == ".json":
             load_json(path, "JSON", object)  # says where a broken file ends
+        from hoitool.convert.hdf5 import require_whole
+
+        for file in [path] if path.is_file() else sorted(path.glob("[!.]*.h5")):
+            require_whole(file)
         from hoitool.convert.cxc import tables_of
 
         if tables_of(path):
