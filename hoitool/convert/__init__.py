@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hoitool import workspace
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, by_subset, concat, validate
 from hoitool.errors import DataError, UsageError
@@ -92,6 +93,8 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
                 f"{path}: ratings of Crisscrossed Captions, which are no dataset; `hoitool inspect` shows them, and "
                 "`hoitool eval STORE --protocol cxc --truth FOLDER` scores by them"
             )
+        if workspace.only_pictures(path):
+            raise UsageError(f"{path}: a folder of pictures; they stay where they are, their annotations are converted")
         known = ", ".join([*FORMATS, *PREDICTION_FORMATS])
         raise DataError(f"{path}: no format recognises it ({known}); if it is one of them, say which with --from")
     held: Reading = format_named(name).read(path, truth)

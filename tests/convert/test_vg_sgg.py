@@ -206,7 +206,6 @@ class TestRefusals:
         with pytest.raises(DataError, match=r"labels.json: has other objects or verbs than VG-SGG-dicts.json"):
             read(tmp_path / "c")
 
-
     def test_a_file_that_was_cut_off(self, tmp_path):
         file = wrote(tmp_path / "vg") / "VG-SGG.h5"
         file.write_bytes(file.read_bytes()[:-100])
