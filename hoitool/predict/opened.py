@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hoitool import workspace
 from hoitool.embed.encoder import PRECISIONS, Settings
 from hoitool.embed.encoders.device import place
 from hoitool.errors import MissingData, UsageError
@@ -97,7 +98,11 @@ def weights_of(folder: Path, best: bool = False) -> Path:
 
 def _unknown(path: Path) -> UsageError | MissingData:
     if not path.exists():
-        return MissingData(f"{path}: no such model; a run's folder, a checkpoint or a file of weights was expected")
+        run = workspace.RUNS / path.name
+        near = f"; did you mean {run}?" if run.is_dir() else ""
+        return MissingData(
+            f"{path}: no such model; a run's folder, a checkpoint or a file of weights was expected{near}"
+        )
     if path.is_dir():
         return MissingData(f"{path}: no {FILE} in it, which says what a model is; is it the folder of a run?")
     if path.suffix in STORES:

@@ -149,7 +149,10 @@ def task_of(task: str, images: Dataset, asked: Asked, say: Say) -> str:
         raise UsageError(
             f"--{given[0].replace('_', '-')} is of pairs, and whole pictures are recognised here; add --task detection"
         )
-    if task == "recognition" or asked.boxes is not None or asked.detector is not None or len(images.boxes):
+    if task == "recognition" or asked.boxes is not None or asked.detector is not None:
+        return task
+    if len(images.boxes):
+        say("took the dataset's own boxes (bring others with --boxes or --detector): figures on them flatter")
         return task
     if asked.how.get("task") == "detection":
         raise UsageError(

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from hoitool.data.dataset import Array
-from hoitool.errors import DataError, HoitoolError, MissingData
+from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import reading, require, starts_with
 from hoitool.store.layout import COLUMNS, CONTENT, DIGEST, FAILED, PICTURE, Layout, check_column, check_offsets
 from hoitool.store.manifest import KIND, Manifest, parse
@@ -27,8 +27,15 @@ from hoitool.store.manifest import KIND, Manifest, parse
 ATTRIBUTE, RUN, PLAN = "hoitool", "run", "plan"
 WHAT = "a feature store (HDF5)"
 MAGIC = b"\x89HDF"
+SUFFIXES = (".h5", ".hdf5")
 SMALL = 64 * 2**20  # bytes of texts that are handled at once
 CHUNK = 2**20  # bytes
+
+
+def require_suffix(path: Path) -> None:
+    """Raise UsageError for a name that no store has."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: a feature store ends in {' or '.join(SUFFIXES)}")
 
 
 def create(path: Path) -> h5py.File:
