@@ -127,8 +127,8 @@ def _left_out(case: Case) -> list[str]:
     detections = int(np.diff(case.ranked.starts)[outside].sum())
     if not detections:
         return []
-    told = "that the means leave out, because they have no true pair, stand in the figures of classes only"
-    return [f"{detections:,} detections of {int(outside.sum())} classes {told}"]
+    told = f"their counted detections ({detections:,}) stand in the figures of classes only"
+    return [f"{int(outside.sum())} classes without a true pair are in no mean; {told}"]
 
 
 def _classes(case: Case, held: Evidence) -> Classes:

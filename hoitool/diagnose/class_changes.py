@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.diagnose.bootstrap import interval_of_difference
 from hoitool.diagnose.permutation import both_ways, class_of, of_classes
-from hoitool.diagnose.sampled import Sampling, interval
 from hoitool.diagnose.significance import as_large, p_values
 from hoitool.eval.ledger import Ranked
 
@@ -62,28 +62,33 @@ def detections_moved(first: Ranked, other: Ranked) -> dict[str, Array]:
 
 
 def columns(
-    first: Ranked, other: Ranked, ap: tuple[Array, Array], drawn: Array, p: Array, corrected: Array, sampling: Sampling
+    rankings: tuple[Ranked, Ranked],
+    ap: tuple[Array, Array],
+    drawn: Array,
+    p: Array,
+    corrected: Array,
+    level: float,
 ) -> dict[str, Array]:
     """The columns of ClassChanges, from the largest gain to the largest loss, classes without truths last.
 
-    ap      (K,) of both; drawn (K, b) differences of the resamples; p, corrected (K,)
+    rankings, ap  of the first system and the other, AP (K,); drawn (K, b) differences of resamples; p, corrected (K,)
     """
-    without = first.truths == 0
-    difference = np.where(without, np.nan, ap[1] - ap[0])
-    low, high = interval(difference, drawn, sampling.level)
-    sure = ((low > 0) | (high < 0)) & (corrected < 1 - sampling.level)
+    first = rankings[0]
+    difference = ap[1] - ap[0]
+    ends = [interval_of_difference(row, value, level) for row, value in zip(drawn, difference.tolist(), strict=True)]
+    low, high = np.array([each or (np.nan, np.nan) for each in ends]).reshape(-1, 2).T
     made = {
         "class": first.names,
         "truths": first.truths,
-        "first": np.where(without, np.nan, ap[0]),
-        "other": np.where(without, np.nan, ap[1]),
+        "first": ap[0],
+        "other": ap[1],
         "difference": difference,
         "low": low,
         "high": high,
         "p": p,
         "corrected": corrected,
-        "noise": ~sure,
-        **detections_moved(first, other),
+        "noise": ~(((low > 0) | (high < 0)) & (corrected < 1 - level)),
+        **detections_moved(*rankings),
     }
     order = np.lexsort((np.arange(len(difference)), -np.nan_to_num(difference, nan=-np.inf)))
     return {name: values[order] for name, values in made.items()}

@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hoitool.diagnose.bootstrap import Draws, Sampling, drawn, draws_of, interval, interval_of_difference
 from hoitool.diagnose.class_changes import class_p_values, columns
 from hoitool.diagnose.comparison import ClassChanges, Compared, Comparison, Difference, Interval
 from hoitool.diagnose.permutation import blocks_of, both_ways, mixed, swaps
-from hoitool.diagnose.resample import weights
-from hoitool.diagnose.sampled import Sampled, Sampling, interval, of_settings
 from hoitool.diagnose.significance import as_large, holm, p_values
 from hoitool.errors import DataError, UsageError
 from hoitool.eval import Result, Row
@@ -30,6 +29,8 @@ from hoitool.eval.ledger import Key, Ledger, Weighable
 from hoitool.progress import progress
 
 Array = NDArray[Any]
+BOUNDS = ("_low", "_high")  # ends of the metrics that bound others where the order of equal scores is open
+NONE: Interval = (math.nan, math.nan)
 NO_RANKING = (
     "the figures of {protocol!r} are no means over rankings of classes, so there are no permutations of them: its "
     "interval alone says whether a difference is noise"
@@ -67,7 +68,7 @@ def compare(entries: Sequence[Entry], sampling: Sampling | None = None, notes: S
         systems=tuple(entry.name for entry in entries),
         figures=tuple(figures),
         changes=tuple(_changes(systems[0], others, sampling)),
-        sampling=sampling.told(len(entries[0].ledger.images)),
+        sampling=_told(sampling, entries[0].ledger),
         inputs={
             "truth": first.inputs.get("truth", {}),
             "predictions": {entry.name: entry.result.inputs.get("predictions", {}) for entry in entries},
@@ -76,11 +77,19 @@ def compare(entries: Sequence[Entry], sampling: Sampling | None = None, notes: S
     )
 
 
+def _told(sampling: Sampling, ledger: Weighable) -> dict[str, Any]:
+    """How a comparison came about."""
+    permutations = sampling.resamples if isinstance(ledger, Ledger) else 0
+    more = {"permutations": permutations, "correction": "holm", "images": len(ledger.images)}
+    return sampling.told() | more
+
+
 def _keys(result: Result, system: System) -> Iterator[tuple[Row, Key]]:
     """The figures to compare, in the order of the result's rows."""
     for row in result.rows:
         for metric in row.metrics:
-            if (key := (row.setting, row.split, metric)) in system.observed.figures:
+            key = (row.setting, row.split, metric)
+            if key in system.observed.figures and not metric.endswith(BOUNDS):
                 yield row, key
 
 
@@ -90,18 +99,15 @@ class System:
 
     name: str
     ledger: Weighable
-    observed: Sampled
-    drawn: Sampled
+    observed: Draws
+    drawn: Draws
 
     @classmethod
     def of(cls, entry: Entry, sampling: Sampling) -> System:
         """The figures of an entry, as they are and resampled."""
-        settings, images = entry.result.settings, len(entry.ledger.images)
-        ledger = of_settings(entry.ledger, settings) if isinstance(entry.ledger, Ledger) else entry.ledger
-        blocks = weights(images, sampling.resamples, sampling.seed)
-        shown = progress(blocks, f"resampling {entry.name}", blocks_of(sampling.resamples))
-        drawn = Sampled.joined([Sampled.of(ledger, block) for block in shown])
-        return cls(entry.name, ledger, Sampled.of(ledger, np.ones((images, 1), np.uint16)), drawn)
+        ledger = _without_bounds(entry.ledger, entry.result.settings)
+        once = draws_of(ledger, np.ones((len(ledger.images), 1), np.uint16))
+        return cls(entry.name, ledger, once, drawn(ledger, sampling, entry.name))
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,9 @@ class Against:
     """
 
     system: System
-    observed: Sampled
-    drawn: Sampled
-    permuted: Sampled | None
+    observed: Draws
+    drawn: Draws
+    permuted: Draws | None
     mixture: Ledger | None
     further: Iterator[Array]
 
@@ -125,15 +131,24 @@ class Against:
         if not isinstance(first.ledger, Ledger) or not isinstance(system.ledger, Ledger):
             return held
         mixture = mixed(first.ledger, system.ledger)
-        drawn, blocks = (
-            swaps(len(first.ledger.images), sampling.seed, sampling.resamples),
+        swapped, blocks = (
+            swaps(len(system.ledger.images), sampling.seed, sampling.resamples),
             blocks_of(sampling.resamples),
         )
         parts = []
-        for swapped in progress(islice(drawn, blocks), f"swapping {first.name} and {system.name}", blocks):
-            kept, given = (Sampled.of(mixture, weighted) for weighted in both_ways(swapped))
+        for block in progress(islice(swapped, blocks), f"swapping {first.name} and {system.name}", blocks):
+            kept, given = (draws_of(mixture, weighted) for weighted in both_ways(block))
             parts.append(given - kept)
-        return replace(held, permuted=Sampled.joined(parts), mixture=mixture, further=drawn)
+        return replace(held, permuted=Draws.joined(parts), mixture=mixture, further=swapped)
+
+
+def _without_bounds(ledger: Weighable, settings: Sequence[str]) -> Weighable:
+    """A ledger of the figures of some settings, but for those that bound others, and of the rankings they need."""
+    if not isinstance(ledger, Ledger):
+        return ledger
+    figures = [each for each in ledger.figures if each.setting in settings and not each.metric.endswith(BOUNDS)]
+    names = dict.fromkeys(figure.ranked for figure in figures)
+    return replace(ledger, figures=tuple(figures), ranked={name: ledger.ranked[name] for name in names})
 
 
 def _require_comparable(entries: Sequence[Entry]) -> None:
@@ -168,11 +183,15 @@ def _same_truths(first: Weighable, other: Weighable) -> bool:
 def _compared(row: Row, key: Key, systems: Sequence[System], others: Sequence[Against], level: float) -> Compared:
     made = [_difference(key, other, level) for other in others]
     corrected = holm(np.array([each.p for each in made])).tolist()
+    values = tuple(float(system.observed.figures[key][0]) for system in systems)
     return Compared(
         *key,
         classes=row.classes,
-        values=tuple(float(system.observed.figures[key][0]) for system in systems),
-        intervals=tuple(_interval(key, system.observed, system.drawn, level) for system in systems),
+        values=values,
+        intervals=tuple(
+            interval(s.drawn.figures[key], value, level, key[2]) or NONE
+            for s, value in zip(systems, values, strict=True)
+        ),
         differences=tuple(
             replace(each, corrected=p, noise=not outside(each.interval, p, level))
             for each, p in zip(made, corrected, strict=True)
@@ -182,18 +201,13 @@ def _compared(row: Row, key: Key, systems: Sequence[System], others: Sequence[Ag
 
 def _difference(key: Key, other: Against, level: float) -> Difference:
     """A difference, not yet corrected and judged."""
-    value, p = other.observed.figures[key], math.nan
-    if other.permuted is not None and not np.isnan(value[0]):
+    observed, p = other.observed.figures[key], math.nan
+    value = float(observed[0])
+    if other.permuted is not None and not math.isnan(value):
         permuted = other.permuted.figures[key][None]
-        p = float(p_values(as_large(value, permuted), permuted.shape[1])[0])
-    return Difference(
-        other.system.name, float(value[0]), _interval(key, other.observed, other.drawn, level), p, p, noise=True
-    )
-
-
-def _interval(key: Key, observed: Sampled, drawn: Sampled, level: float) -> Interval:
-    low, high = interval(observed.figures[key], drawn.figures[key][None], level)
-    return float(low[0]), float(high[0])
+        p = float(p_values(as_large(observed, permuted), permuted.shape[1])[0])
+    ends = interval_of_difference(other.drawn.figures[key], value, level, key[2]) or NONE
+    return Difference(other.system.name, value, ends, p, p, noise=True)
 
 
 def outside(ends: Interval, corrected: float, level: float) -> bool:
@@ -208,19 +222,13 @@ def _changes(first: System, others: Sequence[Against], sampling: Sampling) -> It
         tests = int((ranked.truths > 0).sum()) * len(others)
         p = [_class_p_values(setting, other, math.ceil(tests / (1 - sampling.level))) for other in others]
         corrected = holm(np.concatenate(p)).reshape(len(others), -1)
-        for i, other in enumerate(others):
+        for other, own, all_together in zip(others, p, corrected, strict=True):
             assert isinstance(other.system.ledger, Ledger)
-            ap = tuple(held.observed.classes[setting][:, 0] for held in (first, other.system))
-            held = columns(
-                ranked,
-                other.system.ledger.ranked[setting],
-                ap,
-                other.drawn.classes[setting],
-                p[i],
-                corrected[i],
-                sampling,
-            )
-            yield ClassChanges(setting, other.system.name, held)
+            ap, given = (held.observed.classes[setting][:, 0] for held in (first, other.system))
+            rankings = ranked, other.system.ledger.ranked[setting]
+            drawn = other.drawn.classes[setting]
+            made = columns(rankings, (ap, given), drawn, own, all_together, sampling.level)
+            yield ClassChanges(setting, other.system.name, made)
 
 
 def _class_p_values(setting: str, other: Against, enough: int) -> Array:

@@ -104,6 +104,9 @@ class Comparison:
         for difference in figure.differences:
             moved = next((c for c in self.changes if (c.setting, c.system) == (setting, difference.system)), None)
             head = f"{difference.system}: {figure.metric} ({setting}, {figure.split})"
+            if math.isnan(difference.value):
+                yield f"{head} cannot be compared with that of {self.systems[0]}: one of them has no figure."
+                continue
             told = f"{_against(difference, self.systems[0])} ({_sure(difference, self.sampling['level'])})"
             yield f"{head} {told}. {_verdict(difference)}{_classes(moved)}"
 
@@ -128,8 +131,6 @@ class Comparison:
 
 
 def _against(difference: Difference, first: str) -> str:
-    if math.isnan(difference.value):
-        return f"cannot be compared with that of {first}"
     points = 100 * abs(difference.value)
     return f"is {points:.2f} points {'above' if difference.value >= 0 else 'below'} that of {first}"
 
@@ -141,9 +142,12 @@ def _sure(difference: Difference, level: float) -> str:
 
 
 def _verdict(difference: Difference) -> str:
-    if difference.noise:
-        return "The difference lies inside the noise: other images of the same kind may well turn it around"
-    return "The difference is larger than the noise of the images"
+    low, high = difference.interval
+    if not difference.noise:
+        return "The difference is larger than the noise of the images"
+    if low > 0 or high < 0:
+        return "Its interval leaves zero out, but swapping images gives one as large too often: it is taken as noise"
+    return "The difference lies inside the noise: other images of the same kind may well turn it around"
 
 
 def _classes(changes: ClassChanges | None) -> str:

@@ -57,7 +57,7 @@ def _truths(judged: Judged) -> tuple[Pairs, Truths]:
     true, labels = judged.true, judged.truth.meta.labels
     true = true.take(np.lexsort((true.label, true.image)))
     verb, obj = labels.interaction_verbs[true.label], labels.interaction_objects[true.label]
-    return true, Truths(true.image, true.label, verb, obj, true.row)
+    return true, Truths(true.image, true.label, verb, obj, true.row, true.object >= 0)
 
 
 def _compare(true: Pairs, given: Pairs, how: Overlap) -> Compare:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import iou
-from hoitool.data import Dataset, Predictions, class_counts
+from hoitool.data import Dataset, Predictions, class_counts, to_frame
 from hoitool.diagnose.case import Case, Truths, groups_of
 from hoitool.diagnose.diagnosis import LOOSE
 from hoitool.errors import UsageError
@@ -48,7 +48,7 @@ def _case(judged: Judged, held: list[Class], ledger: Any, training: Dataset | No
     classes = np.arange(len(held))
     given = _Given.of(judged)
     return Case(
-        truth=judged.truth,
+        truth=to_frame(judged.truth, "inclusive"),
         predictions=judged.predictions,
         ranked=ranked,
         pair=pair,
@@ -112,8 +112,9 @@ def _true(judged: Judged, held: list[Class]) -> _True:
         parts.append((idle, nothing, nothing, nothing))
     person, label, pair, obj = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((label, people.image[person]))
-    person, label, pair = person[order], label[order], pair[order]
-    return _True(Truths(people.image[person], label, label, np.zeros_like(label), pair), person, obj[order])
+    person, label, pair, obj = person[order], label[order], pair[order], obj[order]
+    thing = (obj >= 0) & (held[0].setting != "agent")
+    return _True(Truths(people.image[person], label, label, np.zeros_like(label), pair, thing), person, obj)
 
 
 def _pair_rows(judged: Judged) -> Array:

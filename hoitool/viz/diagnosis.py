@@ -73,9 +73,9 @@ def draw_calibration(
             upper.set_ylim(0, 1)
         told = "scores are no probabilities" if math.isnan(error) else f"expected calibration error {100 * error:.2f} %"
         upper.set(title=told, ylabel="true positives (share)")
-        lower.bar(middle, count, width * 0.94, color="0.45")
         lower.set_yscale("log")
         lower.set_ylim(0.8, 2 * max(count.max(initial=0), 1))
+        lower.bar(middle[count > 0], count[count > 0], width[count > 0] * 0.94, color="0.45")
         _plain(lower.yaxis)
         lower.set(xlabel="score", ylabel="detections")
 

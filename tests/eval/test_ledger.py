@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from builders import KITS
 
+from hoitool.data import select_images, strings
 from hoitool.errors import UsageError
 from hoitool.eval import PROTOCOLS, score, variants
 from hoitool.eval.ledger import Ledger, ledger_of, weighable_of
@@ -46,6 +47,50 @@ class TestEveryLedger:
         for figure in ledger.figures:
             if figure.ranked not in lacking:
                 assert np.isnan(figures[figure.setting, figure.split, figure.metric]).all()
+
+
+def repeated(data, times):
+    """The data with each image as often as `times` says by its key, the copies one after the other, under new keys."""
+    counts = np.array([times[key] for key in data.key.tolist()])
+    rows = np.repeat(np.arange(len(data)), counts)
+    first = dict(zip(times, np.cumsum([0, *times.values()]).tolist(), strict=False))
+    copy = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    names = [f"{first[data.key[row]] + k:06d}.jpg" for row, k in zip(rows.tolist(), copy.tolist(), strict=True)]
+    return select_images(data, rows).with_columns(key=strings(names))
+
+
+LEAVING_OUT = [  # classes without truths, so that images may vanish
+    ("hico-det", "with-truth"),
+    ("hico-det", "qpic"),
+    ("hico", "official"),
+    ("v-coco", "official"),
+    ("open-images-vrd", "oid-challenge"),
+    ("open-images-vrd", "rlipv2"),
+    ("open-vocab", "coco"),
+    ("open-vocab", "voc07"),
+]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "variant", "least"), [(*each, 1) for each in KEPT] + [(*e, 0) for e in LEAVING_OUT]
+)
+def test_whole_weights_are_as_good_as_images_that_are_really_there_again(small, detected, protocol, variant, least):
+    kit = KITS[protocol]
+    truth = kit.variant(kit.truth(small.test), variant)
+    found = kit.imperfect(truth, detected)
+    ledger = weighable_of(truth, found, protocol, variant)
+    weights = np.random.default_rng(3).integers(least, 4, (len(ledger.images), 2))
+    figures = ledger.figures_of(weights.astype(np.uint16))
+    for b in (0, 1):
+        times = dict(zip(ledger.images.tolist(), weights[:, b].tolist(), strict=True))
+        times = {key: times[key] for key in truth.key.tolist()}
+        result = score(repeated(truth, times), repeated(found, times), protocol, variant)
+        for row in result.rows:
+            for name, value in row.metrics.items():
+                if (protocol, variant, name) == ("v-coco", "qpic", "mAP"):  # it gives rows of one image equal scores
+                    assert row.metrics["mAP_low"] <= value <= row.metrics["mAP_high"]
+                    continue
+                assert figures[row.setting, row.split, name][b] == pytest.approx(value, abs=1e-12), (row.split, name)
 
 
 def test_a_class_that_vanishes_is_left_out(small, detected):
