@@ -256,7 +256,8 @@ TABLES = {
     ".csv": "name,Full,Rare,Non-Rare\nA,29.07,21.85,31.23\nB,31.66,25.94,33.37\n",
     ".tsv": "name\tUnseen\tSeen\tFull\tHM\nA\t20.0\t30.0\t28.0\t24.0\n",
     ".md": "| name | Full | Rare | Non-Rare |\n|---|---|---|---|\n| A | 29.07 | 21.85 | 31.23 |\n",
-    ".tex": "\\begin{tabular}{lccc}\nname & Full & Rare & Non-Rare \\\\\nA & 29.07 & 21.85 & \\textbf{31.23} \\\\\n\\end{tabular}\n",
+    ".tex": "\\begin{tabular}{lccc}\nname & Full & Rare & Non-Rare \\\\\n"
+    "A & 29.07 & 21.85 & \\textbf{31.23} \\\\\n\\end{tabular}\n",
 }
 HASHED = ("--model", "hashed", "-o", f"{OUT}/x.h5")
 PREDICT = ("pictures", "--device", "cpu", "--workers", "0", "--task", "recognition", "-o", f"{OUT}/p.parquet")
@@ -285,7 +286,7 @@ TARGETS: dict[str, Target] = {
                 "--truth",
                 "truth.parquet",
                 "--resamples",
-                "9",
+                "40",
                 "-o",
                 f"{OUT}/c",
             ),
