@@ -30,6 +30,7 @@ from hoitool.store import Layout, Manifest
 
 Line = tuple[str, ...]
 OUT = "out"
+TRUTH = ("--truth", "truth.parquet")
 # formats whose small file no content tells apart, and those of labels that their small truth is not scored by
 NAMED = (
     "coco-results",
@@ -65,7 +66,7 @@ def _format(name: str, suffix: str) -> Target:
             write(held.truth, folder / "truth.parquet")
         return held.files
 
-    truth = ("--truth", "truth.parquet") if name in PREDICTION_FORMATS else ()
+    truth = TRUTH if name in PREDICTION_FORMATS else ()
     lines: list[Line] = [
         ("convert", path, "--from", name, "-o", OUT, *truth),
         ("check", path, *truth) if name not in NAMED else ("check", path, "--from", name, *truth),
@@ -267,31 +268,20 @@ TARGETS: dict[str, Target] = {
     "dataset, inspected": Target(
         _format("hoitool", ".parquet").make, (("inspect", "in/data.parquet"), ("stats", "in"))
     ),
-    "result": Target(
+    "result": Target(_result, (("inspect", "result.json"), ("report", "result.json", "-o", f"{OUT}/r.md"))),
+    "result, drawn": Target(
         _result,
-        (
-            ("inspect", "result.json"),
-            ("report", "result.json", "-o", f"{OUT}/r.html"),
-            ("draw", "curves", "result.json", "-o", f"{OUT}/c"),
-        ),
+        (("report", "result.json", "-o", f"{OUT}/r.html"), ("draw", "curves", "result.json", "-o", f"{OUT}/c")),
+        slow=True,
     ),
     "predictions, explained": Target(
         _scored,
         (
-            ("diagnose", "found.parquet", "--truth", "truth.parquet", "-o", f"{OUT}/d"),
-            (
-                "compare",
-                "result.json",
-                "found.parquet",
-                "--truth",
-                "truth.parquet",
-                "--resamples",
-                "40",
-                "-o",
-                f"{OUT}/c",
-            ),
+            ("diagnose", "found.parquet", *TRUTH, "-o", f"{OUT}/d"),
+            ("compare", "result.json", "found.parquet", *TRUTH, "--resamples", "40", "-o", f"{OUT}/c"),
             ("report", "result.json", "-o", f"{OUT}/r.md"),
         ),
+        slow=True,
     ),
     **{
         f"table{suffix}": Target(_text(f"table{suffix}", text), (("lint-table", f"table{suffix}"),))
