@@ -64,8 +64,8 @@ class Moment:
 
     def wait(self, process: subprocess.Popen[str], folder: Path) -> None:
         """Wait until it has come, or the process has ended."""
-        before = set(os.listdir(folder))
-        while self.writing and process.poll() is None and set(os.listdir(folder)) == before:
+        before = set(folder.iterdir())
+        while self.writing and process.poll() is None and set(folder.iterdir()) == before:
             time.sleep(0.002)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(self.seconds)
