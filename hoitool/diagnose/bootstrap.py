@@ -85,7 +85,7 @@ def drawn(ledger: Weighable, sampling: Sampling) -> Draws:
 def _block(ledger: Weighable, block: Array) -> tuple[dict[Key, Array], dict[str, Array]]:
     if not isinstance(ledger, Ledger):
         return ledger.figures_of(block), {}
-    classes = {name: ledger.classes_of(name, block) for name in ledger.ranked}
+    classes = {name: ledger.classes_of(name, block) for name in ledger.needed}
     figures = ledger.means_of(classes)
     of_settings = {}
     for setting in dict.fromkeys(figure.setting for figure in ledger.figures):
