@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from builders import KITS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from searches import embedded, ratings, write_ratings, write_store
 
 from hoitool.data import write
@@ -20,6 +22,7 @@ from hoitool.eval import from_json, retrieval, score
 from hoitool.eval.by_split import harmonic_mean, harmonic_means, with_split
 from hoitool.eval.ledger import RULE, weighable_of
 from hoitool.report.tables import latex, markdown
+from hoitool.report.terminal import result_report
 from hoitool.splits import Split
 from hoitool.splits.split import Space
 
@@ -188,6 +191,18 @@ class TestCommand:
         ran = hoitool("eval", store, "--protocol", "cxc", "--truth", folder, "--ci")
         assert ran.code == 2
         assert "'cxc' has no --ci" in ran.err
+
+
+def test_a_terminal_has_room_for_many_figures_with_intervals(small, detected):
+    made = with_intervals(
+        score(small.test, detected, "hico-det", "ppdm"), weighable_of(small.test, detected, "hico-det", "ppdm"), FEW
+    )
+    console = Console(width=80, file=io.StringIO())
+    console.print(result_report(made))
+    shown = console.file.getvalue()
+    for row in made.rows:
+        for low, high in row.intervals.values():
+            assert f"[{100 * low:.2f}, {100 * high:.2f}]" in shown
 
 
 def test_tables_without_intervals_are_as_they_were(made):
