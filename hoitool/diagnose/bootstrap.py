@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.diagnose.resample import BLOCK, weights
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.eval import Result, Row
 from hoitool.eval.by_split import add_split, harmonic_means
 from hoitool.eval.ledger import RULE, Key, Ledger, Weighable
@@ -75,7 +75,12 @@ class Draws:
 
 
 def drawn(ledger: Weighable, sampling: Sampling) -> Draws:
-    """The figures on resamples of the images; NaN where nothing is left of one. Shows progress."""
+    """The figures on resamples of the images; NaN where nothing is left of one. Shows progress.
+
+    Raises DataError where there are no images to draw.
+    """
+    if not len(ledger.images):
+        raise DataError("the truth has no images, so none can be drawn for intervals")
     blocks = weights(len(ledger.images), sampling.resamples, sampling.seed)
     total = math.ceil(sampling.resamples / BLOCK)
     parts = [_block(ledger, block) for block in progress(blocks, "resampling images", total)]

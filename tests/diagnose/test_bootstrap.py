@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from searches import embedded, ratings, write_ratings, write_store
 
-from hoitool.data import write
+from hoitool.data import select_images, write
 from hoitool.diagnose.bootstrap import METHOD, Sampling, drawn, interval, intervals, with_intervals
 from hoitool.diagnose.resample import weights
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.eval import from_json, retrieval, score
 from hoitool.eval.by_split import harmonic_mean, harmonic_means, with_split
 from hoitool.eval.ledger import RULE, weighable_of
@@ -151,6 +151,12 @@ def test_queries_of_a_search_count_as_often_as_their_image(near):
 def test_what_makes_no_interval_is_refused(chosen, said):
     with pytest.raises(UsageError, match=said):
         Sampling(**chosen)
+
+
+def test_without_images_nothing_is_drawn(small, detected):
+    truth, found = (select_images(data, np.zeros(len(data), bool)) for data in (small.test, detected))
+    with pytest.raises(DataError, match="no images"):
+        with_intervals(score(truth, found), weighable_of(truth, found, "hico-det"), FEW)
 
 
 class TestCommand:
