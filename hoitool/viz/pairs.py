@@ -226,7 +226,7 @@ def _told(view: View) -> str:
 
 
 def _badge(spot: Spot, radius: float, text: str, size: float) -> list[Shape]:
-    return [Disc(spot, radius, INK), Text(spot, text, PAPER, size, "middle")]
+    return [Disc(spot, radius, INK), Text(spot, text, PAPER, size if len(text) == 1 else 0.78 * size, "middle")]
 
 
 def _short(text: str, width: float, size: float) -> str:

@@ -173,7 +173,7 @@ def test_many_rows_become_a_seeded_sample(folder, hoitool, monkeypatch):
     rows = random_rows(30)
     save("a.h5", [f"image {i}" for i in range(30)], rows)
     runs = [
-        hoitool("draw", "embeddings", "a.h5", "--method", "pca", "-o", "a.png", "--seed", seed, "--json")
+        hoitool("draw", "embeddings", "a.h5", "--method", "pca", "-o", "a.png", "--seed", seed, "--json", "--overwrite")
         for seed in (1, 1, 2)
     ]
     assert "note: drew 10 of 30 rows (--seed 1); all figures are of them" in runs[0].err
