@@ -36,7 +36,7 @@ def test_the_page_names_no_address_and_has_one_style_and_one_script():
 
 def test_markdown_lets_no_html_and_no_cells_out():
     page = markdown(everything())
-    outside = re.sub(r"`.*?`", "", page)  # what is code is no HTML
+    outside = re.sub(r"\\.|`[^`]*`", "", page)  # what is code is no HTML
     assert "<script" not in outside and "<img" not in outside
     for row in (line for line in page.splitlines() if line.startswith("| ")):
         assert re.sub(r"\\.", "", row).count("|") in (3, 4, 5, 6)
