@@ -18,6 +18,7 @@ from hoitool.commands import (
     compare,
     convert,
     demo,
+    diagnose,
     doctor,
     draw,
     embed,
@@ -49,6 +50,7 @@ app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)
 app.command("lint-table")(lint_table.lint_table)
 app.command("explain")(explain.explain)

@@ -79,9 +79,14 @@ class Browser:
         return entries
 
     def requested(self) -> list[str]:
-        """The addresses that were asked for since the last time, those of pictures in the page itself left out."""
+        """The addresses that were asked for since the last time, without what is in the page itself (data:) and what
+        its policy (CSP) refused.
+        """
         events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
-        found = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        held = [(event["method"], event["params"]) for event in events]
+        refused = {told["requestId"] for _, told in held if told.get("blockedReason") == "csp"}
+        sent = [told for name, told in held if name == "Network.requestWillBeSent"]
+        found = [told["request"]["url"] for told in sent if told["requestId"] not in refused]
         return [url for url in found if not url.startswith("data:")]
 
     def screenshot(self, path: Path, whole: bool = True) -> None:

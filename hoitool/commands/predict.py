@@ -137,7 +137,9 @@ class Writing:
         Path | None,
         typer.Option("--as-dataset", metavar="FILE", help="Also write labels that are sure as a dataset to train on."),
     ] = None
-    threshold: Annotated[float, typer.Option(help="With --as-dataset: the least probability.")] = 0.5
+    threshold: Annotated[float | None, typer.Option(help="With --as-dataset: the least probability; default: 0.5.")] = (
+        None
+    )
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False
 
 
@@ -176,6 +178,8 @@ def _predict(
     as_json: Json = False,
 ) -> None:
     """Predict for a dataset or any pictures, so that `hoitool eval` can score it and people can look at it."""
+    if writing.threshold is not None and writing.as_dataset is None:
+        raise UsageError("--threshold is of the labels that --as-dataset FILE writes; it changes no predictions")
     if stores.zero_shot:
         _zero_shot(model, data, stores, writing, as_json)
         return
@@ -228,7 +232,7 @@ def _asked(which: Model, pictures: Pictures, pairs: Pairs, writing: Writing) -> 
         out=writing.out,
         draw=writing.draw,
         pseudo=writing.as_dataset,
-        threshold=writing.threshold,
+        threshold=Asked.threshold if writing.threshold is None else writing.threshold,
         overwrite=writing.overwrite,
     )
 

@@ -29,6 +29,7 @@ class Truths:
     image, label  label -1: somebody who does nothing, who is no truth of any class
     verb, object  what the label says, as `Case.verb` and `Case.object` number it
     pair          row in the truth's pairs, -1 for none
+    thing         whether it has an object's box
     """
 
     image: Array
@@ -36,6 +37,7 @@ class Truths:
     verb: Array
     object: Array
     pair: Array
+    thing: Array
 
     def __len__(self) -> int:
         return len(self.image)
@@ -85,6 +87,9 @@ class Case:
     def label(self) -> Array:
         """(N,) the class of each detection."""
         return np.repeat(np.arange(len(self.ranked.names)), np.diff(self.ranked.starts))
+
+
+Cases = dict[str, Callable[[], Case]]  # what makes the case of each setting
 
 
 def proposals_of(subject: Array, obj: Array) -> tuple[Array, Array]:

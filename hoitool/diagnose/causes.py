@@ -24,11 +24,11 @@ from hoitool.eval import choose_variant, natural_protocol, protocol_named
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import signature
 from hoitool.lookup import Lookup, unknown_name
-from hoitool.splits import Split
+from hoitool.splits import RARE, Split
 
 Array = NDArray[Any]
 
-# protocol -> module with cases(truth, predictions, variant, training), the case of every setting
+# protocol -> module with cases(truth, predictions, variant, training), what makes the case of every setting
 CASES = Lookup(
     "protocol with a diagnosis", {"hico-det": "hoitool.diagnose.hico_det", "v-coco": "hoitool.diagnose.v_coco"}
 )
@@ -64,7 +64,7 @@ def diagnose(
     if setting not in cases:
         raise unknown_name("setting", setting, cases)
     rule = signature(f"{protocol}/{variant}", protocol_named(protocol).VARIANTS[variant])
-    return _diagnosis(cases[setting], protocol, variant, rule, setting)
+    return _diagnosis(cases[setting](), protocol, variant, rule, setting)
 
 
 def require_diagnosed(protocol: str) -> str:
@@ -76,7 +76,7 @@ def require_diagnosed(protocol: str) -> str:
 
 
 def with_split(found: Diagnosis, split: Split) -> Diagnosis:
-    """The diagnosis with the class groups of a split, by the names that a result gives them.
+    """The diagnosis with the class groups of a split, by the names that a result gives them (rf-uc:unseen, rare).
 
     Raises UsageError for a split without class groups or of another label space.
     """
@@ -87,9 +87,10 @@ def with_split(found: Diagnosis, split: Split) -> Diagnosis:
             f"split {split.name!r} is of the interactions of {split.space.name!r}, which the truth has not"
         )
     full = found.groups[0].among
-    made = [Group("split", f"{split.name}:{name}", split.mask(name) & full) for name in split.groups]
-    splits = found.of("split")
-    return replace(found, groups=(*splits, *made, *found.groups[len(splits) :]))
+    prefix = "" if split.name == RARE else f"{split.name}:"
+    made = [Group("split", f"{prefix}{name}", split.mask(name) & full) for name in split.groups]
+    kept = [group for group in found.of("split") if group.name not in {each.name for each in made}]
+    return replace(found, groups=(*kept, *made, *(group for group in found.groups if group.kind != "split")))
 
 
 def _diagnosis(case: Case, protocol: str, variant: str, rule: str, setting: str) -> Diagnosis:
@@ -126,8 +127,8 @@ def _left_out(case: Case) -> list[str]:
     detections = int(np.diff(case.ranked.starts)[outside].sum())
     if not detections:
         return []
-    told = "that the means leave out, because they have no true pair, stand in the figures of classes only"
-    return [f"{detections:,} detections of {int(outside.sum())} classes {told}"]
+    told = f"their counted detections ({detections:,}) stand in the figures of classes only"
+    return [f"{int(outside.sum())} classes without a true pair are in no mean; {told}"]
 
 
 def _classes(case: Case, held: Evidence) -> Classes:

@@ -28,8 +28,8 @@ LOOSE = 0.1  # pair overlap from which on a detection is at the place of a true 
 # The causes of false positives, in the order in which they are tried. A column `cause` holds the place in this list.
 CAUSES: dict[str, str] = {
     "duplicate": "a better detection has found the same true pair",
-    "human-box": "near a true pair of its class, and the human box fits less well",
-    "object-box": "near a true pair of its class, and the object box fits less well",
+    "human-box": "at a true pair of its class, but the human box is off",
+    "object-box": "at a true pair of its class, but the object box is off",
     "object-class": "the boxes of a true pair, whose object is of another class",
     "verb-only": "the boxes and the class of object of a true pair, which does something else",
     "wrong-pair": "both boxes are found, but in different true pairs",
@@ -177,8 +177,8 @@ class Group:
 class Diagnosis:
     """Why detections are false and pairs are missed, in one setting of a protocol.
 
-    truth, predictions  as they were compared: images in the truth's order, boxes of both in one frame; the rows in
-                        `false_positives` and `missed` are of these
+    truth, predictions  as they were compared: images in the truth's order, boxes of both in the inclusive frame; what
+                        `false_positives` and `missed` say of rows is of these
     repaired            for each of REPAIRS the AP (K,) of the classes if it were repaired
     groups              splits (the first is full), objects and verbs
     frequency           None where training pairs are not known

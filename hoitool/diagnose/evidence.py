@@ -129,7 +129,7 @@ def _judge(case: Case, there: _Overlaps, detections: Array, place: Array, held: 
         BACKGROUND,
     )
     closest = np.where(highest > 0, truth[best], -1)
-    _pair_up(case, (truth, human, obj, label), begins, highest == 0, cause, closest)
+    _by_one_box(case, (truth, human, obj, there.near[at], label), begins, highest == 0, cause, closest)
     held.found[closest[hit]] = True
     held.cause[detections] = np.where(hit, -1, cause)
     held.closest[detections] = closest
@@ -145,19 +145,32 @@ def _levels(case: Case, label: Array, truth: Array, pair: Array, near: Array) ->
     return made
 
 
-def _pair_up(
-    case: Case, found: tuple[Array, Array, Array, Array], begins: Array, undecided: Array, cause: Array, closest: Array
+def _by_one_box(
+    case: Case,
+    found: tuple[Array, Array, Array, Array, Array],
+    begins: Array,
+    undecided: Array,
+    cause: Array,
+    closest: Array,
 ) -> None:
-    """Among undecided detections, those whose boxes are found in different truths are wrong pairs.
+    """Judge undecided detections by boxes that are found alone, where the truth has an object at all.
 
-    The closest truth is one whose object they have: of their class if there is one, then by the object's overlap.
+    Both in different truths: a wrong pair; the closest truth is one whose object it has, of its class if there is one.
+    One of them, in a truth of its class: the other box is to blame.
     """
-    truth, human, obj, label = found
-    right = case.matches(obj)
-    both = np.logical_or.reduceat(case.matches(human), begins) & np.logical_or.reduceat(right, begins)
-    wrong = undecided & both
-    _, best = _largest(np.where(right, obj + 2 * (case.truths.label[truth] == label), -1), begins)
+    truth, human, obj, near, label = found
+    own = case.truths.label[truth] == label
+    right = case.matches(obj) & case.truths.thing[truth]
+    people = np.logical_or.reduceat(case.matches(human), begins)
+    things = np.logical_or.reduceat(right, begins)
+    _, best = _largest(np.where(right, obj + 2 * own, -1), begins)
+    wrong = undecided & people & things
     cause[wrong], closest[wrong] = WRONG_PAIR, truth[best[wrong]]
+    half = own & near & case.truths.thing[truth] & (right | case.matches(human))
+    most, best = _largest(np.where(half, np.maximum(human, obj), -1), begins)
+    alone = undecided & ~wrong & (most >= 0)
+    cause[alone] = np.where(human[best] <= obj[best], HUMAN_BOX, OBJECT_BOX)[alone]
+    closest[alone] = truth[best[alone]]
 
 
 def _largest(values: Array, begins: Array) -> tuple[Array, Array]:

@@ -21,7 +21,7 @@ from hoitool.eval import (
     protocol_named,
     score,
 )
-from hoitool.files import npz_names, require, starts_with, write_text
+from hoitool.files import naming, npz_names, require, starts_with, write_text
 
 if TYPE_CHECKING:
     from hoitool.diagnose.bootstrap import Sampling
@@ -145,7 +145,8 @@ def score_files(
         learned, remarks = training(path)
         notes = (*notes, *remarks, *([] if counts else [f"took the training data {path} (name others with --counts)"]))
         files["training"] = path
-    result = score(inputs.truth, inputs.predictions, protocol, variant, learned).traced(**files)
+    with naming(inputs.predictions_path, inputs.truth_path):
+        result = score(inputs.truth, inputs.predictions, protocol, variant, learned).traced(**files)
     added: list[Split] = []
     dropped = (f"dropped {count:,} in reading: {reason}" for reason, count in inputs.dropped.items())
     notes = (*notes, *dropped)

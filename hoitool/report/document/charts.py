@@ -16,6 +16,7 @@ from hoitool.report.document.parts import Estimate
 
 WIDTH, HEIGHT = 440, 300
 LEFT, RIGHT, TOP, BOTTOM = 48, 22, 12, 44
+MANY = 200  # points, of which more are drawn smaller
 SERIES = 6  # told apart by colour and dash or shape
 STEPS = (1, 2, 2.5, 5, 10)
 BAR, GAP, LETTER = 16, 8, 7.0  # of bars: height, distance, width of a letter
@@ -81,13 +82,13 @@ def lines(series: Sequence[Points], x: Axis, y: Axis, diagonal: bool = False) ->
 
 def points(series: Sequence[Points], x: Axis, y: Axis) -> str:
     """Points, one class and shape per series; those with names say them where a pointer rests."""
-    at = _placed(x, y)
+    at, size = _placed(x, y), 3.0 if sum(len(each.x) for each in series) <= MANY else 2.0
     drawn = []
     for i, each in enumerate(series):
         drawn.append(f'<g class="point s{i % SERIES}">')
         for nth, point in enumerate(zip(each.x, each.y, strict=True)):
             name = f"<title>{escape(each.names[nth])}</title>" if each.names else ""
-            drawn.append(shape(i, *at(*point), name))
+            drawn.append(shape(i, *at(*point), name, size))
         drawn.append("</g>")
     return _framed(x, y, drawn)
 

@@ -10,17 +10,17 @@ from hoitool.data.dataset import Array
 from hoitool.report.document.parts import Cell, Column, Estimate, Kind, Section, Table
 from hoitool.report.document.sources import Source
 from hoitool.report.layout import title
+from hoitool.report.terminal import QUERIES
 
 HIDDEN = ("id", "official_id", "verb")  # a class has its name, with its verb in it
 CHOICES = ("object", "setting", "group", "relation")  # names that rows may be chosen by, besides yes and no
 MOST_CHOICES = 120
 LOW, HIGH = "_ci_low", "_ci_high"
-FRACTIONS = ("ap", "recall", "lowest", "highest", "precision")
 
 
 def classes(sources: Sequence[Source]) -> Section | None:
     """The figures of the classes of one result, or the main ones of several side by side; None where none are known."""
-    known = [source for source in sources if source.result.per_class]
+    known = [s for s in sources if s.result.per_class and s.result.protocol not in QUERIES]
     if not known:
         return None
     first = known[0].result.per_class
@@ -47,13 +47,12 @@ def _of_several(sources: Sequence[Source]) -> list[tuple[Column, list[Cell]]]:
     """What classes are, from the first result, and the average precision of every result."""
     first = sources[0].result.per_class
     made = [_named(first)]
-    for name in ("object", "setting", "rare", "truths"):
-        if name in first and name not in _names(first):
-            made.append((_column(name, first[name]), _cells(first, name)))
+    shown = [name for name in ("object", "setting", "rare", "truths") if name in first and name not in _names(first)]
+    made += [(_column(name, first[name]), _cells(first, name)) for name in shown]
     for name in (name for name in first if _is_ap(name)):
         for source in sources:
             if name in source.result.per_class:
-                column = Column(f"{_title(name)}, {source.name}", "percent")
+                column = Column(f"{_title(name)} (%), {source.name}", "percent")
                 made.append((column, _cells(source.result.per_class, name)))
     return made
 
@@ -85,15 +84,14 @@ def class_names(per_class: dict[str, Array]) -> list[Cell]:
 
 def _column(name: str, values: Array) -> Column:
     chosen = values.dtype == bool or (name in CHOICES and len({*values.tolist()}) <= MOST_CHOICES)
-    return Column(_title(name), _kind(name, values), choices=chosen)
+    return Column(_title(name) + (" (%)" if _kind(values) == "percent" else ""), _kind(values), choices=chosen)
 
 
-def _kind(name: str, values: Array) -> Kind:
-    if values.dtype == bool or values.dtype == object:
-        return "text"
-    if np.issubdtype(values.dtype, np.integer):
-        return "count"
-    return "percent" if name.lower().startswith(FRACTIONS) else "number"
+def _kind(values: Array) -> Kind:
+    """How a column is written: figures of classes are fractions, whole numbers counts."""
+    if np.issubdtype(values.dtype, np.floating):
+        return "percent"
+    return "count" if np.issubdtype(values.dtype, np.integer) else "text"
 
 
 def _title(name: str) -> str:
@@ -105,7 +103,7 @@ def _title(name: str) -> str:
     told = title(setting.replace("_", "-"))
     known = told != setting.replace("_", "-")
     shown = (f"{what}, {told}" if known else name).replace("_", " ")
-    return f"{shown[0].upper()}{shown[1:]}" + (" (%)" if name.lower().startswith(FRACTIONS) else "")
+    return f"{shown[0].upper()}{shown[1:]}"
 
 
 def _cells(per_class: dict[str, Array], name: str) -> list[Cell]:

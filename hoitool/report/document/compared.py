@@ -16,7 +16,11 @@ def compared(found: Comparison) -> Section:
     """What a comparison of several systems with the first says."""
     held = found.sampling
     lines = [*found.sentences(), f"All are compared with {found.systems[0]}, on the same images."]
-    lines += [f"{held['method']}; {held['rule']}"] if held else []
+    lines.append(
+        f"Intervals of {100 * held['level']:g} % are from {held['resamples']:,} resamples of the images, the same ones "
+        f"for all; p-values from {held['permutations']:,} permutations, corrected for how many were looked at (seed "
+        f"{held['seed']}; {held['method']}; {held['rule']})."
+    )
     lines += [f"Note: {note}." for note in found.notes]
     moved = [each for each in found.changes if each.setting == found.settings[0]]
     parts: list[Part] = [
@@ -53,7 +57,8 @@ def _differences(found: Comparison) -> Table:
         Column("Setting"),
         Column("Split"),
         Column("Metric"),
-        Column("Method"),
+        Column(f"{found.systems[0]} (%)", "percent"),
+        Column("Against it"),
         Column("Figure (%)", "percent"),
         Column("Difference (points)", "difference"),
         Column("p, corrected", "number"),
@@ -61,13 +66,10 @@ def _differences(found: Comparison) -> Table:
     )
     rows: list[tuple[Cell, ...]] = []
     for figure in found.figures:
-        head = (title(figure.setting), title(figure.split), figure.metric)
-        first = Estimate(figure.values[0], *figure.intervals[0])
-        rows.append((*head, found.systems[0], first, None, None, "compared with"))
-        for i, each in enumerate(figure.differences, start=1):
-            held = Estimate(figure.values[i], *figure.intervals[i])
+        head = (title(figure.setting), title(figure.split), figure.metric, figure.values[0])
+        for value, each in zip(figure.values[1:], figure.differences, strict=True):
             verdict = "inside the noise" if each.noise else "higher" if each.value > 0 else "lower"
-            rows.append((*head, each.system, held, Estimate(each.value, *each.interval), each.corrected, verdict))
+            rows.append((*head, each.system, value, Estimate(each.value, *each.interval), each.corrected, verdict))
     return Table("differences", "Figures and their differences", columns, tuple(rows))
 
 

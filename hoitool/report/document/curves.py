@@ -31,8 +31,8 @@ def curves(methods: Sequence[Recorded]) -> Section | None:
     made = [_precision(methods, setting) for setting in settings]
     parts = (*(chart for chart in made if chart is not None), _recall(methods, settings[0]))
     lines = (
-        "Precision is the best at a recall or beyond, as average precision takes it, in the mean over classes: the mean "
-        "of a curve at the protocol's recall points is its mAP.",
+        "Precision is the best at a recall or beyond, as average precision takes it, in the mean over classes: the "
+        "mean of a curve at the protocol's recall points is its mAP.",
     )
     return Section("curves", "Precision and recall", lines, parts)
 

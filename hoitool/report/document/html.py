@@ -19,6 +19,7 @@ from hoitool import __version__
 from hoitool.report.document import charts
 from hoitool.report.document.parts import Chart, Document, Gallery, Mark, Shot, Table, interval, plain, written
 
+SHORT, LONG = 16, 32  # letters
 SIGN = '<svg viewBox="0 0 26 14" width="26" height="14" aria-hidden="true" focusable="false">{}</svg>'
 
 
@@ -32,6 +33,7 @@ def html(document: Document) -> str:
         "plain": plain,
         "choices": _choices,
         "shot_choices": _shot_choices,
+        "widths_of": _widths,
         "labelled": _labelled,
         "overlay": overlay,
         "swatch": _swatch,
@@ -85,6 +87,17 @@ def _swatch(chart: Chart, series: int) -> Markup:
 
 def _mark_sign(kinds: str) -> Markup:
     return Markup(SIGN).format(Markup('<path class="mark {}" d="M2 2H24V12H2Z"/>').format(kinds))  # noqa: S704 a constant
+
+
+def _widths(table: Table) -> list[str]:
+    """A class for the cells of each column: short texts stay on one line, long ones have room on a phone too."""
+    made = []
+    for i, column in enumerate(table.columns):
+        longest = max((len(str(row[i])) for row in table.rows), default=0)
+        made.append(
+            "" if column.kind not in ("text", "code") else " short" if longest <= SHORT else " long" * (longest > LONG)
+        )
+    return made
 
 
 def _choices(table: Table) -> list[tuple[str, str, list[str]]]:

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hoitool.diagnose.causes import CASES, diagnose
-from hoitool.diagnose.diagnosis import Diagnosis
+from hoitool.diagnose.bootstrap import Sampling
+from hoitool.diagnose.compare import Entry, compare
 from hoitool.errors import UsageError
-from hoitool.eval import protocol_named
-from hoitool.eval.ledger import Ledger, ledger_of
 from hoitool.files import refuse_overwrite, write_text
 from hoitool.lookup import Lookup, unknown_name
-from hoitool.progress import working
 from hoitool.report.document.classes import classes
+from hoitool.report.document.compared import compared
 from hoitool.report.document.curves import Recorded, curves
 from hoitool.report.document.errors import Diagnosed, errors
+from hoitool.report.document.examined import Examined, examine
 from hoitool.report.document.frequency import frequency
 from hoitool.report.document.gallery import gallery
 from hoitool.report.document.parts import Chart, Document, Part, Section
@@ -45,28 +44,34 @@ def target(out: Path | None, format: str | None, overwrite: bool) -> tuple[Path,
     """
     if format is not None and format not in FORMATS:
         raise unknown_name(FORMATS.kind, format, FORMATS)
+    if out is not None and out.is_dir():
+        raise UsageError(f"{out} is a folder, expected a file such as {out / 'report.html'}")
     by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
     if format is None:
         format = "html" if out is None else by_suffix.get(out.suffix.lower())
     if format is None:
         raise UsageError(f"{out}: reports are written as {', '.join(by_suffix)}; another name needs --format")
     out = out or Path("report").with_suffix(SUFFIXES[format])
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder, expected a file such as {out / 'report'}{SUFFIXES[format]}")
     refuse_overwrite(out, overwrite)
     return out, format
 
 
-def document(sources: Sequence[Source], images: Path | None = None, pictures: int = PICTURES) -> Document:
+def document(
+    sources: Sequence[Source],
+    sampling: Sampling | None = None,
+    images: Path | None = None,
+    pictures: int = PICTURES,
+) -> Document:
     """The report on results; those by different protocols, variants or truths have sections of their own.
 
+    sampling          how intervals are made, and several results compared; None: neither
     images, pictures  the folder of the pictures that errors are shown on, and how many are shown in each of those
-    Raises MissingData for a folder that has none of them, and UsageError where errors cannot be shown.
+    Raises MissingData for a folder that has none of them.
     """
-    groups = _groups(sources)
+    groups = _groups([examine(source, sampling) for source in sources])
     sections = []
     for number, group in enumerate(groups, start=1):
-        made = [section for section in _sections(group, images, pictures) if section is not None]
+        made = [section for section in _sections(group, sampling, images, pictures) if section is not None]
         sections += made if len(groups) == 1 else [_numbered(section, number, group) for section in made]
     return Document(_title(sources), " ".join(map(_lead, groups)), tuple(sections))
 
@@ -76,45 +81,40 @@ def write(made: Document, path: Path, format: str) -> None:
     write_text(path, FORMATS[format](made))
 
 
-def _sections(group: Sequence[Source], images: Path | None, pictures: int) -> list[Section | None]:
-    """Every section of sources that can be compared, None where its data are not known."""
-    ledgers = [Recorded(source.name, ledger) for source in group if (ledger := _ledger(source)) is not None]
-    diagnosed = [Diagnosed(source.name, found) for source in group if (found := _diagnosis(source)) is not None]
+def _sections(
+    group: Sequence[Examined], sampling: Sampling | None, images: Path | None, pictures: int
+) -> list[Section | None]:
+    """Every section of results that can be compared, None where what it is made of is not known."""
+    sources = [each.source for each in group]
+    ledgers = [Recorded(each.name, each.ranked) for each in group if each.ranked is not None]
+    diagnosed = [Diagnosed(each.name, each.diagnosis) for each in group if each.diagnosis is not None]
     return [
-        summary(group),
+        summary(sources),
+        None if sampling is None else _comparison(group, sampling),
         curves(ledgers),
-        frequency(group),
+        frequency(sources),
         errors(diagnosed),
         None if images is None else gallery(diagnosed, images, pictures),
-        classes(group),
-        provenance(group),
+        classes(sources),
+        provenance(sources),
     ]
 
 
-def _ledger(source: Source) -> Ledger | None:
-    """What a score was made of, where its data are there and its protocol ranks detections by class."""
-    if source.inputs is None or not hasattr(protocol_named(source.result.protocol), "ledger"):
+def _comparison(group: Sequence[Examined], sampling: Sampling) -> Section | None:
+    """Several results against the first, those whose data are there."""
+    entries = [Entry(each.name, each.source.result, each.ledger) for each in group if each.ledger is not None]
+    if len(entries) < 2:
         return None
-    with working("curves"):
-        made = ledger_of(source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant)
-    return made if isinstance(made, Ledger) else None
+    return compared(compare(entries, sampling))
 
 
-def _diagnosis(source: Source) -> Diagnosis | None:
-    """Why predictions fail, where their data are there and their protocol has causes."""
-    if source.inputs is None or source.result.protocol not in CASES:
-        return None
-    with working("diagnosing"):
-        return diagnose(source.inputs.truth, source.inputs.predictions, source.result.protocol, source.result.variant)
-
-
-def _groups(sources: Sequence[Source]) -> list[list[Source]]:
-    """Sources that can be compared, in the order in which the first of each came."""
-    made: dict[tuple[str, ...], list[Source]] = {}
-    for source in sources:
-        result = source.result
+def _groups(results: Sequence[Examined]) -> list[list[Examined]]:
+    """Results that can be compared, in the order in which the first of each came."""
+    made: dict[tuple[str, ...], list[Examined]] = {}
+    for each in results:
+        result = each.source.result
         truth = str(result.inputs.get("truth", {}).get("sha256", ""))
-        made.setdefault((result.protocol, result.variant, truth), []).append(source)
+        made.setdefault((result.protocol, result.variant, truth), []).append(each)
     return list(made.values())
 
 
@@ -130,28 +130,28 @@ def _truth(source: Source) -> str:
     return " ".join(str(truth[name]) for name in ("dataset", "subset") if truth.get(name))
 
 
-def _lead(group: Sequence[Source]) -> str:
+def _lead(group: Sequence[Examined]) -> str:
     """What a group was scored by and on."""
-    result = group[0].result
+    result = group[0].source.result
     truth = result.inputs.get("truth", {})
-    of = _truth(group[0])
+    of = _truth(group[0].source)
     counts = [f"{truth[name]:,} {name}" for name in ("images", "pairs") if isinstance(truth.get(name), int)]
     told = f" on {of}" if of else ""
     held = f" ({', '.join(counts)})" if counts else ""
-    return f"{_listed([source.name for source in group])}, scored by {result.protocol}/{result.variant}{told}{held}."
+    return f"{_listed([each.name for each in group])}, scored by {result.protocol}/{result.variant}{told}{held}."
 
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _numbered(section: Section, number: int, group: Sequence[Source]) -> Section:
+def _numbered(section: Section, number: int, group: Sequence[Examined]) -> Section:
     """A section of one of several groups, told apart by its title and the names in it."""
-    result = group[0].result
+    result = group[0].source.result
     return replace(
         section,
         name=f"{section.name}-{number}",
-        title=f"{section.title}: {result.protocol}/{result.variant} ({_listed([source.name for source in group])})",
+        title=f"{section.title}: {result.protocol}/{result.variant} ({_listed([each.name for each in group])})",
         parts=tuple(_part_numbered(part, number) for part in section.parts),
     )
 

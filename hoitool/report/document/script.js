@@ -5,9 +5,13 @@ function enhance(block) {
   const form = block.querySelector(".controls");
   const table = block.querySelector("table");
   const items = [...block.querySelectorAll(table ? "tbody tr" : ".shot")];
-  const texts = items.map((item) => item.textContent.replace(/\s+/g, " ").toLowerCase());
+  const texts = items.map((item) => words(item).replace(/\s+/g, " ").toLowerCase());
   const told = form.querySelector("output");
   let order = "";
+
+  function words(item) { // of rows their names, not their figures
+    return table ? [...item.querySelectorAll(".text, .code")].map((cell) => cell.textContent).join(" ") : item.textContent;
+  }
 
   function chosen(item, select) {
     const held = table ? item.cells[Number(select.dataset.key)].textContent.trim() : item.dataset[select.dataset.key];

@@ -17,27 +17,36 @@ import numpy as np
 
 from hoitool import workspace
 from hoitool.convert.inputs import Inputs, gather
+from hoitool.data import Dataset
 from hoitool.data.dataset import Array
+from hoitool.diagnose.bootstrap import Sampling
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.eval import PROTOCOLS, Result, from_json
 from hoitool.files import json_object_with, reading, require, sha256
 from hoitool.progress import working
-from hoitool.report.scoring import score_files, score_paths
+from hoitool.report.scoring import score_files, score_paths, with_named
+from hoitool.report.splitting import training
+from hoitool.splits import Split
 
 RESULT, PER_CLASS = "result.json", "per-class.csv"
 MOST = 6  # results that a report tells apart
 SAME = 1e-9  # figures of the same data, by another version
+STORES = "a search over feature stores has no pairs to look at"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How predictions are scored that have no result yet; results must be of this protocol and variant where named."""
+    """How predictions are scored that have no result yet; results must be of this protocol and variant where named.
+
+    sampling  how intervals are made of what is not scored by ranking pairs, None: there are none
+    """
 
     truth: Path | None = None
     protocol: str | None = None
     variant: str | None = None
     subset: str | None = None
     split: str = "all"
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Source:
     name     what the method is called: its run, or its file
     inputs   the data that were scored; None where they were not read again, and `missing` says why
     remarks  what was chosen while they were read
+    training what was trained on, where the protocol looks at it; splits: those that were asked for
     """
 
     name: str
@@ -54,13 +64,15 @@ class Source:
     inputs: Inputs | None = None
     missing: str = ""
     remarks: tuple[str, ...] = ()
+    training: Dataset | None = None
+    splits: tuple[Split, ...] = ()
 
 
 def open_sources(paths: Sequence[Path], wanted: Wanted | None = None) -> list[Source]:
     """The results that a user names: a result.json, a folder with one, a run, or predictions, which are scored.
 
     Nothing named means the newest run. Raises UsageError for more than 6, for a result of another protocol than is
-    wanted, and what reading and scoring raise.
+    wanted or that has not the split, and what reading and scoring raise.
     """
     wanted = wanted or Wanted()
     if len(paths) > MOST:
@@ -93,12 +105,25 @@ def _result_file(path: Path) -> Path | None:
 def _scored(path: Path | None, wanted: Wanted) -> Source:
     paths = [] if path is None else [path]
     with working("scoring"):
-        made = score_paths(paths, wanted.truth, wanted.protocol, wanted.variant, wanted.subset, split=wanted.split)
+        made = score_paths(
+            paths,
+            wanted.truth,
+            wanted.protocol,
+            wanted.variant,
+            wanted.subset,
+            None,
+            wanted.split,
+            None,
+            wanted.sampling,
+        )
+    held = made.result.inputs
     if made.result.protocol not in PROTOCOLS:
-        return Source(made.name, made.result, None, "feature stores have no pairs to look at", made.notes)
-    truth = Path(made.result.inputs["truth"]["path"])
+        return Source(made.name, made.result, None, STORES, made.notes)
     with working("reading"):
-        return Source(made.name, made.result, gather(made.predictions, truth, wanted.subset), "", made.notes)
+        inputs = gather(made.predictions, Path(held["truth"]["path"]), wanted.subset)
+        learned = training(Path(held["training"]["path"]))[0] if "training" in held else None
+    named = tuple(with_named(made.result, wanted.split)[1])
+    return Source(made.name, made.result, inputs, "", made.notes, learned, named)
 
 
 def _kept(file: Path, wanted: Wanted) -> Source:
@@ -118,18 +143,19 @@ def _kept(file: Path, wanted: Wanted) -> Source:
     result = replace(result, per_class=_per_class(file.with_name(PER_CLASS)))
     name = _name(result, file)
     if result.protocol not in PROTOCOLS:
-        return Source(name, result, None, "feature stores are not scored again here")
+        return Source(name, result, None, STORES)
     try:
         with working("reading again"):
-            inputs, per_class = _again(result, file, wanted)
+            source = _again(Source(name, result), file, wanted)
     except HoitoolError as error:
-        return Source(name, result, None, str(error))
-    return Source(name, replace(result, per_class=per_class), inputs)
+        source = Source(name, result, None, str(error))
+    result, added, _ = with_named(source.result, wanted.split)
+    return replace(source, result=result, splits=tuple(added))
 
 
-def _again(result: Result, file: Path, wanted: Wanted) -> tuple[Inputs, dict[str, Array]]:
-    """The data of a result and the figures of its classes. Raises an error that says why they are not to be had."""
-    held = result.inputs
+def _again(source: Source, file: Path, wanted: Wanted) -> Source:
+    """The source with its data and the figures of its classes. Raises an error that says why they are not to be had."""
+    result, held = source.result, source.result.inputs
     files = {
         what: _unchanged(what, held[what], file, wanted.truth if what == "truth" else None)
         for what in ("truth", "predictions", "training")
@@ -144,7 +170,11 @@ def _again(result: Result, file: Path, wanted: Wanted) -> tuple[Inputs, dict[str
         for metric, value in now.get((row.setting, row.split), {}).items():
             if not np.isclose(value, row.metrics.get(metric, np.nan), rtol=0, atol=SAME, equal_nan=True):
                 raise DataError(f"{file}: scored again, {metric} of {row.split} ({row.setting}) is {value:.6f}")
-    return gather(files["predictions"], files["truth"], subset), made.result.per_class
+    if not result.per_class.keys() >= made.result.per_class.keys():
+        result = replace(result, per_class=made.result.per_class)
+    inputs = gather(files["predictions"], files["truth"], subset)
+    learned = training(files["training"])[0] if "training" in files else None
+    return replace(source, result=result, inputs=inputs, training=learned)
 
 
 def _unchanged(what: str, told: dict[str, Any], file: Path, named: Path | None) -> Path:

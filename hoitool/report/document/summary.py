@@ -10,7 +10,7 @@ from hoitool.report.document import charts
 from hoitool.report.document.parts import Cell, Chart, Column, Estimate, Kind, Part, Section, Table, interval, written
 from hoitool.report.document.sources import Source
 from hoitool.report.layout import RANKS, main_metrics, percent, title
-from hoitool.report.terminal import METRIC_TITLES
+from hoitool.report.terminal import METRIC_TITLES, QUERIES
 
 DRAWN = 24  # rows of the chart, at most
 
@@ -19,6 +19,12 @@ def summary(sources: Sequence[Source]) -> Section:
     """The figures of results by one protocol, variant and truth."""
     lines = [_sentence(source) for source in sources]
     lines += dict.fromkeys(sampling for source in sources if (sampling := told_sampling(source)))
+    lines += [
+        f"{source.name}: only what its file holds is shown, without curves, intervals and errors of its own, because "
+        f"{source.missing}."
+        for source in sources
+        if source.missing
+    ]
     lines += dict.fromkeys(f"Note: {note}." for source in sources for note in source.result.notes)
     parts: list[Part] = [*_charts(sources)]
     parts += [_figures(sources[0])] if len(sources) == 1 else _side_by_side(sources)
@@ -47,8 +53,9 @@ def told_sampling(source: Source) -> str:
     if held is None:
         return ""
     return (
-        f"Intervals are at {100 * held['level']:g} %, by {held['resamples']:,} resamples of the images "
-        f"({held['method']}, seed {held['seed']}): what other images of the same kind would have given. {held['rule']}."
+        f"[low, high] is an interval of {100 * held['level']:g} %, from {held['resamples']:,} resamples of the images "
+        f"(seed {held['seed']}; {held['method']}; {held['rule']}). It says how far other images of the same kind might "
+        "have moved the figure, and nothing of another training of the model."
     )
 
 
@@ -56,9 +63,14 @@ def _sentence(source: Source) -> str:
     row, metric = source.result.rows[0], source.result.headline
     made = estimate(row, metric)
     unit = "" if metric in RANKS else " %"
-    ends = f", with an interval of {interval(made, kind_of(metric))}" if not made.certain else ""
-    where = f"{title(row.split)}, {title(row.setting)} ({row.classes:,} classes)"
-    return f"{source.name}: {metric} is {written(made, kind_of(metric))}{unit} on {where}{ends}."
+    ends = "" if made.certain else f" {interval(made, kind_of(metric))}"
+    where = f"{title(row.split)}, {title(row.setting)} ({row.classes:,} {counted(source)})"
+    return f"{source.name}: {metric} is {written(made, kind_of(metric))}{unit}{ends} on {where}."
+
+
+def counted(source: Source) -> str:
+    """What the means of a result are over."""
+    return "queries" if source.result.protocol in QUERIES else "classes"
 
 
 def _charts(sources: Sequence[Source]) -> list[Chart]:
@@ -93,14 +105,14 @@ def _figures(source: Source) -> Table:
     columns = (
         Column("Setting"),
         Column("Split"),
-        Column("Classes", "count"),
+        Column(counted(source).capitalize(), "count"),
         *(Column(metric_title(name), kind_of(name)) for name in metrics),
     )
-    rows = tuple(
+    rows: list[tuple[Cell, ...]] = [
         (title(row.setting), title(row.split), row.classes, *(estimate(row, name) for name in metrics))
         for row in source.result.rows
-    )
-    return Table("figures", f"Figures of {source.name}", columns, rows)
+    ]
+    return Table("figures", f"Figures of {source.name}", columns, tuple(rows))
 
 
 def _side_by_side(sources: Sequence[Source]) -> list[Table]:
