@@ -15,6 +15,7 @@ import typer
 
 from hoitool.commands import (
     check,
+    compare,
     convert,
     demo,
     diagnose,
@@ -47,6 +48,7 @@ app.add_typer(embed.app, name="embed")
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)

@@ -23,13 +23,14 @@ from strategies import DEMO, HICO
 from hoitool.convert import PREDICTION_FORMATS
 from hoitool.data import write
 from hoitool.data.dataset import offsets_of, strings
-from hoitool.eval import score
 from hoitool.labels.space import dump
+from hoitool.report.scoring import score_files
 from hoitool.splits import named
 from hoitool.store import Layout, Manifest
 
 Line = tuple[str, ...]
 OUT = "out"
+TRUTH = ("--truth", "truth.parquet")
 # formats whose small file no content tells apart, and those of labels that their small truth is not scored by
 NAMED = (
     "coco-results",
@@ -65,7 +66,7 @@ def _format(name: str, suffix: str) -> Target:
             write(held.truth, folder / "truth.parquet")
         return held.files
 
-    truth = ("--truth", "truth.parquet") if name in PREDICTION_FORMATS else ()
+    truth = TRUTH if name in PREDICTION_FORMATS else ()
     lines: list[Line] = [
         ("convert", path, "--from", name, "-o", OUT, *truth),
         ("check", path, *truth) if name not in NAMED else ("check", path, "--from", name, *truth),
@@ -84,9 +85,18 @@ def _text(name: str, content: str) -> Callable[[Path], list[Path]]:
 
 
 def _result(folder: Path) -> list[Path]:
-    truth = small(HICO, False)
-    (folder / "result.json").write_text(score(truth, small(HICO, True), "hico-det").to_json())
+    """A result that names its truth and its predictions, which lie beside it."""
+    write(small(HICO, False), folder / "truth.parquet")
+    write(small(HICO, True), folder / "found.parquet")
+    with contextlib.chdir(folder):
+        result = score_files(Path("found.parquet"), Path("truth.parquet")).result
+    (folder / "result.json").write_text(result.to_json())
     return [folder / "result.json"]
+
+
+def _scored(folder: Path) -> list[Path]:
+    _result(folder)
+    return [folder / "found.parquet", folder / "truth.parquet"]
 
 
 def _training(folder: Path) -> None:
@@ -243,6 +253,13 @@ templates: ["a photo of {phrase}.", "{phrase}"]
 phrases: {interaction: "a person {verb_ing} {an_object}", object: "{an_object}"}
 an_before: aeiou
 """
+TABLES = {
+    ".csv": "name,Full,Rare,Non-Rare\nA,29.07,21.85,31.23\nB,31.66,25.94,33.37\n",
+    ".tsv": "name\tUnseen\tSeen\tFull\tHM\nA\t20.0\t30.0\t28.0\t24.0\n",
+    ".md": "| name | Full | Rare | Non-Rare |\n|---|---|---|---|\n| A | 29.07 | 21.85 | 31.23 |\n",
+    ".tex": "\\begin{tabular}{lccc}\nname & Full & Rare & Non-Rare \\\\\n"
+    "A & 29.07 & 21.85 & \\textbf{31.23} \\\\\n\\end{tabular}\n",
+}
 HASHED = ("--model", "hashed", "-o", f"{OUT}/x.h5")
 PREDICT = ("pictures", "--device", "cpu", "--workers", "0", "--task", "recognition", "-o", f"{OUT}/p.parquet")
 
@@ -251,7 +268,25 @@ TARGETS: dict[str, Target] = {
     "dataset, inspected": Target(
         _format("hoitool", ".parquet").make, (("inspect", "in/data.parquet"), ("stats", "in"))
     ),
-    "result": Target(_result, (("inspect", "result.json"),)),
+    "result": Target(_result, (("inspect", "result.json"), ("report", "result.json", "-o", f"{OUT}/r.md"))),
+    "result, drawn": Target(
+        _result,
+        (("report", "result.json", "-o", f"{OUT}/r.html"), ("draw", "curves", "result.json", "-o", f"{OUT}/c")),
+        slow=True,
+    ),
+    "predictions, explained": Target(
+        _scored,
+        (
+            ("diagnose", "found.parquet", *TRUTH, "-o", f"{OUT}/d"),
+            ("compare", "result.json", "found.parquet", *TRUTH, "--resamples", "40", "-o", f"{OUT}/c"),
+            ("report", "result.json", "-o", f"{OUT}/r.md"),
+        ),
+        slow=True,
+    ),
+    **{
+        f"table{suffix}": Target(_text(f"table{suffix}", text), (("lint-table", f"table{suffix}"),))
+        for suffix, text in TABLES.items()
+    },
     "split": Target(_split, (("split", "show", "mine.json"), ("split", "check", "mine.json", "train.parquet"))),
     "list of images": Target(
         _listed("list.txt", "image-0.jpg\nimage-3.jpg\n"),

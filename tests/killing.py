@@ -6,6 +6,7 @@ makes; after the job was run again all are there. Hidden files, and `.partial` o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import stub_encoders
 
-from hoitool.data import read, write
+from hoitool.data import read, select_images, write
 from hoitool.data.synthetic import scenes
 from hoitool.demo.detector import imperfect
+from hoitool.report.scoring import score_files
 
 Outputs = dict[str, str]  # name below the folder -> digest
 
@@ -75,20 +77,20 @@ def uninterrupted(job: Job, folder: Path) -> tuple[Outputs, float]:
 def kill(job: Job, folder: Path, whole: Outputs, seconds: float) -> Kill:
     """Start a job in the folder of its inputs, kill it after so many seconds, see what is there, and run it again."""
     before = _files(folder)
-    process = start(job.line, folder)
+    process, ran, told = start(job.line, folder), False, ""
     try:
-        process.communicate(timeout=seconds)
+        told = process.communicate(timeout=seconds)[1]
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-    ran = process.returncode != 0
+        ran = process.returncode != 0
     found = job.outputs(folder)
     left = bool(_files(folder) - before)
     wrong = [f"{name} is not whole" for name, digest in found.items() if whole.get(name, digest) != digest]
     again = start(job.again(folder), folder) if ran else process
-    told = again.communicate()[1] if ran else ""
+    told = again.communicate()[1] if ran else told
     if again.returncode:
-        wrong.append(f"could not be run again: {told[-300:]}")
+        wrong.append(f"ended with {again.returncode}: {told[-300:]}")
     elif (made := job.outputs(folder)) != whole:
         wrong.append(f"made otherwise: {sorted(name for name in whole | made if whole.get(name) != made.get(name))}")
     if lost := before - _files(folder):
@@ -172,6 +174,19 @@ def _scored(folder: Path) -> None:
     write(imperfect(made.test, seed=7)[0], folder / "predictions.parquet")
 
 
+def _reported(folder: Path) -> None:
+    """A result with its truth, its predictions and their pictures."""
+    from hoitool.demo.draw import draw_all
+
+    made = select_images(scenes(seed=7, scale=1.0).test, range(120))
+    write(made, folder / "truth.parquet")
+    write(imperfect(made, seed=7)[0], folder / "predictions.parquet")
+    draw_all([made], folder / "images", 0)
+    with contextlib.chdir(folder):
+        result = score_files(Path("predictions.parquet"), Path("truth.parquet")).result
+    (folder / "result.json").write_text(result.to_json())
+
+
 def _workspace(folder: Path) -> None:
     from tiny_run import make_workspace
 
@@ -197,6 +212,7 @@ def _going_on(folder: Path) -> Sequence[str]:
 TRAIN = ("train", "recipe.yaml", "optimise.epochs=8", "optimise.checkpoint_minutes=0.0001", "--device", "cpu")
 EMBED = ("embed", "images", "pictures", "--model", "hashed", "--batch-size", "2", "-o", "features/x.h5")
 CONVERT = ("convert", "vg", "--shards", "12", "-o", "data/vg.parquet")
+REPORT = ("report", "result.json", "--images", "images", "--gallery", "30", "-o", "report.html")
 EVAL = ("eval", "predictions.parquet", "--truth", "truth.parquet", "-o", "out")
 
 JOBS: dict[str, Job] = {
@@ -205,5 +221,6 @@ JOBS: dict[str, Job] = {
     "convert --shards": Job(
         _scene_graphs, CONVERT, lambda _: (*CONVERT, "--overwrite"), _bytes("data/vg.parquet/*", "data/*.json")
     ),
+    "report": Job(_reported, REPORT, lambda _: (*REPORT, "--overwrite"), _bytes("report.html")),
     "eval -o": Job(_scored, EVAL, lambda _: EVAL, _bytes("out/*")),
 }

@@ -45,7 +45,8 @@ def _inputs_of(held: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
             for name, digest in told.get("sources", {}).items():
                 yield f"{what}, made from", str(name), "", str(digest)
     for told in held.get("stores", ()):
-        yield "store", str(told["path"]), str(told["model"]), str(told["content"])
+        digest = str(told.get("content") or told.get("sha256", "–"))
+        yield "store", str(told["path"]), str(told.get("model", "")), digest
 
 
 def _holds(told: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from hoitool.files import json_object_with, reading, require, sha256
 from hoitool.progress import working
 from hoitool.report.scoring import score_files, score_paths, with_named
 from hoitool.report.splitting import training
+from hoitool.splits import Split
 
 RESULT, PER_CLASS = "result.json", "per-class.csv"
 MOST = 6  # results that a report tells apart
@@ -55,7 +56,7 @@ class Source:
     name     what the method is called: its run, or its file
     inputs   the data that were scored; None where they were not read again, and `missing` says why
     remarks  what was chosen while they were read
-    training what was trained on, where the protocol looks at it
+    training what was trained on, where the protocol looks at it; splits: those that were asked for
     """
 
     name: str
@@ -64,6 +65,7 @@ class Source:
     missing: str = ""
     remarks: tuple[str, ...] = ()
     training: Dataset | None = None
+    splits: tuple[Split, ...] = ()
 
 
 def open_sources(paths: Sequence[Path], wanted: Wanted | None = None) -> list[Source]:
@@ -120,7 +122,8 @@ def _scored(path: Path | None, wanted: Wanted) -> Source:
     with working("reading"):
         inputs = gather(made.predictions, Path(held["truth"]["path"]), wanted.subset)
         learned = training(Path(held["training"]["path"]))[0] if "training" in held else None
-    return Source(made.name, made.result, inputs, "", made.notes, learned)
+    named = tuple(with_named(made.result, wanted.split)[1])
+    return Source(made.name, made.result, inputs, "", made.notes, learned, named)
 
 
 def _kept(file: Path, wanted: Wanted) -> Source:
@@ -146,7 +149,8 @@ def _kept(file: Path, wanted: Wanted) -> Source:
             source = _again(Source(name, result), file, wanted)
     except HoitoolError as error:
         source = Source(name, result, None, str(error))
-    return replace(source, result=with_named(source.result, wanted.split)[0])
+    result, added, _ = with_named(source.result, wanted.split)
+    return replace(source, result=result, splits=tuple(added))
 
 
 def _again(source: Source, file: Path, wanted: Wanted) -> Source:
