@@ -1,6 +1,7 @@
 """Figures of matplotlib: one look, and one way into files.
 
-No display is needed, and the same values give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind people.
+No display is needed, and the same values give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind
+people.
 """
 
 from __future__ import annotations
