@@ -14,7 +14,21 @@ from typing import Annotated
 import typer
 
 from hoitool import __version__
-from hoitool.commands import check, convert, demo, draw, embed, eval, explain, inspect, predict, split, stats, train
+from hoitool.commands import (
+    check,
+    convert,
+    demo,
+    diagnose,
+    draw,
+    embed,
+    eval,
+    explain,
+    inspect,
+    predict,
+    split,
+    stats,
+    train,
+)
 from hoitool.errors import HoitoolError, missing_extra
 
 app = typer.Typer(
@@ -31,6 +45,7 @@ app.add_typer(embed.app, name="embed")
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
+app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
