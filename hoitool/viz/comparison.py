@@ -78,7 +78,8 @@ def draw_differences(rows: Sequence[str], systems: Sequence[Differences], first:
         axes.set_yticks(np.arange(len(rows)), rows)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
-        axes.set(xlabel=f"difference from {first} (points); hollow: inside the noise")
+        what = f"{systems[0].name} less {first}" if len(systems) == 1 else f"difference from {first}"
+        axes.set(xlabel=f"{what} (points); hollow: inside the noise")
         if len(systems) > 1:
             figure.legend(loc="outside upper left", frameon=False, ncols=3)
 
@@ -100,11 +101,11 @@ def draw_classes(systems: Sequence[Classes], first: str, paths: Sequence[Path]) 
 
 def _scatter(axes: Any, held: Classes, first: str) -> None:
     axes.plot([0, 100], [0, 100], color="0.3", linewidth=0.8)
-    size = 6 + 5 * np.log2(1 + held.truths)
+    size = 3 + 2.5 * np.log2(1 + held.truths)
     for sure, colour in ((False, GREY), (True, COLOURS[0])):
         some = held.sure == sure
         style = {"s": size[some], "facecolor": colour if sure else "none", "edgecolor": colour, "alpha": 0.75}
-        axes.scatter(held.first[some], held.other[some], linewidth=0.7, **style)
+        axes.scatter(held.first[some], held.other[some], linewidth=0.6, **style)
     axes.set(xlim=(-3, 103), ylim=(-3, 103), xlabel=f"AP of {first} (%)", ylabel=f"AP of {held.name} (%)")
     axes.set_aspect("equal")
     axes.set_title("classes; filled: more than noise")
@@ -124,9 +125,10 @@ def _waterfall(axes: Any, held: Classes) -> None:
     high, low = max(difference[some].max(initial=0), 0.1), max(-difference[some].min(initial=0), 0.1)
     axes.set_ylim(-1.05 * max(low, ROOM * high), 1.05 * max(high, ROOM * low))
     up, down = order[difference[order] > 0][:NAMED], order[difference[order] < 0][-NAMED:]
-    for rows, x, y, side in ((up, 0.98, 0.97, ("right", "top")), (down, 0.02, 0.03, ("left", "bottom"))):
-        text = "\n".join(_short(held.names[i]) for i in rows)
-        axes.text(x, y, text, ha=side[0], va=side[1], transform=axes.transAxes, fontsize=6.5)
+    corners = ((up, "gained most:", 0.98, 0.97, "right", "top"), (down, "lost most:", 0.02, 0.03, "left", "bottom"))
+    for rows, head, x, y, across, along in corners:
+        text = "\n".join([head, *(_short(held.names[i]) for i in (rows if along == "top" else rows[::-1]))])
+        axes.text(x, y, text if len(rows) else "", ha=across, va=along, transform=axes.transAxes, fontsize=6.5)
 
 
 def _short(name: str) -> str:
