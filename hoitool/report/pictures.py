@@ -7,7 +7,7 @@ its order; what another file does not say of one is drawn as nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from hoitool import workspace
 from hoitool.convert.inputs import load_truth, read_parts
-from hoitool.data import Dataset
+from hoitool.data import Dataset, select_images
 from hoitool.embed.pictures import Pictures
 from hoitool.errors import UsageError
 from hoitool.files import atomic, refuse_overwrite
@@ -80,18 +80,17 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     if asked.form not in FORMS:
         raise unknown_name("format of pictures", asked.form, FORMS)
     parts, notes = read_parts(path, None, asked.truth, asked.subset)
-    views = {_name(path): _view(parts)}
-    named = parts
+    held = {_name(path): parts}
     if asked.truth is not None:
         truth, remarks = load_truth(asked.truth, asked.subset)
-        named, notes = [truth], [*notes, *remarks]
-        views = {TRUTH: _view([truth])} | views
+        held, notes = {TRUTH: [truth]} | held, [*notes, *remarks]
     if asked.other is not None:
         beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
-        views[_apart(_name(asked.other), views)] = _view(beside)
+        held[_apart(_name(asked.other), held)] = beside
         notes = [*notes, *remarks]
-    pictures, names = _pictures(named, asked)
+    pictures, names = _pictures(next(iter(held.values())), asked)
     keys = _chosen(parts, names, asked)
+    views = {name: _view(each, set(keys)) for name, each in held.items()}
     folder = asked.out or path.with_name(f"{path.stem}-boxes")
     targets = [folder / name for name in drawn_names([names.get(key, key) for key in keys], f".{asked.form}")]
     for target in targets:
@@ -111,13 +110,16 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     return Drawn(folder, written, sum(map(len, parts)), notes)
 
 
-def _view(parts: Sequence[Dataset]) -> View:
-    """What the subsets of a file say, by image; of an image in several the first."""
+def _view(parts: Sequence[Dataset], keys: set[str]) -> View:
+    """What the subsets of a file say of images; of one that is in several what the first says."""
     made: View = {}
     for part in parts:
+        if part.dense:  # a score for every pair and label is much to unfold
+            part = select_images(part, np.array([str(key) in keys for key in part.key.tolist()], bool))
         see = seer(part)
         for image, key in enumerate(part.key.tolist()):
-            made.setdefault(str(key), partial(see, image))
+            if str(key) in keys:
+                made.setdefault(str(key), partial(see, image))
     return made
 
 
@@ -151,5 +153,5 @@ def _name(path: Path) -> str:
     return run.name if run is not None else path.stem
 
 
-def _apart(name: str, others: dict[str, View]) -> str:
+def _apart(name: str, others: Iterable[str]) -> str:
     return name if name not in others else f"{name} (2)"
