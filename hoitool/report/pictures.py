@@ -80,17 +80,17 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     if asked.form not in FORMS:
         raise unknown_name("format of pictures", asked.form, FORMS)
     parts, notes = read_parts(path, None, asked.truth, asked.subset)
-    held = {_name(path): parts}
+    files = {_name(path): parts}
     if asked.truth is not None:
         truth, remarks = load_truth(asked.truth, asked.subset)
-        held, notes = {TRUTH: [truth]} | held, [*notes, *remarks]
+        files, notes = {TRUTH: [truth]} | files, [*notes, *remarks]
     if asked.other is not None:
         beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
-        held[_apart(_name(asked.other), held)] = beside
+        files[_apart(_name(asked.other), files)] = beside
         notes = [*notes, *remarks]
-    pictures, names = _pictures(next(iter(held.values())), asked)
+    pictures, names = _pictures(next(iter(files.values())), asked)
     keys = _chosen(parts, names, asked)
-    views = {name: _view(each, set(keys)) for name, each in held.items()}
+    views = {name: _view(each, set(keys)) for name, each in files.items()}
     folder = asked.out or path.with_name(f"{path.stem}-boxes")
     targets = [folder / name for name in drawn_names([names.get(key, key) for key in keys], f".{asked.form}")]
     for target in targets:
@@ -99,7 +99,9 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     def one(number: int) -> Path:
         key = keys[number]
         picture = pictures.open(names.get(key, key))
-        seen = [(name, view[key](picture.size) if key in view else Seen("pairs", [])) for name, view in views.items()]
+        held = {name: view[key](picture.size) for name, view in views.items() if key in view}
+        nothing = Seen(next(iter(held.values())).what, [])
+        seen = [(name, held.get(name, nothing)) for name in views]
         limits = asked.top, asked.min_score, key
         page = one_page(picture, seen[0][1], *limits) if len(seen) == 1 else columns_page(picture, seen, *limits)
         with atomic(targets[number]) as temporary:
