@@ -79,15 +79,8 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     """
     if asked.form not in FORMS:
         raise unknown_name("format of pictures", asked.form, FORMS)
-    parts, notes = read_parts(path, None, asked.truth, asked.subset)
-    files = {_name(path): parts}
-    if asked.truth is not None:
-        truth, remarks = load_truth(asked.truth, asked.subset)
-        files, notes = {TRUTH: [truth]} | files, [*notes, *remarks]
-    if asked.other is not None:
-        beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
-        files[_apart(_name(asked.other), files)] = beside
-        notes = [*notes, *remarks]
+    files, notes = _read(path, asked)
+    parts = files[_name(path)]
     pictures, names = _pictures(next(iter(files.values())), asked)
     keys = _chosen(parts, names, asked)
     views = {name: _view(each, set(keys)) for name, each in files.items()}
@@ -110,6 +103,20 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
 
     written = in_threads(one, len(keys), 1 if asked.form == "pdf" else None)  # matplotlib has one state for all threads
     return Drawn(folder, written, sum(map(len, parts)), notes)
+
+
+def _read(path: Path, asked: Asked) -> tuple[dict[str, Sequence[Dataset]], list[str]]:
+    """The subsets of each file by its title, in the order of the columns, and what the readers remarked."""
+    parts, notes = read_parts(path, None, asked.truth, asked.subset)
+    files: dict[str, Sequence[Dataset]] = {_name(path): parts}
+    if asked.truth is not None:
+        truth, remarks = load_truth(asked.truth, asked.subset)
+        files, notes = {TRUTH: [truth]} | files, [*notes, *remarks]
+    if asked.other is not None:
+        beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
+        files[_apart(_name(asked.other), files)] = beside
+        notes = [*notes, *remarks]
+    return files, notes
 
 
 def _view(parts: Sequence[Dataset], keys: set[str]) -> View:
