@@ -1,7 +1,8 @@
 """Long jobs as a user runs them, killed at random moments (SIGKILL) and run again: what they leave, what they make.
 
-Each kill has a folder of its own: the job is started there, killed, what lies under final names is compared with an
-uninterrupted job's, the job is run again, and what it makes is compared too. The jobs: tests/killing.py.
+Each kill has a folder of its own: the job is started there and killed, every other time at any moment and else after it
+had begun to write; what lies under final names is compared with an uninterrupted job's, the job is run again, and what
+it makes is compared too. The jobs: tests/killing.py.
 python benchmarks/kill.py                            # 20 kills each; without torch, training is left out
 python benchmarks/kill.py --kills 5 --only train
 """
@@ -45,7 +46,7 @@ def main() -> None:
             flush=True,
         )
         for kill in wrong:
-            print(f"    after {kill.seconds:.2f} s: {kill.wrong}", flush=True)
+            print(f"    {kill.wrong}", flush=True)
     sys.exit(bool(failed))
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -47,12 +48,27 @@ class Job:
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: when, whether the job still ran and had written anything by then, and what was wrong."""
+    """One kill: whether the job still ran and had written anything by then, and what was wrong."""
 
-    seconds: float
     ran: bool
     left: bool
     wrong: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill: so many seconds after the start, or after it began to write."""
+
+    seconds: float
+    writing: bool
+
+    def wait(self, process: subprocess.Popen[str], folder: Path) -> None:
+        """Wait until it has come, or the process has ended."""
+        before = set(folder.iterdir())
+        while self.writing and process.poll() is None and set(folder.iterdir()) == before:
+            time.sleep(0.002)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.seconds)
 
 
 def start(line: Sequence[str], folder: Path) -> subprocess.Popen[str]:
@@ -65,27 +81,27 @@ def start(line: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def uninterrupted(job: Job, folder: Path) -> tuple[Outputs, float]:
-    """What a job makes that is left alone in the folder of its inputs, and how long it takes in seconds."""
+def uninterrupted(job: Job, folder: Path) -> tuple[Outputs, float, float]:
+    """What a job makes that is left alone in the folder of its inputs; its seconds before it writes, and in all."""
     begun = time.perf_counter()
     process = start(job.line, folder)
+    Moment(0.0, writing=True).wait(process, folder)
+    first = time.perf_counter() - begun
     told = process.communicate()[1]
     assert process.returncode == 0, told
-    return job.outputs(folder), time.perf_counter() - begun
+    return job.outputs(folder), first, time.perf_counter() - begun
 
 
-def kill(job: Job, folder: Path, whole: Outputs, seconds: float) -> Kill:
-    """Start a job in the folder of its inputs, kill it after so many seconds, see what is there, and run it again."""
-    before = _files(folder)
-    process, ran, told = start(job.line, folder), False, ""
-    try:
-        told = process.communicate(timeout=seconds)[1]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        ran = process.returncode != 0
+def kill(job: Job, folder: Path, whole: Outputs, moment: Moment) -> Kill:
+    """Start a job in the folder of its inputs, kill it at a moment, see what is there, and run it again."""
+    before = _paths(folder)
+    process = start(job.line, folder)
+    moment.wait(process, folder)
+    process.kill()
+    told = process.communicate()[1]
+    ran = process.returncode == -signal.SIGKILL
     found = job.outputs(folder)
-    left = bool(_files(folder) - before)
+    left = bool(_paths(folder) - before)
     wrong = [f"{name} is not whole" for name, digest in found.items() if whole.get(name, digest) != digest]
     again = start(job.again(folder), folder) if ran else process
     told = again.communicate()[1] if ran else told
@@ -93,28 +109,32 @@ def kill(job: Job, folder: Path, whole: Outputs, seconds: float) -> Kill:
         wrong.append(f"ended with {again.returncode}: {told[-300:]}")
     elif (made := job.outputs(folder)) != whole:
         wrong.append(f"made otherwise: {sorted(name for name in whole | made if whole.get(name) != made.get(name))}")
-    if lost := before - _files(folder):
+    if lost := before - _paths(folder):
         wrong.append(f"inputs are gone: {sorted(lost)}")
-    return Kill(seconds, ran, left, "; ".join(wrong))
+    return Kill(ran, left, "; ".join(wrong))
 
 
-def kills(job: Job, folder: Path, count: int, rng: random.Random, late: float = 0.3) -> list[Kill]:
-    """So many kills, each of a job of its own, at random moments of the time that it takes alone.
+def kills(job: Job, folder: Path, count: int, rng: random.Random) -> list[Kill]:
+    """So many kills, each of a job of its own: every other one at any moment, the others once it writes.
 
-    late: the part of that time, from 0 to 1, before which nothing is killed. A job that ends before its kill does not
-    count: it takes less time than was thought.
+    A job that ends before its kill does not count, and the next one is killed sooner.
     """
     inputs = folder / "inputs"
     inputs.mkdir()
     job.make(inputs)
-    whole, seconds = uninterrupted(job, _copy(inputs, folder / "whole"))
+    whole, first, seconds = uninterrupted(job, _copy(inputs, folder / "whole"))
+    longest = {True: seconds - first, False: seconds}
     done: list[Kill] = []
-    while sum(each.ran for each in done) < count:
-        done.append(kill(job, _copy(inputs, folder / "killed"), whole, seconds * rng.uniform(late, 1.0)))
+    while len(done) < count:
+        writing = len(done) % 2 == 0
+        moment = Moment(longest[writing] * rng.random(), writing)
+        each = kill(job, _copy(inputs, folder / "killed"), whole, moment)
         shutil.rmtree(folder / "killed")
-        if not done[-1].ran:
-            seconds = done[-1].seconds
-    return [each for each in done if each.ran or each.wrong]
+        if each.ran or each.wrong:
+            done.append(each)
+        else:
+            longest[writing] = moment.seconds
+    return done
 
 
 def _copy(inputs: Path, folder: Path) -> Path:
@@ -122,8 +142,8 @@ def _copy(inputs: Path, folder: Path) -> Path:
     return Path(shutil.copytree(inputs, folder, copy_function=os.link))
 
 
-def _files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+def _paths(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def _bytes(*patterns: str) -> Callable[[Path], Outputs]:

@@ -40,7 +40,7 @@ def _inputs(sources: Sequence[Source]) -> list[tuple[Cell, ...]]:
 def _inputs_of(held: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """What each input of a result is, its file, what it holds, its hash; and those that it was itself made from."""
     for what in ("truth", "predictions", "training"):
-        if told := held.get(what):
+        if (told := held.get(what)) and ("path" in told or "sha256" in told):
             yield what, str(told.get("path", "–")), _holds(told), str(told.get("sha256", "–"))
             for name, digest in told.get("sources", {}).items():
                 yield f"{what}, made from", str(name), "", str(digest)

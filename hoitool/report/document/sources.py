@@ -31,7 +31,6 @@ from hoitool.splits import Split
 RESULT, PER_CLASS = "result.json", "per-class.csv"
 MOST = 6  # results that a report tells apart
 SAME = 1e-9  # figures of the same data, by another version
-STORES = "a search over feature stores has no pairs to look at"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ class Source:
     """A result and what is known besides.
 
     name     what the method is called: its run, or its file
-    inputs   the data that were scored; None where they were not read again, and `missing` says why
+    inputs   the data that were scored; None where they were not read again, and `missing` says why, and for searches
+             over stores
     remarks  what was chosen while they were read
     training what was trained on, where the protocol looks at it; splits: those that were asked for
     """
@@ -118,7 +118,7 @@ def _scored(path: Path | None, wanted: Wanted) -> Source:
         )
     held = made.result.inputs
     if made.result.protocol not in PROTOCOLS:
-        return Source(made.name, made.result, None, STORES, made.notes)
+        return Source(made.name, made.result, remarks=made.notes)
     with working("reading"):
         inputs = gather(made.predictions, Path(held["truth"]["path"]), wanted.subset)
         learned = training(Path(held["training"]["path"]))[0] if "training" in held else None
@@ -143,7 +143,7 @@ def _kept(file: Path, wanted: Wanted) -> Source:
     result = replace(result, per_class=_per_class(file.with_name(PER_CLASS)))
     name = _name(result, file)
     if result.protocol not in PROTOCOLS:
-        return Source(name, result, None, STORES)
+        return Source(name, result)
     try:
         with working("reading again"):
             source = _again(Source(name, result), file, wanted)
