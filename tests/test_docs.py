@@ -69,10 +69,10 @@ def test_commands_in_the_documents_exist_with_their_options(page):
             continue
         command = command_of(call)
         assert command is not None, f"{page.name}: hoitool {' '.join(call)}"
-        known = {spelling for parameter in command.params for spelling in parameter.opts} | {"--help", "--debug"}
+        known = {spelling for each in command.params for spelling in (*each.opts, *each.secondary_opts)}
         for argument in arguments:
             if argument.startswith("-"):
-                assert argument in known, f"{page.name}: hoitool {' '.join(call)}"
+                assert argument in known | {"--help", "--debug"}, f"{page.name}: hoitool {' '.join(call)}"
 
 
 def test_the_readme_has_commands_to_check():

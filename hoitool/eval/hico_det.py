@@ -10,7 +10,7 @@ otherwise. Source: Chao et al., WACV 2018; eval_one.m and VOCevaldet_bboxpair.m 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,9 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, relabel, swapped_boxes, to_final, to_frame, to_interactions
+from hoitool.data import (
+    Dataset,
+    Predictions,
+    align,
+    offsets_of,
+    relabel,
+    swapped_boxes,
+    to_final,
+    to_frame,
+    to_interactions,
+)
 from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
+from hoitool.eval.ledger import Figure, Ledger, Ranked, What
 from hoitool.eval.matching import Overlap, Pairs, match, pair_overlaps
 from hoitool.eval.result import Result, Row, mean, told_group
 from hoitool.eval.scored import told_predictions, told_truth
@@ -36,6 +47,13 @@ KNOWN_OBJECT, KNOWN_OBJECT_BOXES = "known-object", "known-object-boxes"
 SETTINGS = ("default", KNOWN_OBJECT, KNOWN_OBJECT_BOXES)
 # metric -> the figure of a class that it is the mean of; the last two where ties are undefined
 METRICS = {"mAP": "AP", "recall": "recall", "mAP_low": "lowest_AP", "mAP_high": "highest_AP"}
+# metric -> the end of the name of the ranking that it comes from, and what of it
+RANKED: dict[str, tuple[str, What]] = {
+    "mAP": ("", "ap"),
+    "recall": ("", "recall"),
+    "mAP_low": ("_low", "ap"),
+    "mAP_high": ("_high", "ap"),
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +128,72 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     Metrics: mAP and recall (mean of each interaction's final recall), as fractions. Raises DataError when the
     predictions name images or labels that the truth does not have, or when the truth holds no interactions.
     """
+    rule, judged = VARIANTS[variant], judge(truth, predictions, variant)
+    made = {
+        end: {
+            setting: evaluate_classes(iter(order), judged.hit, judged.truths, rule.thresholds, keep)
+            for setting, keep in judged.settings.items()
+        }
+        for end, order in judged.orders(rule).items()
+    }
+    truth, notes = judged.truth, list(judged.notes)
+    groups = _splits(truth)
+    per_class = _per_class(truth, judged.truths, made)
+    _note_gaps(judged.truths, rule, notes)
+    return Result(
+        protocol="hico-det",
+        variant=variant,
+        signature=signature(f"hico-det/{variant}", rule),
+        rows=tuple(rows_of(per_class, groups, variant)),
+        per_class=per_class,
+        inputs=_inputs(truth, judged.predictions, groups),
+        notes=tuple(notes),
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Predictions that were matched with their truth.
+
+    truth, predictions  in the truth's order and the inclusive frame; the predictions sparse interactions
+    true, detected      the pairs (T,) and (N,) that the rule looks at, rows of both data by their `row`
+    hit                 (N,) whether a detection is a true positive
+    settings            each setting with (N,) which detections take part in it, None: all
+    notes               what a reader of the figures should know
+    """
+
+    truth: Dataset
+    predictions: Predictions
+    true: Pairs
+    detected: Pairs
+    hit: Array
+    settings: dict[str, Array | None]
+    notes: tuple[str, ...]
+
+    @property
+    def truths(self) -> Array:
+        """(K,) true pairs of each interaction."""
+        return np.bincount(self.true.label, minlength=self.truth.meta.classes)
+
+    def orders(self, rule: PairRule) -> dict[str, list[Array]]:
+        """For each interaction its detections, best first ('').
+
+        Where a rule leaves the order of equal scores open also with the false ('_low') and the true positives
+        ('_high') of them first.
+        """
+        score = _scores(self.detected)
+        ranking = Ranking.of(self.detected.label, score, self.truth.meta.classes)
+        orders = {"": list(ranking)}
+        if rule.ties == "unstable":
+            orders |= {
+                end: list(tied_orders(iter(ranking), self.hit, score, first))
+                for end, first in (("_low", False), ("_high", True))
+            }
+        return orders
+
+
+def judge(truth: Dataset, predictions: Predictions, variant: str = "official") -> Judged:
+    """Match predictions with their truth, and say which are true positives. Raises what `evaluate` does."""
     rule = VARIANTS[variant]
     if truth.meta.label_kind != "interactions" or truth.dense:
         raise DataError(f"{truth!r} holds {truth.meta.label_kind}; HICO-DET is scored against true interactions")
@@ -121,28 +205,46 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     if not len(predictions.subject):
         notes.append("there are no predictions, so every figure is 0")
     true, detected = Pairs.of(truth).with_objects(), _considered(Pairs.of(predictions), truth, rule)
-    classes, truths = truth.meta.classes, np.bincount(true.label, minlength=truth.meta.classes)
-    hit = _matched(true, detected, classes, rule)
-    ranking = Ranking.of(detected.label, _scores(detected), classes)
-    settings = {"default": None} | _known_object(truth, notes)
-    curves, bounds = {}, {}
-    for setting, shows in settings.items():
-        keep = None if shows is None else shows[detected.image, truth.meta.labels.interaction_objects[detected.label]]
-        curves[setting] = evaluate_classes(iter(ranking), hit, truths, rule.thresholds, keep)
-        if rule.ties == "unstable":
-            worst, best = (tied_orders(iter(ranking), hit, _scores(detected), first) for first in (False, True))
-            bounds[setting] = [evaluate_classes(o, hit, truths, rule.thresholds, keep) for o in (worst, best)]
-    groups = _splits(truth)
-    per_class = _per_class(truth, truths, curves, bounds)
-    _note_gaps(truths, rule, notes)
-    return Result(
-        protocol="hico-det",
-        variant=variant,
-        signature=signature(f"hico-det/{variant}", rule),
-        rows=tuple(rows_of(per_class, groups, variant)),
-        per_class=per_class,
-        inputs=_inputs(truth, predictions, groups),
-        notes=tuple(notes),
+    hit = _matched(true, detected, truth.meta.classes, rule)
+    name, shows = _known_object(truth, notes)
+    shown = shows[detected.image, truth.meta.labels.interaction_objects[detected.label]]
+    return Judged(truth, predictions, true, detected, hit, {"default": None, name: shown}, tuple(notes))
+
+
+def ledger(truth: Dataset, predictions: Predictions, variant: str = "official") -> Ledger:
+    """What the figures are made of; the row of a detection is its pair in `judge(...).predictions`."""
+    return ledger_from(judge(truth, predictions, variant), variant)
+
+
+def ledger_from(judged: Judged, variant: str) -> Ledger:
+    """The ledger of what was judged under a variant."""
+    rule = VARIANTS[variant]
+    orders = judged.orders(rule)
+    ranked = {
+        f"{setting}{end}": _ranked(judged, order, keep, rule)
+        for setting, keep in judged.settings.items()
+        for end, order in orders.items()
+    }
+    groups, truths = _splits(judged.truth), judged.truths
+    figures = tuple(figures_of({"truths": truths}, groups, variant, list(ranked)))
+    return Ledger(judged.truth.key, ranked, figures, judged.notes)
+
+
+def _ranked(judged: Judged, order: list[Array], keep: Array | None, rule: PairRule) -> Ranked:
+    held = order if keep is None else [rows[keep[rows]] for rows in order]
+    counts = np.array([len(rows) for rows in held])
+    rows, truths = np.concatenate(held), judged.truths
+    return Ranked(
+        names=np.array([judged.truth.meta.label_name(k) for k in range(len(truths))], object),
+        starts=offsets_of(counts),
+        image=judged.detected.image[rows],
+        hit=judged.hit[rows],
+        score=_scores(judged.detected)[rows],
+        row=judged.detected.row[rows],
+        true_image=judged.true.image,
+        true_class=judged.true.label,
+        formula=rule.thresholds,
+        bare_recall=np.where((counts > 0) & (truths == 0), np.nan, 0.0),
     )
 
 
@@ -198,7 +300,7 @@ def _considered(detected: Pairs, truth: Dataset, rule: PairRule) -> Pairs:
     return detected
 
 
-def _known_object(truth: Dataset, notes: list[str]) -> dict[str, Array]:
+def _known_object(truth: Dataset, notes: list[str]) -> tuple[str, Array]:
     """The known-object setting: its name, and (I, O) which images show which objects."""
     objects = truth.meta.labels.interaction_objects
     shows = np.zeros((len(truth), len(truth.meta.labels.objects) + 1), bool)  # the last: verbs without an object
@@ -208,10 +310,10 @@ def _known_object(truth: Dataset, notes: list[str]) -> dict[str, Array]:
             f"object, fewer than the official {KNOWN_OBJECT!r}"
         )
         shows[truth.image_of("pair"), objects[truth.need("label")]] = True
-        return {KNOWN_OBJECT_BOXES: shows}
+        return KNOWN_OBJECT_BOXES, shows
     present = truth.image_value == 1
     shows[truth.image_of("image_label")[present], objects[truth.image_label[present]]] = True
-    return {KNOWN_OBJECT: shows}
+    return KNOWN_OBJECT, shows
 
 
 def _splits(truth: Dataset) -> dict[str, Array]:
@@ -233,6 +335,18 @@ def rows_of(per_class: dict[str, Array], groups: dict[str, Array], variant: str)
             yield Row(setting, split, int(among.sum()), metrics)
 
 
+def figures_of(
+    per_class: dict[str, Array], groups: dict[str, Array], variant: str, ranked: Sequence[str]
+) -> Iterator[Figure]:
+    """The figures of `rows_of`, as means over classes of the rankings of a ledger, named `ranked`."""
+    for setting in (s for s in SETTINGS if s in ranked):
+        for split, group in groups.items():
+            among = group if VARIANTS[variant].averaged == "all" else group & (per_class["truths"] > 0)
+            for metric, (end, what) in RANKED.items():
+                if f"{setting}{end}" in ranked:
+                    yield Figure(setting, split, metric, f"{setting}{end}", what, among)
+
+
 def _column(figure: str, setting: str) -> str:
     return f"{figure}_{setting.replace('-', '_')}"
 
@@ -246,9 +360,7 @@ def _note_gaps(truths: Array, rule: PairRule, notes: list[str]) -> None:
         )
 
 
-def _per_class(
-    truth: Dataset, truths: Array, curves: dict[str, ClassCurves], bounds: dict[str, list[ClassCurves]]
-) -> dict[str, Array]:
+def _per_class(truth: Dataset, truths: Array, curves: dict[str, dict[str, ClassCurves]]) -> dict[str, Array]:
     labels = truth.meta.labels
     ids = np.arange(len(labels))
     columns: dict[str, Array] = {
@@ -260,13 +372,14 @@ def _per_class(
     if (labels.train_instances >= 0).all():
         columns["rare"] = labels.rare
     columns["truths"] = truths
-    for setting, made in curves.items():
+    for setting, made in curves[""].items():
         columns[_column("detections", setting)] = made.detections
         columns[_column("true_positives", setting)] = made.true_positives
         columns[_column("AP", setting)] = made.ap
         columns[_column("recall", setting)] = made.recall
-        for figure, bound in zip(("lowest_AP", "highest_AP"), bounds.get(setting, ()), strict=False):
-            columns[_column(figure, setting)] = bound.ap
+        for end, figure in (("_low", "lowest_AP"), ("_high", "highest_AP")):
+            if end in curves:
+                columns[_column(figure, setting)] = curves[end][setting].ap
     return columns
 
 

@@ -40,6 +40,11 @@ class People:
     dropped: int
 
     @property
+    def image(self) -> Array:
+        """(P,) the image of each person."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+    @property
     def positives(self) -> Array:
         """(A,) how many people do each action."""
         counts: Array = self.does.sum(axis=0)

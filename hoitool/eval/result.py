@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.errors import DataError, UsageError
+from hoitool.eval.result_check import check
 from hoitool.files import sha256
 from hoitool.lookup import unknown_name
 
@@ -22,12 +23,16 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one setting on one split: `classes` is how many classes the means are over."""
+    """The figures of one setting on one split: `classes` is how many classes the means are over.
+
+    intervals  metric -> the ends of its confidence interval, where they were asked for
+    """
 
     setting: str
     split: str
     classes: int
     metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +44,7 @@ class Result:
     per_class  columns of equal length, one row per class
     inputs     what was scored: files, hashes, counts, splits
     notes      sentences that a reader of the figures should know
+    sampling   how the intervals were made: resamples, seed, level, method, rule; None where there are none
     """
 
     protocol: str
@@ -48,6 +54,7 @@ class Result:
     per_class: dict[str, NDArray[Any]] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sampling: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         figure = f"{self.settings[0]} {self.headline} {self.mean(self.splits[0]):.4f}"
@@ -108,15 +115,8 @@ class Result:
             "protocol": self.protocol,
             "variant": self.variant,
             "signature": self.signature,
-            "results": [
-                {
-                    "setting": row.setting,
-                    "split": row.split,
-                    "classes": row.classes,
-                    "metrics": {name: _number(value) for name, value in row.metrics.items()},
-                }
-                for row in self.rows
-            ],
+            "results": [_told(row) for row in self.rows],
+            **({} if self.sampling is None else {"sampling": self.sampling}),
             "inputs": self.inputs,
             "notes": list(self.notes),
         }
@@ -131,18 +131,22 @@ def from_json(text: str, where: str) -> Result:
     try:
         held = json.loads(text)
         if held["schema"] != SCHEMA:
-            raise DataError(f"{where}: result schema {held['schema']!r}, this hoitool reads {SCHEMA}")
+            raise DataError(f"{where}: result schema {held['schema']!r:.60}, this hoitool reads {SCHEMA}")
+        check(held, where)
         rows = tuple(
             Row(
                 r["setting"],
                 r["split"],
                 r["classes"],
-                {k: math.nan if v is None else v for k, v in r["metrics"].items()},
+                {k: _value(v) for k, v in r["metrics"].items()},
+                {k: (_value(low), _value(high)) for k, (low, high) in r.get("intervals", {}).items()},
             )
             for r in held["results"]
         )
         head = (held["protocol"], held["variant"], held["signature"])
-        return Result(*head, rows, inputs=held["inputs"], notes=tuple(held.get("notes", ())))
+        return Result(
+            *head, rows, inputs=held["inputs"], notes=tuple(held.get("notes", ())), sampling=held.get("sampling")
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{where}: not a result of hoitool ({type(error).__name__}: {error})") from error
 
@@ -162,6 +166,23 @@ def told_group(group: NDArray[np.bool_]) -> dict[str, Any]:
 def mean(values: NDArray[Any]) -> float:
     """Plain mean, NaN of nothing."""
     return float(np.mean(values)) if len(values) else math.nan
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """A row as JSON-ready values."""
+    told = {
+        "setting": row.setting,
+        "split": row.split,
+        "classes": row.classes,
+        "metrics": {name: _number(value) for name, value in row.metrics.items()},
+    }
+    if row.intervals:
+        told["intervals"] = {name: [_number(low), _number(high)] for name, (low, high) in row.intervals.items()}
+    return told
+
+
+def _value(number: float | None) -> float:
+    return math.nan if number is None else number
 
 
 def _number(value: float) -> float | None:

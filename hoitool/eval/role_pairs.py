@@ -9,15 +9,17 @@ Source: vcoco_eval.py of QPIC; test_vcoco of PViC with pocket's BoxPairAssociati
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import iou
-from hoitool.data import Dataset, Predictions, relabel, scored_rows, select_pairs, to_frame
+from hoitool.data import Dataset, Predictions, offsets_of, relabel, scored_rows, select_pairs, to_frame
 from hoitool.errors import DataError
 from hoitool.eval.curves import ClassCurves, Ranking, evaluate_classes, tied_orders
+from hoitool.eval.ledger import Figure, Ledger, Ranked
 from hoitool.eval.matching import Pairs, match
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.scored import told_predictions, told_truth
@@ -32,12 +34,38 @@ LEFT_OUT = "point_instr"
 THRESHOLDS = {"inclusive": "start-plus-steps", "continuous": "symmetric"}  # numpy.arange and torch.linspace
 
 
-def evaluate(truth: Dataset, predictions: Predictions, rule: RoleRule, head: dict[str, str]) -> Result:
-    """Score aligned predictions of verbs, or of agents and roles, under a rule of pairs; `head`: what names the result.
+@dataclass(frozen=True)
+class Judged:
+    """Predictions of verbs that were matched with their truth.
 
-    Metrics as in hoitool.eval.v_coco.
+    true, rows  the true pairs that count, and the scored (pair, verb) rows that the rule considers
+    hit         (N,) which of these are true positives
     """
-    labels = truth.meta.labels
+
+    truth: Dataset
+    predictions: Predictions
+    true: Pairs
+    rows: Pairs
+    hit: Array
+
+    @property
+    def truths(self) -> Array:
+        """(V,) true pairs of each verb."""
+        return np.bincount(self.true.label, minlength=len(self.truth.meta.labels.verbs))
+
+    def orders(self) -> dict[str, list[Array]]:
+        """For each verb its rows, best first (''), and with false ('_low') and true ('_high') first among equals."""
+        assert self.rows.score is not None
+        score = self.rows.score
+        ranking = Ranking.of(self.rows.label, score, len(self.truths))
+        return {"": list(ranking)} | {
+            end: list(tied_orders(iter(ranking), self.hit, score, first))
+            for end, first in (("_low", False), ("_high", True))
+        }
+
+
+def judge(truth: Dataset, predictions: Predictions, rule: RoleRule) -> Judged:
+    """Match aligned predictions of verbs, or of agents and roles, under a rule of pairs."""
     truth = to_frame(truth, "continuous")
     if predictions.meta.box_frame == "normalised":
         predictions = to_frame(predictions, "continuous")
@@ -45,31 +73,67 @@ def evaluate(truth: Dataset, predictions: Predictions, rule: RoleRule, head: dic
     if rule.empty_roles == "no-truth":
         truth = select_pairs(truth, (truth.object >= 0) & np.isin(truth.need("label"), _without_point(truth)))
     _require_classes(predictions, rule)
-    rows = _rows(predictions, truth, rule)
-    true = Pairs.of(truth)
-    truths = np.bincount(true.label, minlength=len(labels.verbs))
+    rows, true = _rows(predictions, truth, rule), Pairs.of(truth)
     compare = _compare(truth, predictions, true, rows, rule)
-    hit = match(true, rows, len(labels.verbs), compare, np.dtype(rule.precision).type(rule.min_iou), rule.strict)
-    assert rows.score is not None
-    ranking = Ranking.of(rows.label, rows.score, len(labels.verbs))
+    threshold = np.dtype(rule.precision).type(rule.min_iou)
+    hit = match(true, rows, len(truth.meta.labels.verbs), compare, threshold, rule.strict)
+    return Judged(truth, predictions, true, rows, hit)
+
+
+def evaluate(judged: Judged, rule: RoleRule, head: tuple[str, str, str]) -> Result:
+    """The score of matched predictions under a rule of pairs; `head`: protocol, variant, signature.
+
+    Metrics as in hoitool.eval.v_coco.
+    """
+    labels, truths, rows = judged.truth.meta.labels, judged.truths, judged.rows
     thresholds = THRESHOLDS[rule.edges]
-    curves = {"": evaluate_classes(iter(ranking), hit, truths, thresholds, None)}
-    for end, first in (("_low", False), ("_high", True)):
-        order = tied_orders(iter(ranking), hit, rows.score, first)
-        curves[end] = evaluate_classes(order, hit, truths, thresholds, None)
+    curves = {
+        end: evaluate_classes(iter(order), judged.hit, truths, thresholds, None)
+        for end, order in judged.orders().items()
+    }
     notes = [] if len(rows) else ["there are no predictions, so every figure is 0"]
-    known = _without_point(truth)
+    known = _without_point(judged.truth)
     lacking = [labels.verbs[v] for v in known.tolist() if not truths[v]]
     if lacking:
         told = f"{len(lacking)} of the {len(known)} roles have no truths here and count as AP 0, as there"
         notes.append(f"{told} ({', '.join(lacking[:4])}{', ...' if len(lacking) > 4 else ''})")
     return Result(
-        **head,
-        rows=tuple(_result_rows(labels.verbs, labels.role_verbs, truths, curves, rule)),
+        *head,
+        rows=tuple(_result_rows(_groups(judged, rule), curves)),
         per_class=_per_class(labels.verbs, truths, curves),
-        inputs={"truth": told_truth(truth), "predictions": told_predictions(predictions, detections=len(rows))},
+        inputs={
+            "truth": told_truth(judged.truth),
+            "predictions": told_predictions(judged.predictions, detections=len(rows)),
+        },
         notes=tuple(notes),
     )
+
+
+def ledger(judged: Judged, rule: RoleRule) -> Ledger:
+    """What the figures are made of; the row of a detection is its place among the judged rows."""
+    ranked = {}
+    score = judged.rows.score
+    assert score is not None
+    for end, order in judged.orders().items():
+        rows = np.concatenate(order)
+        ranked[f"{SETTING}{end}"] = Ranked(
+            names=np.array(judged.truth.meta.labels.verbs, object),
+            starts=offsets_of(np.array([len(held) for held in order])),
+            image=judged.rows.image[rows],
+            hit=judged.hit[rows],
+            score=score[rows],
+            row=rows,
+            true_image=judged.true.image,
+            true_class=judged.true.label,
+            formula=THRESHOLDS[rule.edges],
+            bare_recall=np.zeros(len(order)),
+        )
+    figures = []
+    for split, group in _groups(judged, rule).items():
+        figures += [Figure(SETTING, split, "mAP", SETTING, "ap", group)]
+        figures += [Figure(SETTING, split, "recall", SETTING, "recall", group)]
+        figures += [Figure(SETTING, split, f"mAP{end}", f"{SETTING}{end}", "ap", group) for end in ("_low", "_high")]
+    return Ledger(judged.truth.key, ranked, tuple(figures))
 
 
 def _require_classes(predictions: Predictions, rule: RoleRule) -> None:
@@ -138,13 +202,13 @@ def _compare(
     return compare
 
 
-def _result_rows(
-    verbs: tuple[str, ...], role_verbs: Array, truths: Array, curves: dict[str, ClassCurves], rule: RoleRule
-) -> list[Row]:
-    roles = np.zeros(len(verbs), bool)
-    roles[role_verbs] = True
-    roles[[v for v, name in enumerate(verbs) if name == LEFT_OUT]] = False
-    groups = {"full": roles} if rule.empty_roles == "no-truth" else {"full": truths > 0, "without-point": roles}
+def _groups(judged: Judged, rule: RoleRule) -> dict[str, Array]:
+    """The verbs (V,) that each mean is over."""
+    known = np.isin(np.arange(len(judged.truths)), _without_point(judged.truth))
+    return {"full": known} if rule.empty_roles == "no-truth" else {"full": judged.truths > 0, "without-point": known}
+
+
+def _result_rows(groups: dict[str, Array], curves: dict[str, ClassCurves]) -> list[Row]:
     made = []
     for split, group in groups.items():
         metrics = {"mAP": mean(curves[""].ap[group]), "recall": mean(np.nan_to_num(curves[""].recall[group]))}

@@ -31,7 +31,8 @@ class Detected:
     """Detections, one for each subject box (N,), and the scores of one label after the other.
 
     image, person (N,): the image, and the true person it is tied to, -1 where the image has none; overlap (N,) with it
-    boxes (B, 4) float32; columns: for each label its rows: (n,) detection, box of the object (-1: empty), score
+    boxes (B, 4) float32; columns: for each label its rows: (n,) detection, box of the object (-1: empty), score;
+    pairs: for each label the rows (n,) of the data that these are
     """
 
     image: Array
@@ -39,6 +40,7 @@ class Detected:
     overlap: Array
     boxes: Array
     columns: list[tuple[Array, Array, Array]]
+    pairs: list[Array]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def detected(data: Dataset, people: People) -> Detected:
         if (repeated := _repeated(who)) is not None:
             _name_repeated(data, pair[repeated], label)
         held.append((who, obj[pair], score))
-    return Detected(image, person, overlap, boxes, held)
+    return Detected(image, person, overlap, boxes, held, [pair for pair, _ in columns])
 
 
 def _columns(data: Dataset, index: Array) -> list[tuple[Array, Array]]:
@@ -132,17 +134,51 @@ def _nearest(boxes: Array, image: Array, people: People) -> tuple[Array, Array]:
     return person, overlap
 
 
-def agents(made: Detected, people: People, action: int, min_iou: float) -> Iterator[tuple[Order, Found]]:
-    """The true positives of an action's agents, by the order that equal scores take."""
+@dataclass(frozen=True)
+class Column:
+    """The detections of one class (n,), in file order.
+
+    who, score  which detection of `Detected` each is, and its score
+    counted     whether it counts: its person is not one that nobody annotated
+    hits        the rows of the true positives, scores falling
+    """
+
+    who: Array
+    score: Array
+    counted: Array
+    hits: Array
+
+    def found(self, truths: int) -> Iterator[tuple[Order, Found]]:
+        """The ranks of the true positives, by the order that equal scores take."""
+        score, hit = self.score, self.hits
+        held = np.sort(score[self.counted])
+        above = len(held) - np.searchsorted(held, score[hit], side="right")
+        ties = np.searchsorted(held, score[hit], side="right") - np.searchsorted(held, score[hit], side="left") - 1
+        among = _before(score[hit])
+        given = above + _earlier(score, self.counted, hit, ties) if ties.any() else above
+        yield "given", Found(np.sort(given), len(held), truths)
+        yield "true-first", Found(above + among, len(held), truths)
+        total = _alike(score[hit])
+        yield "false-first", Found(above + ties + 1 - total + among, len(held), truths)
+
+    def ranked(self, order: Order) -> tuple[Array, Array]:
+        """The counted rows, best first, and whether each is a true positive."""
+        hit = np.zeros(len(self.who), bool)
+        hit[self.hits] = True
+        rows = np.flatnonzero(self.counted)
+        second = {"given": rows, "true-first": ~hit[rows], "false-first": hit[rows]}[order]
+        rows = rows[np.lexsort((second, -self.score[rows]))]
+        return rows, hit[rows]
+
+
+def agents(made: Detected, people: People, action: int, min_iou: float) -> Column:
+    """The detections of an action's agents."""
     who, _, score = made.columns[action]
-    fits = _fits(made, people, who, people.does[:, action], min_iou)
-    yield from _found(made, people, who, score, fits, int(people.does[:, action].sum()))
+    return _column(made, people, who, score, _fits(made, people, who, people.does[:, action], min_iou))
 
 
-def roles(
-    made: Detected, people: People, column: int, verb: int, truths: int, min_iou: float, empty: str
-) -> Iterator[tuple[Order, Found]]:
-    """The true positives of a role. `empty`: what finds a role without an object, nothing ('none') or 'anything'."""
+def roles(made: Detected, people: People, column: int, verb: int, min_iou: float, empty: str) -> Column:
+    """The detections of a role. `empty`: what finds a role without an object, 'nothing' or 'anything'."""
     who, obj, score = made.columns[column]
     target = people.target[:, verb]
     fits = _fits(made, people, who, target >= -1, min_iou)
@@ -154,7 +190,7 @@ def roles(
     values = iou(people.boxes[wanted[both]], made.boxes[given[both]], "inclusive")
     right[both] = values >= np.float32(min_iou)
     fits[rows] = right
-    yield from _found(made, people, who, score, fits, truths)
+    return _column(made, people, who, score, fits)
 
 
 def _fits(made: Detected, people: People, who: Array, does: Array, min_iou: float) -> Array:
@@ -166,25 +202,14 @@ def _fits(made: Detected, people: People, who: Array, does: Array, min_iou: floa
     return fits
 
 
-def _found(
-    made: Detected, people: People, who: Array, score: Array, fits: Array, truths: int
-) -> Iterator[tuple[Order, Found]]:
-    """True positives: of the fitting rows of a person the one that comes first. Rows of unannotated people are out."""
+def _column(made: Detected, people: People, who: Array, score: Array, fits: Array) -> Column:
+    """Of the fitting rows of a person the one that comes first is true. Rows of unannotated people do not count."""
     person = made.person[who]
     counted = (person < 0) | people.annotated[np.maximum(person, 0)] if len(people.annotated) else person < 0
-    held = np.sort(score[counted])
     rows = np.flatnonzero(fits & counted)
     best = rows[np.argsort(-score[rows], kind="stable")]
     _, first = np.unique(person[best], return_index=True)
-    hit = best[np.sort(first)]
-    above = len(held) - np.searchsorted(held, score[hit], side="right")
-    ties = np.searchsorted(held, score[hit], side="right") - np.searchsorted(held, score[hit], side="left") - 1
-    among = _before(score[hit])
-    given = above + _earlier(score, counted, hit, ties) if ties.any() else above
-    yield "given", Found(np.sort(given), len(held), truths)
-    yield "true-first", Found(above + among, len(held), truths)
-    total = _alike(score[hit])
-    yield "false-first", Found(above + ties + 1 - total + among, len(held), truths)
+    return Column(who, score, counted, best[np.sort(first)])
 
 
 def _before(score: Array) -> Array:

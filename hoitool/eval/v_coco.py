@@ -11,26 +11,31 @@ Source: Gupta and Malik, 2015; vsrl_eval.py of github.com/s-gupta/v-coco; docs/p
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.boxes import Edges
-from hoitool.data import Dataset, Predictions, align, relabel, to_dense, to_final, to_frame
+from hoitool.data import Dataset, Predictions, align, offsets_of, relabel, to_dense, to_final, to_frame
 from hoitool.errors import DataError
 from hoitool.eval import role_pairs
+from hoitool.eval.ledger import Figure, Ledger, Ranked
 from hoitool.eval.people import People, people_of
 from hoitool.eval.result import Result, Row
-from hoitool.eval.roles import Detected, Found, Order, agents, detected, roles
+from hoitool.eval.roles import Column, Detected, Found, Order, agents, detected, roles
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
+from hoitool.eval.weighted import AREA
 
 Array = NDArray[Any]
 Matching = Literal["nearest-person", "best-pair", "best-detection"]
 SCENARIOS = {"scenario-1": "nothing", "scenario-2": "anything"}
 POINT = "point_instr"  # the role that some papers leave out
+ORDERS: dict[str, Order] = {"": "given", "_low": "false-first", "_high": "true-first"}  # by the end of a ranking's name
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,65 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     scores. A class without truths has no AP and is left out of the means. Raises DataError for truth that is not in a
     label space with roles or does not say who is annotated, and for predictions that do not fit the truth.
     """
+    rule, judged = VARIANTS[variant], judge(truth, predictions, variant)
+    head = ("v-coco", variant, signature(f"v-coco/{variant}", rule))
+    if isinstance(judged, role_pairs.Judged):
+        return role_pairs.evaluate(judged, rule, head)
+    people, made, table = judged.people, judged.made, judged.classes
+    return Result(
+        *head,
+        rows=tuple(_rows(table)),
+        per_class=_per_class(table),
+        inputs={
+            "truth": told_truth(truth),
+            "predictions": told_predictions(judged.predictions, detections=len(made.image)),
+            "counts": _counts(people, made),
+        },
+        notes=tuple(_notes(truth, people, made, table)),
+    )
+
+
+@dataclass(frozen=True)
+class Class:
+    """The detections of one class in one setting.
+
+    action  whose people are its truths; column: the number of its agents or role among those of `Detected`
+    """
+
+    setting: str
+    name: str
+    action: int
+    number: int
+    column: Column
+    truths: int
+
+    @cached_property
+    def found(self) -> dict[Order, Found]:
+        """The true positives by the order of equal scores."""
+        return dict(self.column.found(self.truths))
+
+    def ap(self, order: Order = "given") -> float:
+        """AP; NaN without truths."""
+        return self.found[order].curve()[0]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Predictions that were matched with their truth by the official rule.
+
+    predictions  agents and roles, in the truth's order and the inclusive frame; made: the same as detections
+    classes      of scenario 1, of scenario 2, of agents
+    """
+
+    truth: Dataset
+    predictions: Predictions
+    people: People
+    made: Detected
+    classes: list[Class]
+
+
+def judge(truth: Dataset, predictions: Predictions, variant: str = "official") -> Judged | role_pairs.Judged:
+    """Match predictions with their truth, and say which are true positives. Raises what `evaluate` does."""
     rule = VARIANTS[variant]
     if not truth.meta.labels.roles or truth.meta.label_kind != "verbs":
         raise DataError(
@@ -100,53 +164,83 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
             "verbs of a label space with roles (convert --from v-coco)"
         )
     predictions = align(to_final(predictions).with_columns(image_scores=None), truth)
-    head = {"protocol": "v-coco", "variant": variant, "signature": signature(f"v-coco/{variant}", rule)}
     if rule.matching != "nearest-person":
-        return role_pairs.evaluate(truth, predictions, rule, head)
+        return role_pairs.judge(truth, predictions, rule)
     predictions = to_frame(to_dense(relabel(predictions, "agents+roles")[0]), "inclusive")
     people = people_of(truth)
     made = detected(predictions, people)
-    table = _classes(truth, people, made, rule)
-    notes = _notes(truth, people, made, table)
-    return Result(
-        **head,
-        rows=tuple(_rows(table)),
-        per_class=_per_class(table),
-        inputs={
-            "truth": told_truth(truth),
-            "predictions": told_predictions(predictions, detections=len(made.image)),
-            "counts": _counts(people, made),
-        },
-        notes=tuple(notes),
+    return Judged(truth, predictions, people, made, _classes(truth, people, made, rule))
+
+
+def ledger(truth: Dataset, predictions: Predictions, variant: str = "official") -> Ledger:
+    """What the figures are made of.
+
+    The row of a detection is its place in the column of its class (`judge(...).made.columns`); under the variants of
+    pairs its place among `judge(...).rows`.
+    """
+    judged = judge(truth, predictions, variant)
+    if isinstance(judged, role_pairs.Judged):
+        return role_pairs.ledger(judged, VARIANTS[variant])
+    return ledger_from(judged)
+
+
+def ledger_from(judged: Judged) -> Ledger:
+    """The ledger of what was judged by the official rule."""
+    ranked, figures = {}, []
+    for setting in (*SCENARIOS, "agent"):
+        held = [c for c in judged.classes if c.setting == setting]
+        for end, order in ORDERS.items():
+            ranked[f"{setting}{end}"] = _ranked(judged, held, order)
+        figures += list(_figures(setting, held))
+    return Ledger(judged.truth.key, ranked, tuple(figures))
+
+
+def _figures(setting: str, held: list[Class]) -> Iterator[Figure]:
+    """The figures of `_row`, as means over classes."""
+    groups = {"full": np.array([c.truths > 0 for c in held])}
+    if setting != "agent" and any(c.name == POINT for c in held):
+        groups["without-point"] = groups["full"] & np.array([c.name != POINT for c in held])
+    for split, among in groups.items():
+        yield Figure(setting, split, "mAP", setting, "ap", among)
+        yield Figure(setting, split, "recall", setting, "recall", among)
+        yield Figure(setting, split, "mAP_low", f"{setting}_low", "ap", among)
+        yield Figure(setting, split, "mAP_high", f"{setting}_high", "ap", among)
+
+
+def _ranked(judged: Judged, held: list[Class], order: Order) -> Ranked:
+    people = judged.people
+    ordered = [c.column.ranked(order) for c in held]
+    who = [c.column.who[rows] for c, (rows, _) in zip(held, ordered, strict=True)]
+    true = [np.flatnonzero(people.does[:, c.action]) for c in held]
+    return Ranked(
+        names=np.array([c.name for c in held], object),
+        starts=offsets_of(np.array([len(rows) for rows, _ in ordered])),
+        image=judged.made.image[np.concatenate(who)],
+        hit=np.concatenate([hit for _, hit in ordered]),
+        score=np.concatenate([c.column.score[rows] for c, (rows, _) in zip(held, ordered, strict=True)]),
+        row=np.concatenate([rows for rows, _ in ordered]),
+        true_image=people.image[np.concatenate(true)],
+        true_class=np.repeat(np.arange(len(held)), [len(rows) for rows in true]),
+        formula=AREA,
+        bare_recall=np.full(len(held), np.nan),
     )
 
 
-@dataclass(frozen=True)
-class _Class:
-    """The figures of one class in one setting, by the order of equal scores."""
-
-    setting: str
-    name: str
-    found: dict[Order, Found]
-
-    def ap(self, order: Order = "given") -> float:
-        return self.found[order].curve()[0]
-
-
-def _classes(truth: Dataset, people: People, made: Detected, rule: RoleRule) -> list[_Class]:
+def _classes(truth: Dataset, people: People, made: Detected, rule: RoleRule) -> list[Class]:
     labels, positives = truth.meta.labels, people.positives
     table = []
     for setting, empty in SCENARIOS.items():
         for r, verb in enumerate(labels.role_verbs.tolist()):
-            truths = int(positives[labels.verb_actions[verb]])
-            found = dict(roles(made, people, len(labels.actions) + r, verb, truths, rule.min_iou, empty))
-            table.append(_Class(setting, labels.verbs[verb], found))
+            action, number = int(labels.verb_actions[verb]), len(labels.actions) + r
+            column = roles(made, people, number, verb, rule.min_iou, empty)
+            table.append(Class(setting, labels.verbs[verb], action, number, column, int(positives[action])))
     for action, name in enumerate(labels.actions):
-        table.append(_Class("agent", f"{name}_agent", dict(agents(made, people, action, rule.min_iou))))
+        column = agents(made, people, action, rule.min_iou)
+        table.append(Class("agent", f"{name}_agent", action, action, column, int(positives[action])))
     return table
 
 
-def _rows(table: list[_Class]) -> list[Row]:
+def _rows(table: list[Class]) -> list[Row]:
     rows = []
     for setting in (*SCENARIOS, "agent"):
         held = [c for c in table if c.setting == setting]
@@ -156,7 +250,7 @@ def _rows(table: list[_Class]) -> list[Row]:
     return rows
 
 
-def _row(setting: str, split: str, held: list[_Class]) -> Row:
+def _row(setting: str, split: str, held: list[Class]) -> Row:
     """The means over the classes that have truths."""
     scored = [c for c in held if c.found["given"].truths]
     metrics = {
@@ -172,7 +266,7 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
-def _per_class(table: list[_Class]) -> dict[str, Array]:
+def _per_class(table: list[Class]) -> dict[str, Array]:
     given = [c.found["given"] for c in table]
     return {
         "setting": np.array([c.setting for c in table], object),
@@ -187,7 +281,7 @@ def _per_class(table: list[_Class]) -> dict[str, Array]:
     }
 
 
-def _notes(truth: Dataset, people: People, made: Detected, table: list[_Class]) -> list[str]:
+def _notes(truth: Dataset, people: People, made: Detected, table: list[Class]) -> list[str]:
     notes = [POINT_NOTE] if any(c.name == POINT for c in table) else []
     if not len(made.image):
         notes.append("there are no predictions, so every figure is 0")

@@ -16,7 +16,7 @@ from hoitool import workspace
 from hoitool.embed.encoder import PRECISIONS, Settings
 from hoitool.embed.encoders.device import place
 from hoitool.errors import MissingData, UsageError
-from hoitool.files import sha256
+from hoitool.files import naming, sha256
 from hoitool.lookup import unknown_name
 from hoitool.models import MODELS, checkpoints
 from hoitool.models.card import FILE, Card, read_card
@@ -62,7 +62,8 @@ def opened(
         if folder is None:
             raise _unknown(path)
         card = read_card(folder)
-    module = card.build()
+    with naming(folder or path):
+        module = card.build()
     file = path if path.is_file() else weights_of(path, best)
     match = load(module, file, MODELS[card.model].CHECKPOINTS, strict)
     name = folder.resolve().name if folder is not None else path.stem

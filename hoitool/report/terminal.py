@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hoitool.eval import Result
-from hoitool.report.layout import RANKS, figure, title
+from hoitool.eval import Result, Row
+from hoitool.report.layout import BOUNDS, RANKS, figure, interval, sampled, title
 
 COUNTS = ("images", "captions", "pairs", "detections", "image_labels", "scores", "sts_pairs", "sis_pairs", "sits_pairs")
 QUERIES = ("retrieval", "cxc")  # protocols whose means are over queries, or rated pairs
@@ -36,21 +36,26 @@ def result_report(result: Result) -> RenderableType:
         table.add_column(f"{METRIC_TITLES.get(name, name)}{'' if name in RANKS else ' (%)'}", justify="right")
     for setting in result.settings:
         for i, row in enumerate(result.select(setting).rows):
-            figures = [figure(name, row.metrics.get(name, math.nan)) for name in metrics]
+            figures = [_cell(name, row) for name in metrics]
             head = title(setting) if i == 0 else ""
             table.add_row(head, title(row.split), str(row.classes), *figures)
         table.add_section()
     lines: list[RenderableType] = [table, *_scored(result.inputs), *_splits(result)]
+    lines += [Text(f"{line}.") for line in sampled(result)]
     lines += [Text(f"Note: {note}.", style="yellow") for note in result.notes]
     lines.append(Text(result.signature, style="dim"))
     return Group(*lines)
 
 
+def _cell(metric: str, row: Row) -> Text:
+    """A figure, and its interval where it has one; bounds are told without."""
+    value = Text(figure(metric, row.metrics.get(metric, math.nan)))
+    held = "" if metric.endswith(BOUNDS) else interval(metric, row)
+    return value.append(f" {held}", style="dim") if held else value
+
+
 def _scored(inputs: Mapping[str, Any]) -> list[Text]:
-    lines = [
-        Text(f"{'Store':<12}{held['path']} · {held['model']}, content {held['content'][:12]}")
-        for held in inputs.get("stores", ())
-    ]
+    lines = [Text(f"{'Store':<12}{_store(held)}") for held in inputs.get("stores", ())]
     for name in ("truth", "predictions"):
         held = inputs.get(name, {})
         if not held and "stores" in inputs:
@@ -61,6 +66,13 @@ def _scored(inputs: Mapping[str, Any]) -> list[Text]:
             counts.append(f"{held['swapped_boxes']:,} boxes with swapped corners (scored as they are)")
         lines.append(Text(f"{name.capitalize():<12}{held.get('path', '')}{digest} · {', '.join(counts)}"))
     return lines
+
+
+def _store(held: Mapping[str, Any]) -> str:
+    """A feature store, or the arrays that stand for one, which name no model."""
+    if "content" in held:
+        return f"{held['path']} · {held['model']}, content {held['content'][:12]}"
+    return f"{held['path']} sha256 {held['sha256'][:12]}"
 
 
 def _splits(result: Result) -> list[Text]:

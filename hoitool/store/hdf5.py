@@ -50,7 +50,8 @@ def put(file: h5py.File, name: str, values: Array) -> None:
         return
     texts = [text.encode() for text in values.tolist()]
     width, even = _width(texts)
-    packed = {} if even else {"chunks": (max(1, CHUNK // width),), "compression": "gzip", "compression_opts": 1}
+    chunks = (min(len(texts), max(1, CHUNK // width)),)
+    packed = {} if even else {"chunks": chunks, "compression": "gzip", "compression_opts": 1}
     held = file.create_dataset(name, (len(texts),), h5py.string_dtype("utf-8", width), **packed)
     step = max(1, SMALL // width)
     for first in range(0, len(texts), step):
