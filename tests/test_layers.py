@@ -110,6 +110,8 @@ HEAVY = {"torch", "pandas", "scipy", "matplotlib", "h5py"}  # pydantic: some ver
         ["embed", "regions", "--help"],
         ["draw", "embeddings", "--help"],
         ["predict", "--help"],
+        ["report", "--help"],
+        ["diagnose", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import ALL_PROTOCOLS, FORMATS, SETTINGS, SHOWN_SPLITS, SUBSETS, variants
 from hoitool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,14 +27,20 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help="What to score by, see `hoitool explain`; default: by what the predictions hold."),
+        typer.Option(
+            help="What to score by, see `hoitool explain`; default: by what the predictions hold.",
+            autocompletion=ALL_PROTOCOLS,
+        ),
     ] = None,
-    variant: Annotated[str | None, typer.Option(help="Variant of the protocol; default: the official one.")] = None,
-    setting: Annotated[str, typer.Option(help="default, known-object, ..., or all.")] = "all",
+    variant: Annotated[
+        str | None, typer.Option(help="Variant of the protocol; default: the official one.", autocompletion=variants)
+    ] = None,
+    setting: Annotated[str, typer.Option(help="default, known-object, ..., or all.", autocompletion=SETTINGS)] = "all",
     split: Annotated[
         str,
         typer.Option(
-            help="Classes to show: full, rare, few@1, ..., all; a split (`hoitool split list`); zero-shot: all."
+            help="Classes to show: full, rare, few@1, ..., all; a split (`hoitool split list`); zero-shot: all.",
+            autocompletion=SHOWN_SPLITS,
         ),
     ] = "all",
     counts: Annotated[
@@ -43,9 +50,12 @@ def evaluate(
             help="Training data to count rare classes in, or (sgg) to know unseen triplets; default: the full set.",
         ),
     ] = None,
-    subset: Annotated[str | None, typer.Option(help="Images of the truth: train, test, ...")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Images of the truth: train, test, ...", autocompletion=SUBSETS)
+    ] = None,
     source_format: Annotated[
-        str | None, typer.Option("--from", help="Format of the predictions; default: recognised.")
+        str | None,
+        typer.Option("--from", help="Format of the predictions; default: recognised.", autocompletion=FORMATS),
     ] = None,
     per_class: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the figures of every class (.csv or .parquet).")

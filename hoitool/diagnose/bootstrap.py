@@ -73,9 +73,21 @@ class Draws:
     figures: dict[Key, Array]
     classes: dict[str, Array]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Draws]) -> Draws:
+        """The draws of several parts, one after the other."""
+        return cls(_joined([part.figures for part in parts]), _joined([part.classes for part in parts]))
 
-def drawn(ledger: Weighable, sampling: Sampling) -> Draws:
-    """The figures on resamples of the images; NaN where nothing is left of one. Shows progress.
+    def __sub__(self, other: Draws) -> Draws:
+        """By how much each draw is above that of another."""
+        return Draws(
+            {key: values - other.figures[key] for key, values in self.figures.items()},
+            {name: values - other.classes[name] for name, values in self.classes.items()},
+        )
+
+
+def drawn(ledger: Weighable, sampling: Sampling, of: str = "images") -> Draws:
+    """The figures on resamples of the images; NaN where nothing is left of one. Shows progress, on what `of` says.
 
     Raises DataError where there are no images to draw.
     """
@@ -83,20 +95,20 @@ def drawn(ledger: Weighable, sampling: Sampling) -> Draws:
         raise DataError("the truth has no images, so none can be drawn for intervals")
     blocks = weights(len(ledger.images), sampling.resamples, sampling.seed)
     total = math.ceil(sampling.resamples / BLOCK)
-    parts = [_block(ledger, block) for block in progress(blocks, "resampling images", total)]
-    return Draws(*(_joined([part[i] for part in parts]) for i in (0, 1)))
+    return Draws.joined([draws_of(ledger, block) for block in progress(blocks, f"resampling {of}", total)])
 
 
-def _block(ledger: Weighable, block: Array) -> tuple[dict[Key, Array], dict[str, Array]]:
+def draws_of(ledger: Weighable, block: Array) -> Draws:
+    """The figures when images count the weights of a block (I, R) times."""
     if not isinstance(ledger, Ledger):
-        return ledger.figures_of(block), {}
+        return Draws(ledger.figures_of(block), {})
     classes = {name: ledger.classes_of(name, block) for name in ledger.needed}
     figures = ledger.means_of(classes)
     of_settings = {}
     for setting in dict.fromkeys(figure.setting for figure in ledger.figures):
         of_settings[setting] = classes[setting][0]
         of_settings[setting][ledger.ranked[setting].truths == 0] = np.nan
-    return figures | harmonic_means(figures), of_settings
+    return Draws(figures | harmonic_means(figures), of_settings)
 
 
 def _joined(parts: Sequence[Mapping[Any, Array]]) -> dict[Any, Array]:
@@ -108,13 +120,22 @@ def interval(values: Array, estimate: float, level: float, metric: str = "") -> 
 
     NaN among the values is left out.
     """
+    return _shifted(values, estimate, level, RANGES.get(metric, (0.0, 1.0)))
+
+
+def interval_of_difference(values: Array, estimate: float, level: float, metric: str = "") -> Interval | None:
+    """The interval of a difference of two estimates, as `interval`."""
+    least, most = RANGES.get(metric, (0.0, 1.0))
+    return _shifted(values, estimate, level, (least - most, most - least))
+
+
+def _shifted(values: Array, estimate: float, level: float, ends: Interval) -> Interval | None:
     held = values[~np.isnan(values)]
     if not len(held) or math.isnan(estimate):
         return None
     low, middle, high = np.quantile(held, [(1 - level) / 2, 0.5, (1 + level) / 2])
-    least, most = RANGES.get(metric, (0.0, 1.0))
     below, above = float(estimate - (middle - low)), float(estimate + (high - middle))
-    return min(estimate, max(least, below)), max(estimate, min(most, above))
+    return min(estimate, max(ends[0], below)), max(estimate, min(ends[1], above))
 
 
 def intervals(ledger: Weighable, sampling: Sampling) -> dict[Key, Interval]:

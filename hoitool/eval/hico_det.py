@@ -213,7 +213,12 @@ def judge(truth: Dataset, predictions: Predictions, variant: str = "official") -
 
 def ledger(truth: Dataset, predictions: Predictions, variant: str = "official") -> Ledger:
     """What the figures are made of; the row of a detection is its pair in `judge(...).predictions`."""
-    rule, judged = VARIANTS[variant], judge(truth, predictions, variant)
+    return ledger_from(judge(truth, predictions, variant), variant)
+
+
+def ledger_from(judged: Judged, variant: str) -> Ledger:
+    """The ledger of what was judged under a variant."""
+    rule = VARIANTS[variant]
     orders = judged.orders(rule)
     ranked = {
         f"{setting}{end}": _ranked(judged, order, keep, rule)

@@ -181,13 +181,18 @@ def ledger(truth: Dataset, predictions: Predictions, variant: str = "official") 
     judged = judge(truth, predictions, variant)
     if isinstance(judged, role_pairs.Judged):
         return role_pairs.ledger(judged, VARIANTS[variant])
+    return ledger_from(judged)
+
+
+def ledger_from(judged: Judged) -> Ledger:
+    """The ledger of what was judged by the official rule."""
     ranked, figures = {}, []
     for setting in (*SCENARIOS, "agent"):
         held = [c for c in judged.classes if c.setting == setting]
         for end, order in ORDERS.items():
             ranked[f"{setting}{end}"] = _ranked(judged, held, order)
         figures += list(_figures(setting, held))
-    return Ledger(truth.key, ranked, tuple(figures))
+    return Ledger(judged.truth.key, ranked, tuple(figures))
 
 
 def _figures(setting: str, held: list[Class]) -> Iterator[Figure]:

@@ -21,7 +21,7 @@ from hoitool.eval import (
     protocol_named,
     score,
 )
-from hoitool.files import npz_names, require, starts_with, write_text
+from hoitool.files import naming, npz_names, require, starts_with, write_text
 
 if TYPE_CHECKING:
     from hoitool.diagnose.bootstrap import Sampling
@@ -145,7 +145,8 @@ def score_files(
         learned, remarks = training(path)
         notes = (*notes, *remarks, *([] if counts else [f"took the training data {path} (name others with --counts)"]))
         files["training"] = path
-    result = score(inputs.truth, inputs.predictions, protocol, variant, learned).traced(**files)
+    with naming(inputs.predictions_path, inputs.truth_path):
+        result = score(inputs.truth, inputs.predictions, protocol, variant, learned).traced(**files)
     added: list[Split] = []
     dropped = (f"dropped {count:,} in reading: {reason}" for reason, count in inputs.dropped.items())
     notes = (*notes, *dropped)
@@ -156,7 +157,7 @@ def score_files(
         _require_rare(result, "rare")
         added.append(rare_or_named("rare", counts=counts))
         result = with_split(result, added[0])
-    result, named, shown = _with_named(result, split)
+    result, named, shown = with_named(result, split)
     if sampling is not None:
         from hoitool.diagnose.bootstrap import with_intervals
         from hoitool.eval.ledger import weighable_of
@@ -175,7 +176,7 @@ def _training_path(inputs: Inputs, named: Path | None) -> Path | None:
     return beside if header.get("labels", {}).get("hash") == inputs.truth.meta.labels.hash else None
 
 
-def _with_named(result: Result, name: str) -> tuple[Result, list[Split], tuple[str, ...]]:
+def with_named(result: Result, name: str) -> tuple[Result, list[Split], tuple[str, ...]]:
     """The result with the rows of a split where it does not have them, what was added, and the splits to show."""
     plain = name.lower().replace("_", "-")
     if plain in ("all", *result.splits):

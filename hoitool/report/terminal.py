@@ -83,10 +83,7 @@ def _named(metric: str) -> str:
 
 
 def _scored(inputs: Mapping[str, Any]) -> list[Text]:
-    lines = [
-        Text(f"{'Store':<12}{held['path']} · {held['model']}, content {held['content'][:12]}")
-        for held in inputs.get("stores", ())
-    ]
+    lines = [Text(f"{'Store':<12}{_store(held)}") for held in inputs.get("stores", ())]
     for name in ("truth", "predictions"):
         held = inputs.get(name, {})
         if not held and "stores" in inputs:
@@ -97,6 +94,13 @@ def _scored(inputs: Mapping[str, Any]) -> list[Text]:
             counts.append(f"{held['swapped_boxes']:,} boxes with swapped corners (scored as they are)")
         lines.append(Text(f"{name.capitalize():<12}{held.get('path', '')}{digest} · {', '.join(counts)}"))
     return lines
+
+
+def _store(held: Mapping[str, Any]) -> str:
+    """A feature store, or the arrays that stand for one, which name no model."""
+    if "content" in held:
+        return f"{held['path']} · {held['model']}, content {held['content'][:12]}"
+    return f"{held['path']} sha256 {held['sha256'][:12]}"
 
 
 def _splits(result: Result) -> list[Text]:
