@@ -3,8 +3,8 @@
     python benchmarks/null.py                 # 400 pairs of detectors
     python benchmarks/null.py --pairs 50
 
-Synthetic scenes, another test set for each pair. A test that keeps its word calls 5 % of such pairs different at 5 %; the
-verdict, which asks for the interval and the test together, calls fewer.
+Synthetic scenes, another test set for each pair. A test that keeps its word calls 5 % of such pairs different at 5 %;
+the verdict, which asks for the interval and the test together, calls fewer.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, show, show_json
+from hoitool.commands.names import SPLITS
 
 
 def lint_table(
@@ -16,7 +17,8 @@ def lint_table(
         str | None,
         typer.Option(
             help="Split of rows that name none: hico-det, rf-uc, ... or a JSON file; default: hico-det for Rare and "
-            "Non-Rare, any named one for Unseen and Seen."
+            "Non-Rare, any named one for Unseen and Seen.",
+            autocompletion=SPLITS,
         ),
     ] = None,
     as_json: Json = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show_json
+from hoitool.commands.names import ALL_PROTOCOLS, SHOWN_SPLITS, SUBSETS, variants
 
 
 def report(
@@ -29,12 +30,21 @@ def report(
         Path | None, typer.Option(help="Annotations; default: those that the result names, or the file in data/.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="What predictions are scored by; default: by what they hold.")
+        str | None,
+        typer.Option(help="What predictions are scored by; default: by what they hold.", autocompletion=ALL_PROTOCOLS),
     ] = None,
-    variant: Annotated[str | None, typer.Option(help="Variant of the protocol; default: the official one.")] = None,
-    subset: Annotated[str | None, typer.Option(help="Images of the truth: train, test, ...")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Variant of the protocol; default: the official one.", autocompletion=variants)
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Images of the truth: train, test, ...", autocompletion=SUBSETS)
+    ] = None,
     split: Annotated[
-        str, typer.Option(help="A split to report on too, where predictions are scored (`hoitool split list`).")
+        str,
+        typer.Option(
+            help="A split to report on too, where predictions are scored (`hoitool split list`).",
+            autocompletion=SHOWN_SPLITS,
+        ),
     ] = "all",
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the images, to show errors on their pictures.")

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.diagnose.resample import BLOCK, weights
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.eval import Result, Row
 from hoitool.eval.by_split import add_split, harmonic_means
 from hoitool.eval.ledger import RULE, Key, Ledger, Weighable
@@ -87,7 +87,12 @@ class Draws:
 
 
 def drawn(ledger: Weighable, sampling: Sampling, of: str = "images") -> Draws:
-    """The figures on resamples of the images; NaN where nothing is left of one. Shows progress, on what `of` says."""
+    """The figures on resamples of the images; NaN where nothing is left of one. Shows progress, on what `of` says.
+
+    Raises DataError where there are no images to draw.
+    """
+    if not len(ledger.images):
+        raise DataError("the truth has no images, so none can be drawn for intervals")
     blocks = weights(len(ledger.images), sampling.resamples, sampling.seed)
     total = math.ceil(sampling.resamples / BLOCK)
     return Draws.joined([draws_of(ledger, block) for block in progress(blocks, f"resampling {of}", total)])
@@ -97,7 +102,7 @@ def draws_of(ledger: Weighable, block: Array) -> Draws:
     """The figures when images count the weights of a block (I, R) times."""
     if not isinstance(ledger, Ledger):
         return Draws(ledger.figures_of(block), {})
-    classes = {name: ledger.classes_of(name, block) for name in ledger.ranked}
+    classes = {name: ledger.classes_of(name, block) for name in ledger.needed}
     figures = ledger.means_of(classes)
     of_settings = {}
     for setting in dict.fromkeys(figure.setting for figure in ledger.figures):

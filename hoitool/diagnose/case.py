@@ -89,6 +89,9 @@ class Case:
         return np.repeat(np.arange(len(self.ranked.names)), np.diff(self.ranked.starts))
 
 
+Cases = dict[str, Callable[[], Case]]  # what makes the case of each setting
+
+
 def proposals_of(subject: Array, obj: Array) -> tuple[Array, Array]:
     """(N,) the proposal of each row of a file, and (P,) the first row of each: consecutive rows of the same boxes."""
     first = np.ones(len(subject), bool)

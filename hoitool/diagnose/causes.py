@@ -28,7 +28,7 @@ from hoitool.splits import RARE, Split
 
 Array = NDArray[Any]
 
-# protocol -> module with cases(truth, predictions, variant, training), the case of every setting
+# protocol -> module with cases(truth, predictions, variant, training), what makes the case of every setting
 CASES = Lookup(
     "protocol with a diagnosis", {"hico-det": "hoitool.diagnose.hico_det", "v-coco": "hoitool.diagnose.v_coco"}
 )
@@ -64,7 +64,7 @@ def diagnose(
     if setting not in cases:
         raise unknown_name("setting", setting, cases)
     rule = signature(f"{protocol}/{variant}", protocol_named(protocol).VARIANTS[variant])
-    return _diagnosis(cases[setting], protocol, variant, rule, setting)
+    return _diagnosis(cases[setting](), protocol, variant, rule, setting)
 
 
 def require_diagnosed(protocol: str) -> str:

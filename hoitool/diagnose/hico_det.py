@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,47 +10,49 @@ from numpy.typing import NDArray
 
 from hoitool.boxes import iou
 from hoitool.data import Dataset, Predictions, class_counts
-from hoitool.diagnose.case import Case, Compare, Truths, groups_of, proposals_of
+from hoitool.diagnose.case import Case, Cases, Compare, Truths, groups_of, proposals_of
 from hoitool.eval.hico_det import VARIANTS, Judged, judge, ledger_from
+from hoitool.eval.ledger import Ledger
 from hoitool.eval.matching import Overlap, Pairs
 
 Array = NDArray[Any]
 
 
-def cases(truth: Dataset, predictions: Predictions, variant: str, training: Dataset | None) -> dict[str, Case]:
-    """The case of every setting. Raises what the protocol's `evaluate` does."""
-    judged, rule = judge(truth, predictions, variant), VARIANTS[variant]
+def cases(truth: Dataset, predictions: Predictions, variant: str, training: Dataset | None) -> Cases:
+    """What makes the case of every setting. Raises what the protocol's `evaluate` does."""
+    judged = judge(truth, predictions, variant)
     ledger = ledger_from(judged, variant)
-    labels, given = judged.truth.meta.labels, Pairs.of(judged.predictions)
+    return {setting: partial(_case, judged, ledger, setting, variant, training) for setting in judged.settings}
+
+
+def _case(judged: Judged, ledger: Ledger, setting: str, variant: str, training: Dataset | None) -> Case:
+    labels, rule, ranked = judged.truth.meta.labels, VARIANTS[variant], ledger.ranked[setting]
+    given = Pairs.of(judged.predictions)
     proposal, first = proposals_of(given.human, given.object)
     true, truths = _truths(judged)
-    shared: dict[str, Any] = {
-        "truth": judged.truth,
-        "predictions": judged.predictions,
-        "proposal_image": given.image[first],
-        "proposal_pair": first,
-        "truths": truths,
-        "verb": labels.interaction_verbs,
-        "object": labels.interaction_objects,
-        "verb_names": np.array(labels.verbs, object)[labels.interaction_verbs],
-        "object_names": np.array([*labels.objects, ""], object)[labels.interaction_objects],
-        "compare": _compare(true, given.take(first), rule.overlap),
-        "near": None,
-        "threshold": np.dtype(rule.precision).type(rule.min_iou),
-        "strict": rule.strict,
-        "trained": labels.train_instances if training is None else class_counts(training),
-        "notes": judged.notes,
-    }
-    return {
-        setting: Case(
-            ranked=(ranked := ledger.ranked[setting]),
-            pair=ranked.row,
-            proposal=proposal[ranked.row],
-            groups=groups_of(ledger, setting, shared["verb_names"], shared["object_names"]),
-            **shared,
-        )
-        for setting in judged.settings
-    }
+    verb_names = np.array(labels.verbs, object)[labels.interaction_verbs]
+    object_names = np.array([*labels.objects, ""], object)[labels.interaction_objects]
+    return Case(
+        truth=judged.truth,
+        predictions=judged.predictions,
+        ranked=ranked,
+        pair=ranked.row,
+        proposal=proposal[ranked.row],
+        proposal_image=given.image[first],
+        proposal_pair=first,
+        truths=truths,
+        verb=labels.interaction_verbs,
+        object=labels.interaction_objects,
+        verb_names=verb_names,
+        object_names=object_names,
+        compare=_compare(true, given.take(first), rule.overlap),
+        near=None,
+        threshold=np.dtype(rule.precision).type(rule.min_iou),
+        strict=rule.strict,
+        groups=groups_of(ledger, setting, verb_names, object_names),
+        trained=labels.train_instances if training is None else class_counts(training),
+        notes=judged.notes,
+    )
 
 
 def _truths(judged: Judged) -> tuple[Pairs, Truths]:

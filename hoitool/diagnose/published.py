@@ -84,7 +84,7 @@ def printouts(table: Table, names: Names) -> Iterator[Printout]:
 
 def _blocks(above: list[list[str]], cells: list[str], names: Names) -> list[Block]:
     """The blocks of a row of headings, under the headings above it; none for a row that is not one."""
-    heads = [_found(_slug(cell), names.groups) for cell in cells]
+    heads = [_found(_slug(cell), names.groups) if printed(cell) is None else ("", "") for cell in cells]
     follows = [bool(head) and printed(cell) is not None for (head, _), cell in zip(heads, cells[1:], strict=False)]
     if sum(bool(head) for head, _ in heads) < 2 or any(follows):
         return []

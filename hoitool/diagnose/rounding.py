@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, floor
 
 FIGURE = re.compile(r"(\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})\s*%?(?=$|[^\w.-])")
 
@@ -70,6 +71,19 @@ def _harmonic(a: Fraction, b: Fraction) -> Fraction:
 
 def counts_that_fit(groups: Sequence[Range], full: Range, total: int) -> tuple[int, int] | None:
     """Which numbers of classes in the first of two groups would fit, the least and the most; None when none would."""
-    held = {"first": groups[0], "second": groups[1]}
-    fitting = [n for n in range(total + 1) if full.meets(weighted(held, {"first": n, "second": total - n}))]
-    return (fitting[0], fitting[-1]) if fitting else None
+    first, second = groups
+    low, high = (
+        0,
+        total,
+    )  # of n: the lowest Full, n * first + (total - n) * second, may not be too high, nor the highest
+    for slope, rest in (
+        (first.low - second.low, total * (second.low - full.high)),
+        (second.high - first.high, total * (full.low - second.high)),
+    ):
+        if slope > 0:
+            high = min(high, floor(-rest / slope))
+        elif slope < 0:
+            low = max(low, ceil(-rest / slope))
+        elif rest > 0:
+            return None
+    return (low, high) if low <= high else None

@@ -17,7 +17,7 @@ from hoitool.errors import DataError, UsageError
 from hoitool.files import reading, require
 
 Row = tuple[int, list[str]]  # the line it begins in, from 1, and its cells
-LIMIT = 2**20  # bytes of a file of tables
+LIMIT, WIDEST = 2**20, 500  # bytes of a file of tables, cells of a row
 TABULAR = re.compile(r"\\(begin|end)\s*\{(?:tabular[*xy]?|longtable)\}")
 RULES = re.compile(r"\\(?:[a-z]*rule|hline|cline)(?![A-Za-z])(?:\([^()]*\))?(?:\[[^][]*\])?(?:\{[^{}]*\})*")
 SPAN = re.compile(r"\\multicolumn\s*\{\s*(\d{1,2})\s*\}\s*\{(?:[^{}]|\{[^{}]*\})*\}")
@@ -46,6 +46,11 @@ def read_tables(path: Path) -> list[Table]:
     with reading(path, "a table"):
         rows = [[row for row in table if any(row[1])] for table in reader(path.read_bytes().decode("utf-8-sig"))]
     found = [Table(tuple(table)) for table in rows if table]
+    widest = max((row for table in found for row in table.rows), key=lambda row: len(row[1]), default=(0, []))
+    if len(widest[1]) > WIDEST:
+        raise DataError(
+            f"{path}, line {widest[0]}: {len(widest[1]):,} cells, expected a table (at most {WIDEST} columns)"
+        )
     if not found:
         raise DataError(f"{path}: holds no table, expected rows of cells as {path.suffix} has them")
     return found
@@ -81,6 +86,8 @@ def _markdown(text: str) -> Iterator[list[Row]]:
 
 
 def _markdown_cell(cell: str) -> str:
+    if not cell or cell.isspace():
+        return ""
     cell = re.sub(r"!?\[([^][]*)\]\([^()]*\)", r"\1", cell)
     cell = re.sub(r"<sup>[^<]*</sup>|<[^<>]*>", " ", html.unescape(cell))
     return _bare(re.sub(r"\*\*|__|~~|[`$]", "", cell))
@@ -123,6 +130,8 @@ def _latex_cells(row: str) -> Iterator[str]:
 
 
 def _latex_cell(cell: str) -> str:
+    if not cell or cell.isspace():
+        return ""
     cell = UNSEEN.sub("", HIGH.sub("", cell)).replace(r"\%", "%").replace(r"\_", "_").replace(r"\&", "&")
     cell = re.sub(r"\^(\{[^{}]*\}|\\?\w+|.)", "", cell)
     return _bare(re.sub(r"\\[A-Za-z]+\*?|\\.|[{}$]", " ", cell.replace("~", " ")))

@@ -8,6 +8,7 @@ Agents have no objects. An annotated person who does none of the actions is some
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from hoitool.boxes import iou
 from hoitool.data import Dataset, Predictions, class_counts, to_frame
-from hoitool.diagnose.case import Case, Truths, groups_of
+from hoitool.diagnose.case import Case, Cases, Truths, groups_of
 from hoitool.diagnose.diagnosis import LOOSE
 from hoitool.errors import UsageError
 from hoitool.eval.people import People
@@ -25,24 +26,20 @@ Array = NDArray[Any]
 NOBODY = -2  # the object of a role that is not there
 
 
-def cases(truth: Dataset, predictions: Predictions, variant: str, training: Dataset | None) -> dict[str, Case]:
-    """The case of every setting. Raises UsageError for another variant, and what the protocol's `evaluate` does."""
+def cases(truth: Dataset, predictions: Predictions, variant: str, training: Dataset | None) -> Cases:
+    """What makes the case of every setting. Raises UsageError for another variant, and what `evaluate` does."""
     judged = judge(truth, predictions, variant)
     if not isinstance(judged, Judged):
         raise UsageError(f"variant {variant!r} of v-coco has no diagnosis; 'official' has one")
     ledger = ledger_from(judged)
-    made = {}
-    for setting in ledger.ranked:
-        if held := [c for c in judged.classes if c.setting == setting]:
-            made[setting] = _case(judged, held, ledger, training)
-    return made
+    held = {setting: [c for c in judged.classes if c.setting == setting] for setting in ledger.ranked}
+    return {setting: partial(_case, judged, classes, ledger, training) for setting, classes in held.items() if classes}
 
 
 def _case(judged: Judged, held: list[Class], ledger: Any, training: Dataset | None) -> Case:
     setting, labels = held[0].setting, judged.truth.meta.labels
     ranked, true = ledger.ranked[setting], _true(judged, held)
-    columns = [np.flatnonzero(~np.isnan(judged.predictions.need("scores")[:, c.number])) for c in held]
-    pair = np.concatenate([columns[k][ranked.row[ranked.of_class(k)]] for k in range(len(held))])
+    pair = np.concatenate([judged.made.pairs[c.number][ranked.row[ranked.of_class(k)]] for k, c in enumerate(held)])
     actions = np.array([labels.actions[c.action] for c in held], object)
     proposals = np.arange(len(judged.predictions.subject))
     classes = np.arange(len(held))

@@ -100,6 +100,7 @@ def _fill(made: ClassFigures, c: int, orders: dict[str, Array], thresholds: str)
     hits = orders[""]
     made.positives[c] = np.count_nonzero(hits)
     made.negatives[c] = len(hits) - made.positives[c]
-    for figure, end in ((made.ap, ""), (made.low, "_low"), (made.high, "_high")):
-        ranks = np.flatnonzero(orders.get(end, hits))
-        figure[c] = average_precision(ranks, len(ranks), thresholds)
+    made.ap[c] = made.low[c] = made.high[c] = average_precision(np.flatnonzero(hits), made.positives[c], thresholds)
+    for bound, end in ((made.low, "_low"), (made.high, "_high")):
+        if end in orders:
+            bound[c] = average_precision(np.flatnonzero(orders[end]), made.positives[c], thresholds)

@@ -119,10 +119,15 @@ class Ledger:
 
     def figures_of(self, weights: Array) -> dict[Key, Array]:
         """Each figure (B,) when images count `weights` (I, B), whole numbers, times. NaN where no class is left."""
-        return self.means_of({name: self.classes_of(name, weights) for name in self.ranked})
+        return self.means_of({name: self.classes_of(name, weights) for name in self.needed})
+
+    @property
+    def needed(self) -> list[str]:
+        """The rankings that its figures are of."""
+        return list(dict.fromkeys(figure.ranked for figure in self.figures))
 
     def means_of(self, classes: Mapping[str, tuple[Array, Array]]) -> dict[Key, Array]:
-        """The figures from what `classes_of` gave of each ranking."""
+        """The figures from what `classes_of` gave of each ranking that is needed."""
         return dict(self._means(classes))
 
     def _means(self, classes: Mapping[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:

@@ -31,7 +31,8 @@ class Detected:
     """Detections, one for each subject box (N,), and the scores of one label after the other.
 
     image, person (N,): the image, and the true person it is tied to, -1 where the image has none; overlap (N,) with it
-    boxes (B, 4) float32; columns: for each label its rows: (n,) detection, box of the object (-1: empty), score
+    boxes (B, 4) float32; columns: for each label its rows: (n,) detection, box of the object (-1: empty), score;
+    pairs: for each label the rows (n,) of the data that these are
     """
 
     image: Array
@@ -39,6 +40,7 @@ class Detected:
     overlap: Array
     boxes: Array
     columns: list[tuple[Array, Array, Array]]
+    pairs: list[Array]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def detected(data: Dataset, people: People) -> Detected:
         if (repeated := _repeated(who)) is not None:
             _name_repeated(data, pair[repeated], label)
         held.append((who, obj[pair], score))
-    return Detected(image, person, overlap, boxes, held)
+    return Detected(image, person, overlap, boxes, held, [pair for pair, _ in columns])
 
 
 def _columns(data: Dataset, index: Array) -> list[tuple[Array, Array]]:

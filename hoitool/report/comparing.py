@@ -105,8 +105,8 @@ def _draw_differences(found: Comparison, paths: Sequence[Path]) -> None:
     held = []
     for i, name in enumerate(found.systems[1:]):
         mine = [each.differences[i] for each in shown]
-        figures = 100 * np.array([[d.value, *d.interval] for d in mine]).reshape(-1, 3).T
-        held.append(Differences(name, *figures, np.array([not d.noise for d in mine], bool)))
+        value, low, high = 100 * np.array([[d.value, *d.interval] for d in mine]).reshape(-1, 3).T
+        held.append(Differences(name, value, low, high, np.array([not d.noise for d in mine], bool)))
     draw_differences(names, held, found.systems[0], paths)
 
 

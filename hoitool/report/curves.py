@@ -23,7 +23,8 @@ from hoitool.progress import working
 from hoitool.report.document.frequency import AP, trained
 from hoitool.report.document.sources import Source, Wanted, open_sources
 from hoitool.report.layout import title
-from hoitool.viz.curves import FORMS, SERIES, Axes, Panel, Series, draw_curves
+from hoitool.viz.curves import SERIES, Axes, Panel, Series, draw_curves
+from hoitool.viz.figure import FORMS, USUAL
 
 KINDS = ("precision-recall", "classes", "frequency", "recall")
 FOLDER = Path("curves")
@@ -47,7 +48,7 @@ class Asked:
     split: str = ""
     classes: Sequence[str] = ()
     out: Path = FOLDER
-    forms: Sequence[str] = FORMS[:2]
+    forms: Sequence[str] = USUAL
     width: Literal["column", "page"] = "column"
     overwrite: bool = False
 

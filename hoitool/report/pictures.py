@@ -7,7 +7,7 @@ its order; what another file does not say of one is drawn as nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from hoitool import workspace
 from hoitool.convert.inputs import load_truth, read_parts
-from hoitool.data import Dataset
+from hoitool.data import Dataset, select_images
 from hoitool.embed.pictures import Pictures
 from hoitool.errors import UsageError
 from hoitool.files import atomic, refuse_overwrite
@@ -79,19 +79,11 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     """
     if asked.form not in FORMS:
         raise unknown_name("format of pictures", asked.form, FORMS)
-    parts, notes = read_parts(path, None, asked.truth, asked.subset)
-    views = {_name(path): _view(parts)}
-    named = parts
-    if asked.truth is not None:
-        truth, remarks = load_truth(asked.truth, asked.subset)
-        named, notes = [truth], [*notes, *remarks]
-        views = {TRUTH: _view([truth])} | views
-    if asked.other is not None:
-        beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
-        views[_apart(_name(asked.other), views)] = _view(beside)
-        notes = [*notes, *remarks]
-    pictures, names = _pictures(named, asked)
+    files, notes = _read(path, asked)
+    parts = files[_name(path)]
+    pictures, names = _pictures(next(iter(files.values())), asked)
     keys = _chosen(parts, names, asked)
+    views = {name: _view(each, set(keys)) for name, each in files.items()}
     folder = asked.out or path.with_name(f"{path.stem}-boxes")
     targets = [folder / name for name in drawn_names([names.get(key, key) for key in keys], f".{asked.form}")]
     for target in targets:
@@ -100,7 +92,9 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     def one(number: int) -> Path:
         key = keys[number]
         picture = pictures.open(names.get(key, key))
-        seen = [(name, view[key](picture.size) if key in view else Seen("pairs", [])) for name, view in views.items()]
+        held = {name: view[key](picture.size) for name, view in views.items() if key in view}
+        nothing = Seen(next(iter(held.values())).what, [])
+        seen = [(name, held.get(name, nothing)) for name in views]
         limits = asked.top, asked.min_score, key
         page = one_page(picture, seen[0][1], *limits) if len(seen) == 1 else columns_page(picture, seen, *limits)
         with atomic(targets[number]) as temporary:
@@ -111,13 +105,30 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     return Drawn(folder, written, sum(map(len, parts)), notes)
 
 
-def _view(parts: Sequence[Dataset]) -> View:
-    """What the subsets of a file say, by image; of an image in several the first."""
+def _read(path: Path, asked: Asked) -> tuple[dict[str, Sequence[Dataset]], list[str]]:
+    """The subsets of each file by its title, in the order of the columns, and what the readers remarked."""
+    parts, notes = read_parts(path, None, asked.truth, asked.subset)
+    files: dict[str, Sequence[Dataset]] = {_name(path): parts}
+    if asked.truth is not None:
+        truth, remarks = load_truth(asked.truth, asked.subset)
+        files, notes = {TRUTH: [truth]} | files, [*notes, *remarks]
+    if asked.other is not None:
+        beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
+        files[_apart(_name(asked.other), files)] = beside
+        notes = [*notes, *remarks]
+    return files, notes
+
+
+def _view(parts: Sequence[Dataset], keys: set[str]) -> View:
+    """What the subsets of a file say of images; of one that is in several what the first says."""
     made: View = {}
     for part in parts:
+        if part.dense:  # a score for every pair and label is much to unfold
+            part = select_images(part, np.array([str(key) in keys for key in part.key.tolist()], bool))
         see = seer(part)
         for image, key in enumerate(part.key.tolist()):
-            made.setdefault(str(key), partial(see, image))
+            if str(key) in keys:
+                made.setdefault(str(key), partial(see, image))
     return made
 
 
@@ -151,5 +162,5 @@ def _name(path: Path) -> str:
     return run.name if run is not None else path.stem
 
 
-def _apart(name: str, others: dict[str, View]) -> str:
+def _apart(name: str, others: Iterable[str]) -> str:
     return name if name not in others else f"{name} (2)"

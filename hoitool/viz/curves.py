@@ -8,47 +8,30 @@ everywhere; those of PDF are embedded. Pictures are the same bytes for the same 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from hoitool.data.dataset import Array
-from hoitool.files import atomic
+from hoitool.viz.figure import COLOURS, STYLE, plain_counts, write
 
-FORMS = ("png", "svg", "pdf")
 WIDTHS = {"column": 3.4, "page": 6.9}  # inches, of the two-column styles of CVPR and IEEE
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES: tuple[Any, ...] = (
-    "-",
-    (0, (5, 1.5)),
-    (0, (1, 1)),
-    (0, (5, 1.5, 1, 1.5)),
-    (0, (8, 1.5)),
-    (0, (3, 1, 1, 1, 1, 1)),
-)
+ON_OFF = ((5, 1.5), (1, 1), (5, 1.5, 1, 1.5), (8, 1.5), (3, 1, 1, 1, 1, 1))  # dashes, in widths of a line
+DASHES: tuple[Any, ...] = ("-", *((0, each) for each in ON_OFF))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 SERIES = len(COLOURS)  # that are told apart
 ACROSS = 3  # panels beside each other
 LETTER = 0.062  # inches, about, of a letter of the legend
 DPI = 300
-STYLE: Any = {
-    "text.parse_math": False,
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.titlelocation": "left",
+FINE = {
     "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "grid.linewidth": 0.4,
     "grid.color": "0.88",
     "lines.linewidth": 1.3,
-    "svg.hashsalt": "hoitool",
     "svg.fonttype": "path",
-    "pdf.fonttype": 42,
 }
 
 
@@ -84,10 +67,6 @@ def draw_curves(
     panels: Sequence[Panel], axes: Axes, paths: Sequence[Path], width: Literal["column", "page"] = "column"
 ) -> None:
     """Write panels beside each other, with one legend for all, into files whose suffix is one of FORMS."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     across = min(len(panels), ACROSS if width == "page" else 1)
     down = math.ceil(len(panels) / across)
     wide = WIDTHS[width]
@@ -95,23 +74,21 @@ def draw_curves(
     columns = _legend_columns(names, wide)
     legend = 0.16 * math.ceil(len(names) / columns) if len(names) > 1 else 0.0
     high = down * min((0.72 if across == 1 else 0.85) * wide / across, 2.5) + legend
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in other scripts show as boxes
-        figure = Figure(figsize=(wide, high), layout="constrained")
-        FigureCanvasAgg(figure)
+
+    def paint(figure: Any) -> None:
         grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         for at, place in enumerate(grid.flat):
-            if at < len(panels):
-                _panel(place, panels[at], axes, names)
-                place.set_xlabel(axes.x if at + across >= len(panels) else "")
-                place.set_ylabel(axes.y if at % across == 0 else "")
-                place.tick_params(labelbottom=at + across >= len(panels))
-            else:
+            if at >= len(panels):
                 place.set_axis_off()
+                continue
+            _panel(place, panels[at], axes, names)
+            place.set_xlabel(axes.x if at + across >= len(panels) else "")
+            place.set_ylabel(axes.y if at % across == 0 else "")
+            place.tick_params(labelbottom=at + across >= len(panels))
         if len(names) > 1:
             _legend(figure, grid, columns)
-        for path in paths:
-            _write(figure, path)
+
+    write(paint, (wide, high), paths, {**STYLE, **FINE}, DPI)
 
 
 def _panel(place: Any, panel: Panel, axes: Axes, names: Sequence[str]) -> None:
@@ -132,7 +109,7 @@ def _panel(place: Any, panel: Panel, axes: Axes, names: Sequence[str]) -> None:
     place.set_axisbelow(True)
     if axes.counts:
         place.set_xscale("log")
-        _plain(place)
+        _ticks(place)
     else:
         place.set_xlim(0, 102)
 
@@ -152,18 +129,10 @@ def _legend(figure: Any, grid: Any, columns: int) -> None:
     figure.legend(held.values(), held.keys(), loc="outside upper left", ncols=columns, fontsize=7.5, **style)
 
 
-def _plain(place: Any) -> None:
-    """1, 10, 100, 1,000 as they are; 2 and 5 between them where the axis is short."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def _ticks(place: Any) -> None:
+    """Powers of ten, and 2 and 5 times these where the axis is short."""
+    from matplotlib.ticker import LogLocator
 
     low, high = place.get_xlim()
     place.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
-    place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    place.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _write(figure: Any, path: Path) -> None:
-    form = path.suffix.lower().removeprefix(".")
-    undated: Any = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None, "Producer": None}}
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=DPI, format=form, metadata=undated[form])
+    plain_counts(place.xaxis)

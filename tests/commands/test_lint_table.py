@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,3 +88,12 @@ def test_unseen_and_seen_without_a_named_split_are_tried_with_all(hoitool, tmp_p
     assert ran.code == 0
     assert " uv " in ran.out
     assert hoitool("lint-table", tmp_path / "t.md", "--split", "uo").code == 3
+
+
+def test_the_page_says_what_its_own_example_gives(hoitool):
+    page = Path(__file__).parents[2] / "docs" / "lint-table.md"
+    ran = hoitool("lint-table", page)
+    assert ran.code == 3
+    told = next(line.strip() for line in page.read_text().splitlines() if line.strip().startswith("line 4, GGNet"))
+    assert told.partition(",")[2] in ran.out
+    assert "1 of 2 rows can be of their split." in ran.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -10,16 +11,18 @@ import pytest
 from builders import KITS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from searches import embedded, ratings, write_ratings, write_store
 
-from hoitool.data import write
+from hoitool.data import select_images, write
 from hoitool.diagnose.bootstrap import METHOD, Sampling, drawn, interval, intervals, with_intervals
 from hoitool.diagnose.resample import weights
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.eval import from_json, retrieval, score
 from hoitool.eval.by_split import harmonic_mean, harmonic_means, with_split
 from hoitool.eval.ledger import RULE, weighable_of
 from hoitool.report.tables import latex, markdown
+from hoitool.report.terminal import result_report
 from hoitool.splits import Split
 from hoitool.splits.split import Space
 
@@ -150,6 +153,12 @@ def test_what_makes_no_interval_is_refused(chosen, said):
         Sampling(**chosen)
 
 
+def test_without_images_nothing_is_drawn(small, detected):
+    truth, found = (select_images(data, np.zeros(len(data), bool)) for data in (small.test, detected))
+    with pytest.raises(DataError, match="no images"):
+        with_intervals(score(truth, found), weighable_of(truth, found, "hico-det"), FEW)
+
+
 class TestCommand:
     @pytest.fixture
     def files(self, small, detected, tmp_path):
@@ -188,6 +197,18 @@ class TestCommand:
         ran = hoitool("eval", store, "--protocol", "cxc", "--truth", folder, "--ci")
         assert ran.code == 2
         assert "'cxc' has no --ci" in ran.err
+
+
+def test_a_terminal_has_room_for_many_figures_with_intervals(small, detected):
+    made = with_intervals(
+        score(small.test, detected, "hico-det", "ppdm"), weighable_of(small.test, detected, "hico-det", "ppdm"), FEW
+    )
+    console = Console(width=80, file=io.StringIO())
+    console.print(result_report(made))
+    shown = console.file.getvalue()
+    for row in made.rows:
+        for low, high in row.intervals.values():
+            assert f"[{100 * low:.2f}, {100 * high:.2f}]" in shown
 
 
 def test_tables_without_intervals_are_as_they_were(made):

@@ -76,6 +76,15 @@ def test_what_is_called_possible_is_possible(figures):
     assert full.meets(made) == (full.low <= exact <= full.high)
 
 
+@given(st.tuples(*[st.integers(0, 300)] * 3), st.integers(0, 1))
+def test_the_counts_that_fit_are_those_that_do(figures, digits):
+    """Against trying each one."""
+    first, second, full = (printed(f"{value / 10:.{digits}f}").range for value in figures)
+    fitting = [n for n in range(61) if full.meets(weighted({"a": first, "b": second}, {"a": n, "b": 60 - n}))]
+    assert counts_that_fit([first, second], full, 60) == ((fitting[0], fitting[-1]) if fitting else None)
+    assert not fitting or fitting == list(range(fitting[0], fitting[-1] + 1))
+
+
 def test_a_published_row_and_what_would_fit_where_it_does_not():
     held = judge(row_of(full="29.07", rare="21.85", non_rare="31.23"), HICO, HICO)
     assert held.fits

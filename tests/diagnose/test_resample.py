@@ -6,10 +6,16 @@ from hoitool.diagnose.resample import BLOCK, weights
 
 def test_blocks_hold_the_draws_that_the_page_states():
     made = np.concatenate(list(weights(7, BLOCK + 3, seed=5)), axis=1)
-    draw = np.random.default_rng(5)
+    draw = np.random.default_rng([5, 1979])
     for column in made.T:
         drawn = draw.integers(7, size=7).tolist()
         assert column.tolist() == [drawn.count(image) for image in range(7)]
+
+
+def test_draws_have_nothing_to_do_with_data_that_the_same_seed_made():
+    made = np.bincount(np.random.default_rng(0).integers(1000, size=4000), minlength=1000)
+    totals = made @ next(weights(1000, BLOCK, 0)).astype(int)
+    assert abs(totals - 4000).max() < 4 * 2 * 1000**0.5  # four standard deviations
 
 
 @pytest.mark.parametrize("resamples", [1, BLOCK, 2 * BLOCK + 1])

@@ -116,6 +116,7 @@ def test_a_split_named_in_a_row_does_not_hold_for_rows_with_another_name(tmp_pat
         ("t.md", "no table here\n", DataError, "holds no table"),
         ("t.tex", r"\begin{tabular}{c} a & b", DataError, "holds no table"),
         ("t.tex", "{" * 2**20 + "}", DataError, "at most 1 MiB"),
+        ("t.csv", "Full,Rare," * 300, DataError, "line 1: 601 cells, expected a table"),
     ],
 )
 def test_what_holds_no_table_is_refused(tmp_path, name, text, error, told):

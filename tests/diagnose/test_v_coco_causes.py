@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from builders import BOXES, DOING, v_coco_dicts, v_coco_read, v_coco_truth
 
+from hoitool.convert import load
 from hoitool.diagnose.causes import diagnose
 from hoitool.diagnose.diagnosis import CAUSES, MISSES
+from hoitool.eval import score
 from hoitool.labels import load_labels
 
 LABELS = load_labels("v-coco")
@@ -101,3 +103,16 @@ def test_missed_pairs_are_without_a_proposal_or_without_their_label():
     assert set(told.values()) == {"no-proposal"}
     assert all(truth.image_of("pair")[pair] == 1 for pair in told)
     assert found.missed.closest[found.missed.pair == held][0] >= 0
+
+
+@pytest.mark.parametrize("name", ["clean", "ties", "nan_inverted", "missing"])
+def test_causes_add_up_to_what_the_official_code_counted(shared, name):
+    truth = load(shared("oracles/v-coco/mini"))
+    predictions = load(shared(f"oracles/v-coco/mini/dets_{name}.pkl"), truth=truth)
+    result = score(truth, predictions, "v-coco")
+    for setting in result.settings:
+        found, rows = diagnose(truth, predictions, setting=setting), result.per_class["setting"] == setting
+        counted = {of: result.per_class[of][rows].sum() for of in ("detections", "true_positives", "truths")}
+        assert len(found.false_positives) == counted["detections"] - counted["true_positives"]
+        assert len(found.missed) == counted["truths"] - counted["true_positives"]
+        np.testing.assert_allclose(found.classes.ap, result.per_class["ap"][rows], atol=1e-12)

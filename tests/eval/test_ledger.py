@@ -49,6 +49,17 @@ class TestEveryLedger:
                 assert np.isnan(figures[figure.setting, figure.split, figure.metric]).all()
 
 
+@pytest.mark.parametrize(("protocol", "variant"), [each for each in KEPT if not KITS[each[0]].every_image])
+def test_without_predictions_all_figures_are_those_of_the_result(small, protocol, variant):
+    kit = KITS[protocol]
+    truth = kit.variant(kit.truth(small.test), variant)
+    nothing = kit.nothing(kit.perfect(truth))
+    figures = weighable_of(truth, nothing, protocol, variant).figures_of(np.ones((len(truth), 1), np.uint16))
+    for row in score(truth, nothing, protocol, variant).rows:
+        for name, value in row.metrics.items():
+            assert figures[row.setting, row.split, name][0] == value == 0
+
+
 def repeated(data, times):
     """The data with each image as often as `times` says by its key, the copies one after the other, under new keys."""
     counts = np.array([times[key] for key in data.key.tolist()])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hoitool.viz.curves import DPI, FORMS, WIDTHS, Axes, Panel, Series, draw_curves
+from hoitool.viz.curves import DPI, WIDTHS, Axes, Panel, Series, draw_curves
+from hoitool.viz.figure import FORMS
 
 X = np.linspace(0, 1, 5)
 AXES = Axes("recall (%)", "precision (%)")

@@ -83,9 +83,9 @@ def _classes(changes: ClassChanges, found: Comparison, number: int) -> Table:
         Column("Difference (points)", "difference"),
         Column("p, corrected", "number"),
         Column("True positives gained", "count"),
-        Column("lost", "count"),
+        Column("True positives lost", "count"),
         Column(f"False positives, {found.systems[0]}", "count"),
-        Column(changes.system, "count"),
+        Column(f"False positives, {changes.system}", "count"),
         Column("Verdict", choices=True),
     )
     held = {name: values.tolist() for name, values in changes.columns.items()}

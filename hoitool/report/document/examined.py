@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hoitool import splits
@@ -51,7 +50,7 @@ def examine(source: Source, sampling: Sampling | None = None) -> Examined:
             ledger = weighable_of(truth, predictions, result.protocol, result.variant, source.training)
     except UsageError as error:  # the protocol has none
         return Examined(replace(source, remarks=(*source.remarks, f"no intervals and no curves: {error}")))
-    named = list(_splits(result)) if isinstance(ledger, Ledger) else []
+    named = _splits(source) if isinstance(ledger, Ledger) else []
     if sampling is not None and _lacks_intervals(result):
         own = result.sampling and Sampling(*(result.sampling[name] for name in ("resamples", "seed", "level")))
         source = replace(source, result=with_intervals(result, ledger, own or sampling, named))
@@ -67,16 +66,18 @@ def _lacks_intervals(result: Result) -> bool:
     return not of_classes or not all(row.intervals for row in result.rows)
 
 
-def _splits(result: Result) -> Iterator[Split]:
-    """The named splits that a result has rows of, where they are still the same ones."""
-    held = result.inputs.get("splits", {})
-    for name in dict.fromkeys(row.split.rpartition(":")[0] for row in result.rows):
+def _splits(source: Source) -> list[Split]:
+    """The splits that a result has rows of: those asked for, and named ones where they are still the same."""
+    held = source.result.inputs.get("splits", {})
+    made = {split.name: split for split in source.splits}
+    for name in {row.split.rpartition(":")[0]: None for row in source.result.rows}:
         try:
-            split = splits.named(name) if name else None
+            split = splits.named(name) if name and name not in made else None
         except HoitoolError:  # of a file of the user's own
             continue
         if split is not None and split.hash == held.get(name, {}).get("hash"):
-            yield split
+            made[name] = split
+    return list(made.values())
 
 
 def _diagnosis(source: Source) -> Diagnosis | None:

@@ -112,10 +112,11 @@ def _shot(found: Diagnosis, kind: str, cause: str, row: int, album: Album) -> Sh
     errors = found.false_positives if kind == FALSE else found.missed
     image, pair, closest = int(errors.image[row]), int(errors.pair[row]), int(errors.closest[row])
     predicted, true = (pair, closest) if kind == FALSE else (closest, pair)
+    title, key = str(found.classes.name[errors.label[row]]).replace("_", " "), str(found.truth.key[image])
     facts = []
     if predicted >= 0:
-        scored = _score(found, kind, row, predicted)
-        facts.append(f"Predicted: {_name(found.predictions, predicted)}{scored}.")
+        said = title if kind == FALSE else _name(found.predictions, predicted)
+        facts.append(f"Predicted: {said}{_score(found, kind, row, predicted)}.")
     if true >= 0:
         facts.append(f"True: {_name(found.truth, true)}.")
     picture = album.open(image)
@@ -125,7 +126,6 @@ def _shot(found: Diagnosis, kind: str, cause: str, row: int, album: Album) -> Sh
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=QUALITY, optimize=True)
     marks = (*_marks(found.predictions, image, predicted), *_marks(found.truth, image, true))
-    title, key = str(found.classes.name[errors.label[row]]).replace("_", " "), str(found.truth.key[image])
     return Shot(kind, told(cause), title, key, tuple(facts), stream.getvalue(), width, height, marks)
 
 

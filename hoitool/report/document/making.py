@@ -44,14 +44,14 @@ def target(out: Path | None, format: str | None, overwrite: bool) -> tuple[Path,
     """
     if format is not None and format not in FORMATS:
         raise unknown_name(FORMATS.kind, format, FORMATS)
+    if out is not None and out.is_dir():
+        raise UsageError(f"{out} is a folder, expected a file such as {out / 'report.html'}")
     by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
     if format is None:
         format = "html" if out is None else by_suffix.get(out.suffix.lower())
     if format is None:
         raise UsageError(f"{out}: reports are written as {', '.join(by_suffix)}; another name needs --format")
     out = out or Path("report").with_suffix(SUFFIXES[format])
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder, expected a file such as {out / 'report'}{SUFFIXES[format]}")
     refuse_overwrite(out, overwrite)
     return out, format
 

@@ -144,7 +144,7 @@ def written(cell: Cell, kind: Kind, digits: int = 2) -> str:
         return f"{100 * cell:.{digits}f}"
     if kind == "difference":
         return f"{100 * cell:+.{digits}f}"
-    return f"{cell:,}" if isinstance(cell, int) or (cell == int(cell) and kind == "count") else f"{cell:.4g}"
+    return f"{cell:,.0f}" if kind == "count" or isinstance(cell, int) else f"{cell:.4g}"
 
 
 def interval(cell: Cell, kind: Kind, digits: int = 2) -> str:

@@ -40,12 +40,13 @@ def _inputs(sources: Sequence[Source]) -> list[tuple[Cell, ...]]:
 def _inputs_of(held: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """What each input of a result is, its file, what it holds, its hash; and those that it was itself made from."""
     for what in ("truth", "predictions", "training"):
-        if told := held.get(what):
+        if (told := held.get(what)) and ("path" in told or "sha256" in told):
             yield what, str(told.get("path", "–")), _holds(told), str(told.get("sha256", "–"))
             for name, digest in told.get("sources", {}).items():
                 yield f"{what}, made from", str(name), "", str(digest)
     for told in held.get("stores", ()):
-        yield "store", str(told["path"]), str(told["model"]), str(told["content"])
+        digest = str(told.get("content") or told.get("sha256", "–"))
+        yield "store", str(told["path"]), str(told.get("model", "")), digest
 
 
 def _holds(told: Mapping[str, Any]) -> str:
@@ -53,7 +54,7 @@ def _holds(told: Mapping[str, Any]) -> str:
     words = [" ".join(str(told[name]) for name in ("dataset", "subset") if told.get(name))]
     words += [f"{told[name]:,} {name.replace('_', ' ')}" for name in COUNTS if isinstance(told.get(name), int)]
     if labels := told.get("labels"):
-        words.append(f"label space {labels['name']} ({str(labels['sha256'])[:12]})")
+        words.append(f"label space {labels.get('name', '–')} ({str(labels.get('sha256', '–'))[:12]})")
     return ", ".join(filter(None, words))
 
 

@@ -26,11 +26,11 @@ from hoitool.files import json_object_with, reading, require, sha256
 from hoitool.progress import working
 from hoitool.report.scoring import score_files, score_paths, with_named
 from hoitool.report.splitting import training
+from hoitool.splits import Split
 
 RESULT, PER_CLASS = "result.json", "per-class.csv"
 MOST = 6  # results that a report tells apart
 SAME = 1e-9  # figures of the same data, by another version
-STORES = "a search over feature stores has no pairs to look at"
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ class Source:
     """A result and what is known besides.
 
     name     what the method is called: its run, or its file
-    inputs   the data that were scored; None where they were not read again, and `missing` says why
+    inputs   the data that were scored; None where they were not read again, and `missing` says why, and for searches
+             over stores
     remarks  what was chosen while they were read
-    training what was trained on, where the protocol looks at it
+    training what was trained on, where the protocol looks at it; splits: those that were asked for
     """
 
     name: str
@@ -64,6 +65,7 @@ class Source:
     missing: str = ""
     remarks: tuple[str, ...] = ()
     training: Dataset | None = None
+    splits: tuple[Split, ...] = ()
 
 
 def open_sources(paths: Sequence[Path], wanted: Wanted | None = None) -> list[Source]:
@@ -116,11 +118,12 @@ def _scored(path: Path | None, wanted: Wanted) -> Source:
         )
     held = made.result.inputs
     if made.result.protocol not in PROTOCOLS:
-        return Source(made.name, made.result, None, STORES, made.notes)
+        return Source(made.name, made.result, remarks=made.notes)
     with working("reading"):
         inputs = gather(made.predictions, Path(held["truth"]["path"]), wanted.subset)
         learned = training(Path(held["training"]["path"]))[0] if "training" in held else None
-    return Source(made.name, made.result, inputs, "", made.notes, learned)
+    named = tuple(with_named(made.result, wanted.split)[1])
+    return Source(made.name, made.result, inputs, "", made.notes, learned, named)
 
 
 def _kept(file: Path, wanted: Wanted) -> Source:
@@ -140,22 +143,23 @@ def _kept(file: Path, wanted: Wanted) -> Source:
     result = replace(result, per_class=_per_class(file.with_name(PER_CLASS)))
     name = _name(result, file)
     if result.protocol not in PROTOCOLS:
-        return Source(name, result, None, STORES)
+        return Source(name, result)
     try:
         with working("reading again"):
             source = _again(Source(name, result), file, wanted)
     except HoitoolError as error:
         source = Source(name, result, None, str(error))
-    return replace(source, result=with_named(source.result, wanted.split)[0])
+    result, added, _ = with_named(source.result, wanted.split)
+    return replace(source, result=result, splits=tuple(added))
 
 
 def _again(source: Source, file: Path, wanted: Wanted) -> Source:
     """The source with its data and the figures of its classes. Raises an error that says why they are not to be had."""
     result, held = source.result, source.result.inputs
     files = {
-        what: _unchanged(what, held[what], file, wanted.truth if what == "truth" else None)
+        what: _unchanged(what, held.get(what, {}), file, wanted.truth if what == "truth" else None)
         for what in ("truth", "predictions", "training")
-        if what in held
+        if what in held or what != "training"
     }
     subset = held["truth"].get("subset") or None
     made = score_files(
@@ -175,9 +179,9 @@ def _again(source: Source, file: Path, wanted: Wanted) -> Source:
 
 def _unchanged(what: str, told: dict[str, Any], file: Path, named: Path | None) -> Path:
     """The file that a result was made of, with the same content. Raises MissingData or DataError where it is not."""
-    path = Path(told["path"])
-    digest = told["sha256"]
-    changed = None
+    if not {"path", "sha256"} <= told.keys():
+        raise DataError(f"{file} does not say of which {what} it is")
+    path, digest, changed = Path(told["path"]), told["sha256"], None
     for candidate in [named] if named is not None else _places(path, file):
         if candidate.exists():
             if sha256(candidate) == digest:
