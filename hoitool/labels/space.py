@@ -291,10 +291,18 @@ def build(
         verbs_ing=tuple(row[1] for row in verbs),
         interaction_verbs=np.array([verb_at[row[0]] for row in interactions], np.int32),
         interaction_objects=np.array([object_at[row[1]] for row in interactions], np.int32),
-        coco_ids=np.array([row[1] for row in objects], np.int32),
+        coco_ids=_int32([row[1] for row in objects]),
         train_instances=np.array([row[2] for row in interactions], np.int64),
         roles=tuple(roles),
     )
+
+
+def _int32(values: list[int]) -> NDArray[np.int32]:
+    """The numbers as int32. OverflowError for one that is too large, which NumPy 1 would only warn of."""
+    made = np.array(values, np.int64)
+    if (made != made.astype(np.int32)).any():
+        raise OverflowError("a number does not fit into 32 bits")
+    return made.astype(np.int32)
 
 
 def difference(expected: LabelSpace, came: dict[str, Any]) -> str:
