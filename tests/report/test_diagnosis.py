@@ -107,7 +107,6 @@ def test_a_folder_holds_tables_and_pictures(run, small, tmp_path):
         with Image.open(tmp_path / "why" / f"{name}.png") as image:
             assert image.width > 500
         assert "<svg" in (tmp_path / "why" / f"{name}.svg").read_text()[:600]
-
     errors_have_their_boxes(false, small)
 
 
