@@ -13,18 +13,21 @@ from typing import Annotated
 
 import typer
 
-from hoitool import __version__
 from hoitool.commands import (
     check,
+    compare,
     convert,
     demo,
     diagnose,
+    doctor,
     draw,
     embed,
     eval,
     explain,
     inspect,
+    lint_table,
     predict,
+    report,
     split,
     stats,
     train,
@@ -45,24 +48,33 @@ app.add_typer(embed.app, name="embed")
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("eval")(eval.evaluate)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("diagnose")(diagnose.diagnose)
 app.command("inspect")(inspect.inspect)
+app.command("lint-table")(lint_table.lint_table)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.add_typer(split.app, name="split", no_args_is_help=True)
 app.add_typer(draw.app, name="draw", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"hoitool {__version__}")
+        from hoitool.report.installed import version_text
+
+        typer.echo(version_text())
         raise typer.Exit
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and what is installed, and stop."
+        ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:

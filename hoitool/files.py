@@ -24,6 +24,7 @@ import numpy as np
 
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 
+SHOWN = 200  # letters of what a parser says
 NPZ_LIMIT = 64 * 2**30  # bytes that an .npz may say it unpacks to
 
 
@@ -148,10 +149,20 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise HoitoolError(f"{path}: permission denied") from error
     except Exception as error:
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in cause)  # parsers quote what the file holds
+        # parsers quote what the file holds, whatever that is and however long
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in cause[:SHOWN])
         raise DataError(
             f"{path}: not readable as {what} ({shown}); it may be truncated or of another format"
         ) from error
+
+
+@contextlib.contextmanager
+def naming(*paths: Path) -> Iterator[None]:
+    """What is wrong with data, in a block that does not know their files, is told with the names of these."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{' against '.join(map(str, paths))}: {error}") from error
 
 
 def load_json(path: Path, what: str, kind: type, emptied: str | None = None) -> Any:
@@ -197,7 +208,7 @@ def npz_names(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         return set()
 
 

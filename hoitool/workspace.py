@@ -78,6 +78,12 @@ def raw_entries(folder: Path = RAW) -> list[Path]:
     return [path for path in _visible(folder) if path.suffix.lower() not in PICTURES]
 
 
+def only_pictures(folder: Path) -> bool:
+    """Whether a folder, with those below it, holds pictures and nothing else."""
+    kinds = {path.suffix.lower() for path in folder.rglob("[!.]*") if path.is_file()}
+    return bool(kinds) and kinds <= PICTURES
+
+
 def _visible(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []

@@ -73,13 +73,14 @@ def broken_bytes(path: Path, proof: Path) -> Broken:
 
 def broken_content(path: Path) -> Broken:
     """The content changed in every distinct place, for the kinds of files that can be opened here."""
+    if path.suffix in SUFFIXES:
+        yield from SUFFIXES[path.suffix](path)
+        return
     head = path.read_bytes()[:8]
     for magic, kind in MAGIC.items():
         if head.lstrip().startswith(magic):
             yield from kind(path)
             return
-    if path.suffix in TEXTS:
-        yield from TEXTS[path.suffix](path)
 
 
 def _json(path: Path) -> Broken:
@@ -101,7 +102,7 @@ def changed(tree: Any, values: list[Any] = VALUES) -> Iterator[tuple[str, Any]]:
         yield f"{name} removed", _with(tree, place, lambda held, key: held.pop(key))
         for value in values:
             yield f"{name} = {value!r:.20}", _with(tree, place, lambda held, key, value=value: _put(held, key, value))
-        if isinstance(place[-1], int):
+        if isinstance(_held(tree, place), list):
             yield f"{name} twice", _with(tree, place, lambda held, key: held.append(held[key]))
 
 
@@ -118,11 +119,15 @@ def _places(tree: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def _with(tree: Any, place: tuple[Any, ...], change: Callable[[Any, Any], Any]) -> Any:
     made = copy.deepcopy(tree)
-    held = made
-    for key in place[:-1]:
-        held = held[key]
-    change(held, place[-1])
+    change(_held(made, place), place[-1])
     return made
+
+
+def _held(tree: Any, place: tuple[Any, ...]) -> Any:
+    """What a place is in."""
+    for key in place[:-1]:
+        tree = tree[key]
+    return tree
 
 
 def _csv(path: Path) -> Broken:
@@ -157,7 +162,7 @@ def _lines(path: Path) -> Broken:
 
 def _arrays(values: np.ndarray) -> Iterator[tuple[str, Any]]:
     """An array of other types, shapes and ranges."""
-    yield "as text", values.astype(str) if values.dtype.kind != "O" else np.array(["x"] * len(values))
+    yield "as text", values.astype(str) if values.dtype.kind not in "OS" else np.array(["x"] * len(values))
     yield "as objects", values.astype(object)
     yield "without its last row", values[:-1]
     yield "nothing", values[:0]
@@ -184,6 +189,46 @@ def _saved(columns: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, **columns)
     return stream.getvalue()
+
+
+def _npy(path: Path) -> Broken:
+    for what, made in _arrays(np.load(path)):
+        stream = io.BytesIO()
+        np.save(stream, made)
+        yield f"the array {what}", stream.getvalue()
+
+
+def _yaml(path: Path) -> Broken:
+    import yaml
+
+    for what, tree in changed(yaml.safe_load(path.read_text(encoding="utf-8")), [*VALUES, MARK]):
+        yield what, yaml.safe_dump(tree).replace(MARK, DEEP).encode()
+    laughs = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    laughs += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    yield "names of names of names", "\n".join(laughs).encode()
+    yield "a name of itself", b"a: &a [*a]\n"
+    yield "an object of Python", b"!!python/object/apply:os.getcwd []\n"
+
+
+def _torch(path: Path) -> Broken:
+    import torch
+
+    tree = torch.load(path, weights_only=True)
+    others = [*VALUES, torch.zeros(0), torch.full((2, 3), float("nan")), torch.zeros(3, dtype=torch.int64)]
+    for what, made in changed(dict(tree), others):
+        stream = io.BytesIO()
+        torch.save(made, stream)
+        yield what, stream.getvalue()
+
+
+def _safetensors(path: Path) -> Broken:
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    for what, tree in changed(json.loads(whole[8 : 8 + length]), [*VALUES, MARK]):
+        head = json.dumps(tree).replace(f'"{MARK}"', DEEP).encode()
+        yield what, len(head).to_bytes(8, "little") + head + whole[8 + length :]
+    for said in (0, 1, length - 1, length + 1, 2**31, 2**63, 2**64 - 1):
+        yield f"a head of {said} bytes", said.to_bytes(8, "little") + whole[8:]
 
 
 def _mat(path: Path) -> Broken:
@@ -330,4 +375,12 @@ MAGIC: dict[bytes, Callable[[Path], Broken]] = {
     b"\x80": _pickle,
     b"\x89HDF": _hdf5,
 }
-TEXTS: dict[str, Callable[[Path], Broken]] = {".csv": _csv, ".ids": _lines}
+SUFFIXES: dict[str, Callable[[Path], Broken]] = {
+    ".csv": _csv,
+    ".ids": _lines,
+    ".txt": _lines,
+    ".yaml": _yaml,
+    ".npy": _npy,
+    ".pt": _torch,
+    ".safetensors": _safetensors,
+}

@@ -109,7 +109,7 @@ def put(value, row=5):
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [
-        ("file_name", "elsewhere.jpg", "image in row 5 is 'elsewhere.jpg', which is not among the images"),
+        ("file_name", "elsewhere.jpg", "image in row 5 is 'elsewhere.jpg', which is none of the"),
         ("label", 30, "label in row 5 is 30, expected 0..29"),
         ("label", -1, "label in row 5 is -1, expected 0..29"),
         ("score", float("nan"), "score in row 5 is nan"),
@@ -147,7 +147,7 @@ def test_swapped_corners_are_scored_and_counted(files, hoitool, detected):
 def test_predictions_for_another_subset(files, hoitool):
     done = hoitool("eval", "good.parquet", "--truth", "train.parquet")
     clear(done, 1, "all", "they are for the subset 'test', the truth is 'train'")
-    clear(hoitool("eval", "good.npz", "--truth", "train.parquet"), 1, "is not among the images")
+    clear(hoitool("eval", "good.npz", "--truth", "train.parquet"), 1, "is none of the")
 
 
 def test_no_predictions_at_all_score_zero_with_a_warning(files, hoitool, small):

@@ -267,6 +267,7 @@ def test_starts_with_looks_at_files_only(tmp_path):
         (PermissionError(13, "no"), HoitoolError, r"^f: permission denied$"),
         (ValueError("first\nsecond"), DataError, r"^f: not readable as a thing \(first\); it may be truncated"),
         (ValueError("a\0b\x1b[0m é"), DataError, r"\(a\\x00b\\x1b\[0m é\)"),
+        (ValueError("\0" * 5000), DataError, r"^f: not readable as a thing \((\\x00){200}\)"),
         (ZeroDivisionError(), DataError, r"^f: not readable as a thing \(ZeroDivisionError\)"),
         (MissingData("my own"), MissingData, r"^my own$"),
         (MemoryError("much"), MemoryError, r"^much$"),

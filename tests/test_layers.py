@@ -110,6 +110,7 @@ HEAVY = {"torch", "pandas", "scipy", "matplotlib", "h5py"}  # pydantic: some ver
         ["embed", "regions", "--help"],
         ["draw", "embeddings", "--help"],
         ["predict", "--help"],
+        ["report", "--help"],
         ["diagnose", "--help"],
     ],
 )

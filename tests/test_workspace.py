@@ -65,6 +65,14 @@ def test_raw_entries_are_what_is_visible_in_name_order_without_pictures(folder):
     assert workspace.raw_entries(Path("raw/z.npz")) == []
 
 
+def test_a_folder_of_pictures_is_told_from_one_with_other_files(folder):
+    touch("p/a.JPG", "p/below/b.png", "p/.hidden")
+    assert workspace.only_pictures(folder / "p")
+    assert not workspace.only_pictures(folder / "nowhere")
+    touch("p/notes.txt")
+    assert not workspace.only_pictures(folder / "p")
+
+
 def test_paths_and_their_run_agree():
     path = workspace.predictions_path("baseline", "test")
     assert path == Path("runs/baseline/predictions-test.parquet")

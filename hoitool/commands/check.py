@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import FORMATS, SUBSETS
 
 
 def check(
@@ -19,8 +20,12 @@ def check(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write all findings (.csv, .json or .jsonl).")
     ] = None,
-    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None,
-    source_format: Annotated[str | None, typer.Option("--from", help="Its format; default: recognised.")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Only this subset: train, test, ...", autocompletion=SUBSETS)
+    ] = None,
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="Its format; default: recognised.", autocompletion=FORMATS)
+    ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="Annotations that predictions belong to: image order and labels.")
     ] = None,

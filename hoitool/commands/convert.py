@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import FILTERS, FORMATS, SUBSETS
 
 if TYPE_CHECKING:
     from hoitool.convert.job import Conversion
@@ -17,28 +18,41 @@ def convert(
     source: Annotated[
         Path | None, typer.Argument(help="File or folder to read; default: all of raw/ that is recognised.")
     ] = None,
-    source_format: Annotated[str | None, typer.Option("--from", help="Its format; default: recognised.")] = None,
-    target_format: Annotated[str, typer.Option("--to", help="Format to write.")] = "hoitool",
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="Its format; default: recognised.", autocompletion=FORMATS)
+    ] = None,
+    target_format: Annotated[str, typer.Option("--to", help="Format to write.", autocompletion=FORMATS)] = "hoitool",
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="File or folder to write; default: in the workspace.")
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="Annotations that predictions belong to: image order and labels.")
     ] = None,
-    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Only this subset: train, test, ...", autocompletion=SUBSETS)
+    ] = None,
     shards: Annotated[
         int, typer.Option(help="Read as a stream, write a folder of this many files: long scene graphs.")
     ] = 1,
     filters: Annotated[
         list[str] | None,
         typer.Option(
-            "--filter", metavar="NAME", help="Leave out, counted; names: --explain visual-genome. May repeat."
+            "--filter",
+            metavar="NAME",
+            help="Leave out, counted; names: --explain visual-genome. May repeat.",
+            autocompletion=FILTERS,
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     list_formats: Annotated[bool, typer.Option("--list", help="List the formats and stop.")] = False,
     explained: Annotated[
-        str | None, typer.Option("--explain", metavar="FORMAT", help="Show a format's page, with an example, and stop.")
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="FORMAT",
+            help="Show a format's page, with an example, and stop.",
+            autocompletion=FORMATS,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -13,6 +13,7 @@ import typer
 from hoitool.commands.console import Json, say, show_json
 from hoitool.commands.convert import convert
 from hoitool.commands.eval import evaluate
+from hoitool.commands.names import SYSTEMS
 
 REPORT = "report"
 
@@ -20,7 +21,12 @@ REPORT = "report"
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder to make; it must be empty or new.")] = Path("hoitool-demo"),
     system: Annotated[
-        str, typer.Option(metavar="NAME", help="What is trained: defr (interactions), vse (captions), vild (objects).")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What is trained: defr (interactions), vse (captions), vild (objects).",
+            autocompletion=SYSTEMS,
+        ),
     ] = "defr",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes and of the detector's errors.")] = 0,
     as_json: Json = False,

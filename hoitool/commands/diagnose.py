@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import ALL_PROTOCOLS, FORMATS, SETTINGS, SHOWN_SPLITS, SUBSETS, variants
 
 
 def diagnose(
@@ -16,14 +17,24 @@ def diagnose(
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="Annotations; default: the matching file in data/.")] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="hico-det or v-coco; default: by what the predictions hold.")
+        str | None,
+        typer.Option(help="hico-det or v-coco; default: by what the predictions hold.", autocompletion=ALL_PROTOCOLS),
     ] = None,
-    variant: Annotated[str | None, typer.Option(help="Variant of the protocol; default: the official one.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Variant of the protocol; default: the official one.", autocompletion=variants)
+    ] = None,
     setting: Annotated[
-        str | None, typer.Option(help="default, known-object, scenario-1, agent, ...; default: the protocol's first.")
+        str | None,
+        typer.Option(
+            help="default, known-object, scenario-1, agent, ...; default: the protocol's first.",
+            autocompletion=SETTINGS,
+        ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Classes to show: full, rare, ..., all; a split (`hoitool split list`).")
+        str,
+        typer.Option(
+            help="Classes to show: full, rare, ..., all; a split (`hoitool split list`).", autocompletion=SHOWN_SPLITS
+        ),
     ] = ("all"),
     counts: Annotated[
         Path | None,
@@ -31,9 +42,12 @@ def diagnose(
             metavar="FILE", help="Training data to count training pairs and rare classes in; default: the full set."
         ),
     ] = None,
-    subset: Annotated[str | None, typer.Option(help="Images of the truth: train, test, ...")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Images of the truth: train, test, ...", autocompletion=SUBSETS)
+    ] = None,
     source_format: Annotated[
-        str | None, typer.Option("--from", help="Format of the predictions; default: recognised.")
+        str | None,
+        typer.Option("--from", help="Format of the predictions; default: recognised.", autocompletion=FORMATS),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many objects and verbs to show, those that lose most.")] = 5,
     out: Annotated[

@@ -22,6 +22,7 @@ from hoitool.commands.embedding import (
     report,
     scenes_of,
 )
+from hoitool.commands.names import LABELS, PROMPTS, SPLITS, VERB_FORMULAS, of_these
 from hoitool.commands.options import expanded
 from hoitool.errors import UsageError
 from hoitool.lookup import unknown_name
@@ -53,24 +54,38 @@ def labels(
         typer.Argument(
             metavar="[LABELS]",
             help="hico, v-coco, a label space's JSON, a dataset, or a .txt of lines; default: the labels of data/.",
+            autocompletion=LABELS,
         ),
     ] = None,
     what: Annotated[
         str,
-        typer.Option(help="interactions, verbs, objects, objects+nothing, actions or agents+roles."),
+        typer.Option(
+            help="interactions, verbs, objects, objects+nothing, actions or agents+roles.",
+            autocompletion=of_these("interactions", "verbs", "objects", "objects+nothing", "actions", "agents+roles"),
+        ),
     ] = "interactions",
     prompts: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|YAML", help="Prompt set; several times: side by side. Default: photo."),
+        typer.Option(
+            metavar="NAME|YAML", help="Prompt set; several times: side by side. Default: photo.", autocompletion=PROMPTS
+        ),
     ] = None,
     expand: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also with each attribute of this text file: a red bicycle.")
     ] = None,
     pooling: Annotated[
-        str | None, typer.Option(help="Of a text's tokens: cls, mean, pooler; default: the model's.")
+        str | None,
+        typer.Option(
+            help="Of a text's tokens: cls, mean, pooler; default: the model's.",
+            autocompletion=of_these("cls", "mean", "pooler"),
+        ),
     ] = (None),
     space: Annotated[
-        str, typer.Option(help="joint, or pre-projection: before CLIP's visual projection, as DEFR needs.")
+        str,
+        typer.Option(
+            help="joint, or pre-projection: before CLIP's visual projection, as DEFR needs.",
+            autocompletion=of_these("joint", "pre-projection"),
+        ),
     ] = "joint",
 ) -> None:
     """Embed labels, or lines of a file, in the wordings of prompt sets."""
@@ -107,7 +122,13 @@ def regions(
         list[float] | None,
         typer.Option(help="Add the embedding of a larger crop to that of the box: 1.5 as in ViLD."),
     ] = None,
-    pool: Annotated[str, typer.Option(help="crop (encode each box) or roi-align (pool one map an image).")] = "crop",
+    pool: Annotated[
+        str,
+        typer.Option(
+            help="crop (encode each box) or roi-align (pool one map an image).",
+            autocompletion=of_these("crop", "roi-align"),
+        ),
+    ] = "crop",
     fit: Fit = None,
     min_side: Annotated[int, typer.Option(min=1, help="Least side of a crop, in pixels.")] = 1,
 ) -> None:
@@ -181,10 +202,17 @@ def verbs(
         ),
     ] = None,
     formula: Annotated[
-        str, typer.Option(help="hoiclip, union-object, union-object-human, or one of these as released: -last.")
+        str,
+        typer.Option(
+            help="hoiclip, union-object, union-object-human, or one of these as released: -last.",
+            autocompletion=VERB_FORMULAS,
+        ),
     ] = "hoiclip",
     split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Leave out what a split's training filter takes: uv/pairs.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Leave out what a split's training filter takes: uv/pairs.", autocompletion=SPLITS
+        ),
     ] = None,
     fit: Fit = None,
 ) -> None:
@@ -217,7 +245,12 @@ def precomputed(
     source: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder of SCAN's: *_ims.npy, *_ids.txt, *_caps.txt.")
     ],
-    subset: Annotated[str | None, typer.Option(help="Only this subset: train, dev, testall, ...")] = None,
+    subset: Annotated[
+        str | None,
+        typer.Option(
+            help="Only this subset: train, dev, testall, ...", autocompletion=of_these("train", "dev", "testall")
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Store to write; default: in features/.")
     ] = None,

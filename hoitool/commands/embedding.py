@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import DEVICES, ENCODERS, FORMATS, PRECISIONS, SUBSETS, of_these
 
 if TYPE_CHECKING:
     from hoitool.embed.encoder import Encoder
@@ -25,14 +26,18 @@ class Choice:
     model: Annotated[
         str,
         typer.Option(
-            metavar="NAME[:VARIANT]", help="Encoder: clip, bert, simcse, roberta, minilm, hf:ID, timm:NAME, hashed."
+            metavar="NAME[:VARIANT]",
+            help="Encoder: clip, bert, simcse, roberta, minilm, hf:ID, timm:NAME, hashed.",
+            autocompletion=ENCODERS,
         ),
     ] = "clip"
     weights: Annotated[
         str | None, typer.Option(metavar="TAG|PATH", help="Its weights; default: the published ones.")
     ] = None
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
-    precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.")] = "fp32"
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", autocompletion=DEVICES)] = "auto"
+    precision: Annotated[
+        str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.", autocompletion=PRECISIONS)
+    ] = "fp32"
     compile: Annotated[bool, typer.Option("--compile", help="Compile the model first (torch.compile).")] = False
     image_size: Annotated[
         int | None, typer.Option(min=1, help="Side of the pictures in pixels, squashed; default: as it was trained.")
@@ -47,7 +52,11 @@ class Storing:
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Store to write; default: in features/.")
     ] = None
     dtype: Annotated[
-        str | None, typer.Option(help="Of what is stored: float32 (default for texts) or float16 (for pictures).")
+        str | None,
+        typer.Option(
+            help="Of what is stored: float32 (default for texts) or float16 (for pictures).",
+            autocompletion=of_these("float32", "float16"),
+        ),
     ] = None
     raw: Annotated[bool, typer.Option("--raw", help="Store rows as the encoder gives them, not normalised.")] = False
     batch_size: Annotated[str, typer.Option(metavar="N|auto", help="Inputs in a batch.")] = "auto"
@@ -66,8 +75,12 @@ class Loading:
         Path | None,
         typer.Option("--images", metavar="DIR", help="Folder of the pictures; default: raw/<dataset>/images."),
     ] = None
-    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None
-    source_format: Annotated[str | None, typer.Option("--from", help="Format of DATASET; default: recognised.")] = None
+    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...", autocompletion=SUBSETS)] = (
+        None
+    )
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="Format of DATASET; default: recognised.", autocompletion=FORMATS)
+    ] = None
     workers: Annotated[int | None, typer.Option(min=1, help="Loading threads; default: one a core, at most 16.")] = None
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at a picture that cannot be read; default: list it, exit code 3.")
@@ -79,7 +92,10 @@ Data = Annotated[
 ]
 Fit = Annotated[
     str | None,
-    typer.Option(help="How a picture fills the encoder's input: centre-crop, squash or pad; default: its own."),
+    typer.Option(
+        help="How a picture fills the encoder's input: centre-crop, squash or pad; default: its own.",
+        autocompletion=of_these("centre-crop", "squash", "pad"),
+    ),
 ]
 
 

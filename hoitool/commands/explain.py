@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, show, show_json
+from hoitool.commands.names import ALL_PROTOCOLS
 
 
 def explain(
-    protocol: Annotated[str | None, typer.Argument(help="A protocol; default: list them.")] = None,
+    protocol: Annotated[
+        str | None, typer.Argument(help="A protocol; default: list them.", autocompletion=ALL_PROTOCOLS)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print each field of a protocol's rule and how its variants differ."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import DETECTORS, DEVICES, LABELS, PRECISIONS, PROMPTS, RECIPES, SUBSETS, of_these
 from hoitool.commands.options import expanded
 from hoitool.errors import CheckFailed, UsageError
 
@@ -26,18 +27,27 @@ class Model:
     """Which weights, and how they compute."""
 
     recipe: Annotated[
-        str | None, typer.Option(metavar="NAME|YAML", help="What MODEL is, where it is a file of published weights.")
+        str | None,
+        typer.Option(
+            metavar="NAME|YAML", help="What MODEL is, where it is a file of published weights.", autocompletion=RECIPES
+        ),
     ] = None
     labels: Annotated[
         str,
-        typer.Option(metavar="NAME|FILE", help="With --recipe: the labels of its outputs; a label space or a dataset."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="With --recipe: the labels of its outputs; a label space or a dataset.",
+            autocompletion=LABELS,
+        ),
     ] = "hico"
     best: Annotated[bool, typer.Option("--best", help="Of a run the best weights, not the last.")] = False
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Take what fits of a file of weights, and say what does not.")
     ] = False
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto"
-    precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.")] = "fp32"
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...", autocompletion=DEVICES)] = "auto"
+    precision: Annotated[
+        str, typer.Option(help="Of the arithmetic: fp32, bf16 or fp16.", autocompletion=PRECISIONS)
+    ] = "fp32"
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,9 @@ class Pictures:
         Path | None,
         typer.Option("--images", metavar="DIR", help="Folder of a dataset's pictures; default: raw/<dataset>/images."),
     ] = None
-    subset: Annotated[str | None, typer.Option(help="Of a dataset that holds several: train, test, ...")] = None
+    subset: Annotated[
+        str | None, typer.Option(help="Of a dataset that holds several: train, test, ...", autocompletion=SUBSETS)
+    ] = None
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 32
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read; default: the cores, at most 8.")] = (
         None
@@ -65,7 +77,9 @@ class Pairs:
     task: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="recognition or detection (of pairs), objects or proposals; default: its own."
+            metavar="NAME",
+            help="recognition or detection (of pairs), objects or proposals; default: its own.",
+            autocompletion=of_these("recognition", "detection", "objects", "proposals"),
         ),
     ] = None
     boxes: Annotated[
@@ -74,7 +88,9 @@ class Pairs:
     ] = None
     detector: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Find boxes first: fasterrcnn_resnet50_fpn, detr, hf:ID, ..."),
+        typer.Option(
+            metavar="NAME", help="Find boxes first: fasterrcnn_resnet50_fpn, detr, hf:ID, ...", autocompletion=DETECTORS
+        ),
     ] = None
     detector_weights: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Its weights, a file or folder; default: the published ones.")
@@ -89,7 +105,11 @@ class Pairs:
     ] = None
     mask: Annotated[
         str | None,
-        typer.Option(metavar="as-written|blocking|none|crops", help="How a pair is looked at; default: the model's."),
+        typer.Option(
+            metavar="as-written|blocking|none|crops",
+            help="How a pair is looked at; default: the model's.",
+            autocompletion=of_these("as-written", "blocking", "none", "crops"),
+        ),
     ] = None
     mask_layers: Annotated[int | None, typer.Option(min=1, help="Last blocks that see the mask.")] = None
     human_power: Annotated[float | None, typer.Option(min=0, help="Exponent of the person's box score.")] = None
@@ -117,7 +137,9 @@ class Writing:
         Path | None,
         typer.Option("--as-dataset", metavar="FILE", help="Also write labels that are sure as a dataset to train on."),
     ] = None
-    threshold: Annotated[float, typer.Option(help="With --as-dataset: the least probability.")] = 0.5
+    threshold: Annotated[float | None, typer.Option(help="With --as-dataset: the least probability; default: 0.5.")] = (
+        None
+    )
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False
 
 
@@ -130,7 +152,11 @@ class ZeroShot:
     ] = False
     prompts: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="With --zero-shot: the prompt set to take, or all: their average."),
+        typer.Option(
+            metavar="NAME",
+            help="With --zero-shot: the prompt set to take, or all: their average.",
+            autocompletion=PROMPTS,
+        ),
     ] = None
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="With --zero-shot: leave out images that could not be embedded.")
@@ -152,6 +178,8 @@ def _predict(
     as_json: Json = False,
 ) -> None:
     """Predict for a dataset or any pictures, so that `hoitool eval` can score it and people can look at it."""
+    if writing.threshold is not None and writing.as_dataset is None:
+        raise UsageError("--threshold is of the labels that --as-dataset FILE writes; it changes no predictions")
     if stores.zero_shot:
         _zero_shot(model, data, stores, writing, as_json)
         return
@@ -204,7 +232,7 @@ def _asked(which: Model, pictures: Pictures, pairs: Pairs, writing: Writing) -> 
         out=writing.out,
         draw=writing.draw,
         pseudo=writing.as_dataset,
-        threshold=writing.threshold,
+        threshold=Asked.threshold if writing.threshold is None else writing.threshold,
         overwrite=writing.overwrite,
     )
 

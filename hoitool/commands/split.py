@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import FORMATS, SPLITS, SUBSETS
 
 if TYPE_CHECKING:
     from hoitool.report.splitting import Checked
 
 SHOWN = 20  # findings on a terminal
 app = typer.Typer(help="Named splits: list and show them, filter training data by one, check data against one.")
-Name = Annotated[str, typer.Argument(help="A split's name (see `hoitool split list`), or the JSON file of one.")]
+Name = Annotated[
+    str,
+    typer.Argument(help="A split's name (see `hoitool split list`), or the JSON file of one.", autocompletion=SPLITS),
+]
 Data = Annotated[Path, typer.Argument(metavar="DATASET", help="Training data in any format.")]
 Seed = Annotated[int, typer.Option(min=0, help="For what is drawn: percentages and k-shot.")]
 Images = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Take the images of this list (text or JSON) in place of a draw.")
 ]
-Subset = Annotated[str | None, typer.Option(help="Images of DATASET; default: train, where it holds several.")]
-Format = Annotated[str | None, typer.Option("--from", help="Format of DATASET; default: recognised.")]
+Subset = Annotated[
+    str | None, typer.Option(help="Images of DATASET; default: train, where it holds several.", autocompletion=SUBSETS)
+]
+Format = Annotated[
+    str | None, typer.Option("--from", help="Format of DATASET; default: recognised.", autocompletion=FORMATS)
+]
 
 
 @app.command("list")

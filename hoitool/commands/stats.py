@@ -8,13 +8,18 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import FORMATS, SUBSETS
 
 
 def stats(
     dataset: Annotated[Path, typer.Argument(help="Annotations or predictions in any format.")],
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the figures too (.png).")] = None,
-    subset: Annotated[str | None, typer.Option(help="Only this subset: train, test, ...")] = None,
-    source_format: Annotated[str | None, typer.Option("--from", help="Its format; default: recognised.")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Only this subset: train, test, ...", autocompletion=SUBSETS)
+    ] = None,
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="Its format; default: recognised.", autocompletion=FORMATS)
+    ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="Annotations that predictions belong to: image order and labels.")
     ] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
+from hoitool.commands.names import RECIPES, RUNS, of_these
 from hoitool.errors import CheckFailed, UsageError
 from hoitool.launch import is_first
 from hoitool.workspace import RECIPE
@@ -31,6 +32,7 @@ def train(
             metavar="[RECIPE] [KEY=VALUE]...",
             help=f"A packaged recipe or a YAML file, and settings to change, such as optimise.lr=1e-4. Default: the "
             f"workspace's {RECIPE}, else {DEFAULT}.",
+            autocompletion=RECIPES,
         ),
     ] = None,
     config: Annotated[
@@ -38,7 +40,10 @@ def train(
         typer.Option("-c", "--config", metavar="FILE", help="A recipe's YAML; with RECIPE: settings that go over it."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME|DIR", help="The run: a name in runs/, or a folder. Default: RECIPE.")
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR", help="The run: a name in runs/, or a folder. Default: RECIPE.", autocompletion=RUNS
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was interrupted; without RECIPE the newest.")
@@ -47,10 +52,17 @@ def train(
         Path | None,
         typer.Option(metavar="FILE", help="Start from these weights of the whole model, ours or published."),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu", help="auto: the GPUs that there are.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(metavar="auto|cpu", help="auto: the GPUs that there are.", autocompletion=of_these("auto", "cpu")),
+    ] = "auto",
     track: Annotated[
         list[str] | None,
-        typer.Option(metavar="tensorboard|wandb", help="Metrics also there, where it is installed; repeatable."),
+        typer.Option(
+            metavar="tensorboard|wandb",
+            help="Metrics also there, where it is installed; repeatable.",
+            autocompletion=of_these("tensorboard", "wandb"),
+        ),
     ] = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes and their published figures.")] = False,
     print_config: Annotated[

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hoitool import workspace
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, by_subset, concat, validate
 from hoitool.errors import DataError, UsageError
@@ -81,6 +82,10 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
     if name is None:
         if path.is_file() and path.suffix.lower() == ".json":
             load_json(path, "JSON", object)  # says where a broken file ends
+        from hoitool.convert.hdf5 import require_whole
+
+        for file in [path] if path.is_file() else sorted(path.glob("[!.]*.h5")):
+            require_whole(file)
         from hoitool.convert.cxc import tables_of
 
         if tables_of(path):
@@ -88,6 +93,8 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
                 f"{path}: ratings of Crisscrossed Captions, which are no dataset; `hoitool inspect` shows them, and "
                 "`hoitool eval STORE --protocol cxc --truth FOLDER` scores by them"
             )
+        if workspace.only_pictures(path):
+            raise UsageError(f"{path}: a folder of pictures; they stay where they are, their annotations are converted")
         known = ", ".join([*FORMATS, *PREDICTION_FORMATS])
         raise DataError(f"{path}: no format recognises it ({known}); if it is one of them, say which with --from")
     held: Reading = format_named(name).read(path, truth)

@@ -121,7 +121,20 @@ def read(path: Path, truth: Dataset | None = None) -> Reading:
     whole = Dataset(meta=meta, key=images.key, file_name=images.key, **images.sizes, **columns)
     parts = parts_by_subset(whole, images.subset, taken(category, rows.objects)[pairs])
     notes = [f"columns not read: {', '.join(table.ignored)}"] if table.ignored else []
-    return Reading(parts, notes=notes + verbs_told(parts))
+    return Reading(parts, notes=notes + verbs_told(parts) + _sizes_told(images))
+
+
+def _sizes_told(images: Images) -> list[str]:
+    """A note on images whose width or height the table does not say."""
+    unknown = np.zeros(len(images.key), bool)
+    for name in ("width", "height"):
+        unknown |= images.sizes.get(name, np.zeros(len(unknown), np.int32)) == 0
+    count = int(unknown.sum())
+    return (
+        [f"{count:,} images have no width and height: `hoitool check --images DIR --fix OUT` adds them"]
+        if count
+        else []
+    )
 
 
 def write(parts: Sequence[Dataset], path: Path, overwrite: bool = False) -> list[Path]:

@@ -12,8 +12,7 @@ from hoitool.convert import one_part, read, sniff
 from hoitool.convert.predictions import coco_results
 from hoitool.data import Dataset, Predictions, align, no_pairs
 from hoitool.data.image_ids import with_ids_of
-from hoitool.errors import DataError
-from hoitool.files import require
+from hoitool.files import naming, require
 
 WHAT = "detections"
 Dropped = dict[str, int]
@@ -34,10 +33,8 @@ def read_detections(path: Path, images: Dataset) -> tuple[Predictions, Dropped]:
     else:
         held = read(path, name, images)
         found, dropped = _boxes_of(one_part(held, path, _subset(held.parts, images))), dict(held.dropped)
-        try:
+        with naming(path):
             found = align(found, images)
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from error
     return with_ids_of(found.with_columns(file_name=images.file_name), images), dropped
 
 

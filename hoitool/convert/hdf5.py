@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.errors import DataError
-from hoitool.files import starts_with
+from hoitool.files import reading, starts_with
 
 SMALL = 64 * 2**20  # bytes that are read without asking
 MOST_PACKED = 1100  # values are never packed more tightly than this, by any common filter
@@ -27,6 +27,15 @@ def names_in(path: Path) -> set[str]:
             return set(file)
     except (OSError, ValueError, KeyError, RuntimeError):
         return set()
+
+
+def require_whole(path: Path) -> None:
+    """Raise DataError for an HDF5 file that does not open: one that was cut off."""
+    if starts_with(path, MAGIC):
+        import h5py
+
+        with reading(path, "HDF5"):
+            h5py.File(path, "r").close()
 
 
 def array_in(file: Any, name: str) -> NDArray[Any]:

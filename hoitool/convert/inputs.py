@@ -13,7 +13,7 @@ from hoitool import workspace
 from hoitool.convert import FORMATS, Reading, one_part, read, sniff
 from hoitool.data import Dataset, Predictions, align, read_header
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.files import require
+from hoitool.files import naming, require
 
 DEFAULT_SUBSET = "test"
 
@@ -92,8 +92,9 @@ def read_parts(
     parts = held.parts if subset is None else [one_part(held, path, subset)]
     if not parts:
         raise DataError(f"{path}: holds nothing")
-    if known is not None:
-        parts = [align(part, known) if isinstance(part, Predictions) else part for part in parts]
+    if known is not None and truth is not None:
+        with naming(path, truth):
+            parts = [align(part, known) if isinstance(part, Predictions) else part for part in parts]
     return parts, [*(f"dropped {count:,}: {reason}" for reason, count in held.dropped.items()), *held.notes]
 
 

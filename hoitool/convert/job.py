@@ -16,7 +16,7 @@ from hoitool.convert.scene_filters import filters_of
 from hoitool.data import Dataset, align, read_header, statistics, validate, write, write_shards
 from hoitool.data.image_ids import with_ids_of
 from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
-from hoitool.files import refuse_overwrite, require, sha256
+from hoitool.files import naming, refuse_overwrite, require, sha256
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,8 @@ def _read(source: Path, name: str | None, options: Options) -> Reading:
 
 def _with_truth(source: Path, name: str | None, options: Options) -> Reading:
     inputs = gather(source, options.truth, options.subset, name)
-    predictions = with_ids_of(align(inputs.predictions, inputs.truth), inputs.truth)
+    with naming(source, inputs.truth_path):
+        predictions = with_ids_of(align(inputs.predictions, inputs.truth), inputs.truth)
     return Reading([predictions], inputs.dropped, list(inputs.notes))
 
 

@@ -98,7 +98,7 @@ def _regions(folder: Path, subset: str) -> Regions:
     data, file = _read(folder, subset), folder / f"{subset}{FEATURES}"
     require(file, "precomputed features")
     with reading(file, "precomputed features (.npy)"):
-        features = np.load(file, mmap_mode="r", allow_pickle=False)
+        features = np.lib.format.open_memmap(file, mode="r")
     if features.ndim != 3 or features.dtype.kind != "f":
         raise DataError(
             f"{file}: is {features.dtype}{list(features.shape)}, expected numbers [images, regions, numbers]"

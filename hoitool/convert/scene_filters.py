@@ -50,6 +50,11 @@ class Filters:
 NAMED = {"rlip": Filters(repeated=True, redundant=0.7, most=100, improper_boxes=True)}
 
 
+def names() -> list[str]:
+    """What filters are called: sets of them, and steps."""
+    return [*NAMED, *(spec.name.replace("_", "-") for spec in fields(Filters))]
+
+
 def filters_of(names: Sequence[str]) -> Filters:
     """Filters by name, such as `rlip`, `repeated`, `redundant=0.7`. Raises UsageError for what is none."""
     made = Filters()

@@ -86,10 +86,15 @@ def image_index(image: Sequence[str] | Array, images: Sequence[str] | Array | No
     known = {name: i for i, name in enumerate(dict.fromkeys(runs) if images is None else images)}
     unknown = next((i for i, name in enumerate(runs) if name not in known), None)
     if unknown is not None:
-        raise DataError(f"image in row {starts[unknown]} is {runs[unknown]!r}, which is not among the images given")
+        raise DataError(f"image in row {starts[unknown]} is {runs[unknown]!r}, {_none_of(list(known))}")
     run_index = np.array([known[name] for name in runs], np.int32)
     lengths = np.diff(np.append(starts, len(column)))
     return strings(list(known)), np.repeat(run_index, lengths)
+
+
+def _none_of(names: list[str]) -> str:
+    """That a name is none of these, of which the first is told: it shows how names should look."""
+    return f"which is none of the {len(names):,} images of the truth" + (f", such as {names[0]!r}" if names else "")
 
 
 def _labels(values: Array, rows: int, labels: LabelSpace) -> Array:

@@ -8,17 +8,20 @@ for each group. Rare classes keep their plain names, and replace the ones that t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hoitool.errors import UsageError
 from hoitool.eval import protocol_named
+from hoitool.eval.ledger import Key, Ledger
 from hoitool.eval.result import Result, Row, told_group
 from hoitool.splits import RARE, Split
 
+Array = NDArray[Any]
 HM = "hm"
 
 
@@ -30,15 +33,42 @@ def with_split(result: Result, split: Split) -> Result:
     """
     _require(result, split)
     plain = split.name == RARE
-    groups = {(name if plain else f"{split.name}:{name}"): split.mask(name) for name in split.groups}
-    if split.zero_shot:
-        groups[f"{split.name}:full"] = np.ones(len(result.per_class["id"]), bool)
+    groups = _groups(split, len(result.per_class["id"]))
     made = [*protocol_named(result.protocol).rows_of(result.per_class, groups, result.variant)]
     if split.zero_shot:
         made = [row for setting in result.settings for row in _with_harmonic_mean(made, setting, split.name)]
     kept = [row for row in result.rows if row.split not in {row.split for row in made}]
     per_class = result.per_class | ({"rare": split.mask("rare")} if plain else {})
     return replace(result, rows=_by_setting([*kept, *made]), per_class=per_class, inputs=_inputs(result, split, groups))
+
+
+def add_split(ledger: Ledger, result: Result, split: Split) -> Ledger:
+    """The ledger of a result with the figures of the rows that `with_split` gives it, but for harmonic means."""
+    ranked = next(iter(ledger.ranked.values()))
+    groups = _groups(split, len(ranked.names))
+    figures = protocol_named(result.protocol).figures_of(
+        {"truths": ranked.truths}, groups, result.variant, list(ledger.ranked)
+    )
+    kept = [figure for figure in ledger.figures if figure.split not in groups]
+    return replace(ledger, figures=(*kept, *figures))
+
+
+def harmonic_means(figures: Mapping[Key, Array]) -> dict[Key, Array]:
+    """Of figures (B,) the harmonic means of those of unseen and of seen classes, under the names that rows have."""
+    made = {}
+    for (setting, split, metric), unseen in figures.items():
+        name, _, group = split.rpartition(":")
+        if group == "unseen" and (setting, f"{name}:seen", metric) in figures:
+            seen = figures[setting, f"{name}:seen", metric]
+            total = unseen + seen
+            made[setting, f"{name}:{HM}", metric] = 2 * unseen * seen / np.where(total == 0, 1, total)
+    return made
+
+
+def _groups(split: Split, classes: int) -> dict[str, Array]:
+    """The classes (K,) of each row that a split gives, by the names of the rows."""
+    groups = {(name if split.name == RARE else f"{split.name}:{name}"): split.mask(name) for name in split.groups}
+    return groups | ({f"{split.name}:full": np.ones(classes, bool)} if split.zero_shot else {})
 
 
 def _require(result: Result, split: Split) -> None:

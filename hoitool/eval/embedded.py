@@ -105,6 +105,8 @@ def from_npz(path: Path) -> Embedded:
     for name in ("image", "caption_id"):
         if name in held and (held[name].ndim != 1 or held[name].dtype.kind not in "iu"):
             raise DataError(f"{path}: {name} is {_kind(held[name])}, expected a whole number for each caption")
+    if "key" in held and held["key"].ndim != 1:
+        raise DataError(f"{path}: key is {_kind(held['key'])}, expected a name for each image")
     try:
         made = from_arrays(held["images"], held["captions"], held.get("image"))
         key = strings(held["key"].astype(str)) if "key" in held else made.key

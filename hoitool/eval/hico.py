@@ -17,10 +17,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hoitool.data import Dataset, Predictions, align
+from hoitool.data import Dataset, Predictions, align, offsets_of
 from hoitool.errors import DataError
 from hoitool.eval.hico_few import few_classes
-from hoitool.eval.image_ranking import LEFT_OUT, NEGATIVE, POSITIVE, ClassFigures, rank_images
+from hoitool.eval.image_ranking import LEFT_OUT, NEGATIVE, POSITIVE, ClassFigures, rank_images, rankings
+from hoitool.eval.ledger import Figure, Ledger, Ranked
 from hoitool.eval.result import Result, Row, mean, told_group
 from hoitool.eval.scored import told_predictions, told_truth
 from hoitool.eval.signature import choice, signature
@@ -82,15 +83,15 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
     rule = VARIANTS[variant]
     table = _label_table(truth)
     scores = _scores(predictions, truth)
-    settings, notes = dict(rule.settings), _remarks(scores)
-    if not (table == -1).any():
-        del settings[KNOWN_OBJECT]
+    notes = _remarks(scores)
+    settings = _settings(table, rule)
+    if KNOWN_OBJECT not in settings:
         notes.append(
             "no image of the truth is labelled -1 (the object without the interaction), so there is no "
             f"{KNOWN_OBJECT!r} setting"
         )
     figures = rank_images(table - UNKNOWN, scores, settings, rule.thresholds, rule.ties == "unstable")
-    scored = _scored_classes(figures, rule, notes)
+    scored = _scored_classes(figures[DEFAULT].positives, figures[DEFAULT].negatives, rule, notes)
     groups = _splits(truth.meta.labels)
     return Result(
         protocol="hico",
@@ -101,6 +102,55 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "official"
         inputs=_inputs(truth, predictions, groups),
         notes=tuple(notes),
     )
+
+
+def ledger(truth: Dataset, predictions: Predictions, variant: str = "official") -> Ledger:
+    """What the figures are made of: images ranked for each class; the row of each is its place in the truth.
+
+    Raises what `evaluate` does.
+    """
+    rule = VARIANTS[variant]
+    table, scores = _label_table(truth), _scores(predictions, truth)
+    settings = _settings(table, rule)
+    held = list(rankings(table - UNKNOWN, scores, settings, rule.ties == "unstable"))
+    ranked = {
+        f"{setting}{end}": _ranked([each[setting][end] for each in held], truth, scores, rule)
+        for setting in settings
+        for end in held[0][setting]
+    }
+    positives = ranked[DEFAULT].truths
+    scored = _scored_classes(positives, np.diff(ranked[DEFAULT].starts) - positives, rule, [])
+    figures = [
+        Figure(setting, split, f"mAP{end}", f"{setting}{end}", "ap", group & scored)
+        for setting in settings
+        for split, group in _splits(truth.meta.labels).items()
+        for end in held[0][setting]
+    ]
+    return Ledger(truth.key, ranked, tuple(figures))
+
+
+def _ranked(held: list[tuple[Array, Array]], truth: Dataset, scores: Array, rule: RecognitionRule) -> Ranked:
+    """The ranking of one setting, from the images of each class and whether each is a positive."""
+    image = np.concatenate([images for images, _ in held]).astype(np.int32)
+    hit = np.concatenate([hits for _, hits in held])
+    label = np.repeat(np.arange(len(held)), [len(images) for images, _ in held])
+    return Ranked(
+        names=np.array([truth.meta.label_name(k) for k in range(len(held))], object),
+        starts=offsets_of(np.array([len(images) for images, _ in held])),
+        image=image,
+        hit=hit,
+        score=scores[image, label],
+        row=image,
+        true_image=image[hit],
+        true_class=label[hit],
+        formula=rule.thresholds,
+        bare_recall=np.zeros(len(held)),
+    )
+
+
+def _settings(table: Array, rule: RecognitionRule) -> dict[str, Array]:
+    """The settings of the rule, without the known-object one where no image is labelled -1."""
+    return {name: part for name, part in rule.settings.items() if name == DEFAULT or (table == -1).any()}
 
 
 def _label_table(truth: Dataset) -> Array:
@@ -136,15 +186,14 @@ def _remarks(scores: Array) -> list[str]:
     return [f"{missing:,} scores are NaN, which the official sort puts before all others"] if missing else []
 
 
-def _scored_classes(figures: dict[str, ClassFigures], rule: RecognitionRule, notes: list[str]) -> Array:
-    """(K,) the classes in the means."""
-    held = figures[DEFAULT]
-    lacking: Array = held.positives == 0
+def _scored_classes(positives: Array, negatives: Array, rule: RecognitionRule, notes: list[str]) -> Array:
+    """(K,) the classes in the means, from the images of each in the default setting."""
+    lacking: Array = positives == 0
     if rule.undecided == "zero":
         if lacking.any():
             notes.append(f"{int(lacking.sum())} of the {len(lacking)} interactions have no positive image here: AP 0")
         return np.ones(len(lacking), bool)
-    lacking = lacking | (held.negatives == 0)
+    lacking = lacking | (negatives == 0)
     if lacking.any():
         notes.append(
             f"{int(lacking.sum())} of the {len(lacking)} interactions have no positive or no negative image here; the "

@@ -47,14 +47,29 @@ def rank_images(
     bounds    whether the order of equal scores is open; low and high equal the AP where it is not
     """
     made = {name: ClassFigures.empty(len(values)) for name in settings}
+    for c, held in enumerate(rankings(values, scores, settings, bounds)):
+        for name, orders in held.items():
+            _fill(made[name], c, {end: hits for end, (_, hits) in orders.items()}, thresholds)
+    return made
+
+
+def rankings(
+    values: Array, scores: Array, settings: dict[str, Array], bounds: bool
+) -> Iterator[dict[str, dict[str, tuple[Array, Array]]]]:
+    """For each class by setting its images that take part, best first, and whether each is a positive.
+
+    With bounds also ('_low', '_high') with negatives, and with positives first among equal scores.
+    """
     for c, score in enumerate(_columns(scores)):
         order = ranked(score)
         value = values[c][order]
+        held = {}
         for name, meaning in settings.items():
             part = meaning[value]
             taking = part != LEFT_OUT
-            _fill(made[name], c, part[taking] == POSITIVE, score[order][taking] if bounds else None, thresholds)
-    return made
+            images, hits = order[taking], part[taking] == POSITIVE
+            held[name] = {"": (images, hits)} | (_tied(images, hits, score[images]) if bounds else {})
+        yield held
 
 
 def ranked(score: Array) -> Array:
@@ -70,14 +85,22 @@ def _columns(scores: Array) -> Iterator[Array]:
         yield from np.ascontiguousarray(scores[:, start : start + BLOCK].T)
 
 
-def _fill(made: ClassFigures, c: int, hits: Array, score: Array | None, thresholds: str) -> None:
-    """Figures of a class from whether each image of its ranking is a positive; with their scores, bounds too."""
-    ranks = np.flatnonzero(hits)
-    made.positives[c], made.negatives[c] = len(ranks), len(hits) - len(ranks)
-    made.ap[c] = made.low[c] = made.high[c] = average_precision(ranks, len(ranks), thresholds)
-    if score is None or not (tied := score[1:] == score[:-1]).any():
-        return
+def _tied(images: Array, hits: Array, score: Array) -> dict[str, tuple[Array, Array]]:
+    """A ranking with negatives, and with positives first among equal scores."""
+    tied = score[1:] == score[:-1]
+    if not tied.any():
+        return {"_low": (images, hits), "_high": (images, hits)}
     group = np.concatenate([[0], np.cumsum(~tied)])
-    for bound, first in ((made.low, False), (made.high, True)):
-        order = np.lexsort((hits != first, group))
-        bound[c] = average_precision(np.flatnonzero(hits[order]), len(ranks), thresholds)
+    orders = {end: np.lexsort((hits != first, group)) for end, first in (("_low", False), ("_high", True))}
+    return {end: (images[order], hits[order]) for end, order in orders.items()}
+
+
+def _fill(made: ClassFigures, c: int, orders: dict[str, Array], thresholds: str) -> None:
+    """Figures of a class from whether each image of its rankings is a positive."""
+    hits = orders[""]
+    made.positives[c] = np.count_nonzero(hits)
+    made.negatives[c] = len(hits) - made.positives[c]
+    made.ap[c] = made.low[c] = made.high[c] = average_precision(np.flatnonzero(hits), made.positives[c], thresholds)
+    for bound, end in ((made.low, "_low"), (made.high, "_high")):
+        if end in orders:
+            bound[c] = average_precision(np.flatnonzero(orders[end]), made.positives[c], thresholds)

@@ -8,10 +8,10 @@ class without any truth in the data counts in all of them as its protocol says (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hoitool.data import Dataset
 from hoitool.errors import UsageError
 from hoitool.eval import choose_variant, protocol_named
-from hoitool.eval.weighted import weighted_class
+from hoitool.eval.weighted import quotient, weighted_class
 
 Array = NDArray[Any]
 What = Literal["ap", "recall"]
@@ -62,6 +62,11 @@ class Ranked:
     def of_class(self, number: int) -> slice:
         """The detections of a class, best first."""
         return slice(int(self.starts[number]), int(self.starts[number + 1]))
+
+    def truths_of(self, weights: Array) -> Array:
+        """(K, B) the truths of each class when images count `weights` (I, B) times."""
+        held = (weights[images].sum(axis=0, dtype=np.int64) for images in self._true_by_class)
+        return np.array(list(held)).reshape(len(self.names), weights.shape[1])
 
     def weighted(self, weights: Array) -> tuple[Array, Array]:
         """(K, B) AP and final recall when images count `weights` (I, B) times: see `Ledger.classes_of`."""
@@ -114,28 +119,65 @@ class Ledger:
 
     def figures_of(self, weights: Array) -> dict[Key, Array]:
         """Each figure (B,) when images count `weights` (I, B), whole numbers, times. NaN where no class is left."""
-        classes = {name: self.classes_of(name, weights) for name in {figure.ranked for figure in self.figures}}
+        return self.means_of({name: self.classes_of(name, weights) for name in self.needed})
+
+    @property
+    def needed(self) -> list[str]:
+        """The rankings that its figures are of."""
+        return list(dict.fromkeys(figure.ranked for figure in self.figures))
+
+    def means_of(self, classes: Mapping[str, tuple[Array, Array]]) -> dict[Key, Array]:
+        """The figures from what `classes_of` gave of each ranking that is needed."""
         return dict(self._means(classes))
 
-    def _means(self, classes: dict[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
+    def _means(self, classes: Mapping[str, tuple[Array, Array]]) -> Iterator[tuple[Key, Array]]:
         for figure in self.figures:
             ap, recall = classes[figure.ranked]
             values = (ap if figure.what == "ap" else recall)[figure.among]
             gone = np.isnan(ap[figure.among])
-            left = (~gone).sum(axis=0)
-            total = np.where(gone, 0.0, values).sum(axis=0)
-            mean = np.divide(total, left, out=np.full(len(left), np.nan), where=left > 0)
+            mean = quotient(np.where(gone, 0.0, values).sum(axis=0), (~gone).sum(axis=0))
             yield (figure.setting, figure.split, figure.metric), mean
+
+
+class Weighable(Protocol):
+    """What any protocol's ledger is: figures that can be had again for images that count otherwise."""
+
+    @property
+    def images(self) -> Array:
+        """(I,) keys."""
+
+    def figures_of(self, weights: Array) -> dict[Key, Array]:
+        """Each figure (B,) when images count `weights` (I, B), whole numbers, times. NaN where nothing is left."""
 
 
 def ledger_of(truth: Dataset, predictions: Dataset, protocol: str, variant: str | None = None) -> Ledger:
     """The ledger of predictions under a protocol, its first variant unless one is named.
 
-    Raises UsageError for unknown names and for a protocol that keeps none, and what its `evaluate` raises.
+    Raises UsageError for unknown names and for a protocol that does not rank the detections of classes, and what its
+    `evaluate` raises.
+    """
+    made = weighable_of(truth, predictions, protocol, variant)
+    if not isinstance(made, Ledger):
+        raise UsageError(f"protocol {protocol!r} has no ranking of detections by class")
+    return made
+
+
+def weighable_of(
+    truth: Dataset,
+    predictions: Dataset,
+    protocol: str,
+    variant: str | None = None,
+    training: Dataset | None = None,
+) -> Weighable:
+    """What a protocol's figures are made of, its first variant unless one is named.
+
+    training  as `score` has it
+    Raises UsageError for unknown names and for a protocol that keeps no ledger, and what its `evaluate` raises.
     """
     chosen = choose_variant(protocol, variant)
     module = protocol_named(protocol)
     if not hasattr(module, "ledger"):
-        raise UsageError(f"protocol {protocol!r} has no ranking of detections by class")
-    made: Ledger = module.ledger(truth, predictions, chosen)
+        raise UsageError(f"protocol {protocol!r} keeps no record of what its figures are made of")
+    more = {} if training is None else {"training": training}
+    made: Weighable = module.ledger(truth, predictions, chosen, **more)
     return made

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, select_pairs, to_frame
 from hoitool.eval.curves import Ranking, area_under_curve, average_precision
+from hoitool.eval.ledger import Ranked
 from hoitool.eval.matching import Overlap, Pairs
+from hoitool.eval.relation_figures import SETTING, RelationLedger, metrics
 from hoitool.eval.relations import (
     Triplets,
     candidates,
@@ -35,14 +37,13 @@ from hoitool.eval.relations import (
 )
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.scored import told_predictions, told_truth
+from hoitool.eval.shares import Shares
 from hoitool.eval.signature import choice, signature
 from hoitool.eval.suppression import PairSuppression, suppress
 from hoitool.eval.triplet_counts import Counts, among_true
 
 Array = NDArray[Any]
-SETTING = "default"
 RECALL_AT = (50, 100)
-WEIGHTS = (0.2, 0.4, 0.4)  # of R@50, the AP of relations and the AP of phrases
 NOT_COMPARABLE = (
     "figures of the variants pysgg and sgtr, of rlipv2 and of oid-challenge are of different protocols and not "
     "comparable, although papers give them the same names"
@@ -154,11 +155,8 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
     and of phrases (_phr). Raises DataError when the truth is not of predicates between boxes with classes, when
     predictions name images or labels that it does not have, and when boxes need image sizes that are not known.
     """
-    rule = VARIANTS[variant]
-    require_predicates(truth, predictions, "Open Images VRD")
-    truth, predictions = _framed(truth, align(predictions, truth).with_columns(image_scores=None), rule)
-    notes = [NOT_COMPARABLE]
-    scored = _verified(truth, predictions, notes) if rule.unverified == "dropped" else predictions
+    rule, notes = VARIANTS[variant], [NOT_COMPARABLE]
+    truth, predictions, scored = _prepared(truth, predictions, rule, notes)
     counts = None
     if rule.uncapped and scored.dense:
         scored = with_objects(truth, scored, notes)
@@ -166,8 +164,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
         triplets, true, first = numbered(truth, scored)
         detected = among_true(scored, counts, true, first, len(triplets.classes) * triplets.predicates)
     else:
-        limits = (rule.predicates_per_pair, rule.max_triplets, rule.min_score)
-        triplets, true, detected = relations(truth, scored, *limits, notes)
+        triplets, true, detected = _relations(truth, scored, rule, notes)
     found = _found(true, detected, counts, truth, rule)
     figures = _figures(triplets, true, found, rule)
     detections = len(detected) if counts is None else int(figures.detections["rel"].sum())
@@ -175,7 +172,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
         protocol="open-images-vrd",
         variant=variant,
         signature=signature(f"open-images-vrd/{variant}", rule),
-        rows=(_row(figures, found, len(true), rule),),
+        rows=(_row(figures, found, rule),),
         per_class=_per_class(figures, triplets, truth, rule),
         inputs={
             "truth": told_truth(truth),
@@ -183,6 +180,22 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -
         },
         notes=tuple(notes),
     )
+
+
+def _prepared(
+    truth: Dataset, predictions: Predictions, rule: RelationRule, notes: list[str]
+) -> tuple[Dataset, Predictions, Predictions]:
+    """Truth and predictions in the frame of the rule and the truth's order, and the predictions that are scored."""
+    require_predicates(truth, predictions, "Open Images VRD")
+    truth, predictions = _framed(truth, align(predictions, truth).with_columns(image_scores=None), rule)
+    return truth, predictions, _verified(truth, predictions, notes) if rule.unverified == "dropped" else predictions
+
+
+def _relations(
+    truth: Dataset, scored: Predictions, rule: RelationRule, notes: list[str]
+) -> tuple[Triplets, Pairs, Pairs]:
+    """The triplets that occur, the true relations, and the best predicted ones as the rule caps them."""
+    return relations(truth, scored, rule.predicates_per_pair, rule.max_triplets, rule.min_score, notes)
 
 
 def _framed(truth: Dataset, predictions: Predictions, rule: RelationRule) -> tuple[Dataset, Predictions]:
@@ -216,16 +229,17 @@ def _verified(truth: Dataset, predictions: Predictions, notes: list[str]) -> Pre
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found: rows of detections (n,) as relations and as phrases, which are hits; and true ones by R@K.
+    """What was found: rows of detections (n,) as relations and as phrases, and which are hits.
 
-    counts  of all triplets, where the detections are only those that can match
+    recalled  for each K whether each true relation counts as found by the first K
+    counts    of all triplets, where the detections are only those that can match
     """
 
     relations: Pairs
     relation_hit: Array
     phrases: Pairs
     phrase_hit: Array
-    recalled: dict[int, int]
+    recalled: dict[int, Shares]
     counts: Counts | None
 
 
@@ -244,7 +258,8 @@ def _found(true: Pairs, detected: Pairs, counts: Counts | None, truth: Dataset, 
     if rule.recall == "found":
         rank = first_ranks(true, found, near, rule.min_iou)
     else:
-        rank = found.row[hit] if counts is None else counts.ranks_in_images(found.row[hit])
+        rank = np.full(len(true), np.iinfo(np.int64).max)
+        rank[target[hit]] = found.row[hit] if counts is None else counts.ranks_in_images(found.row[hit])
     if rule.phrase_overlaps == "misplaced":
         phrases = phrases.take(_by_triplet(phrases, detected))
     if phrases is not found:
@@ -254,7 +269,7 @@ def _found(true: Pairs, detected: Pairs, counts: Counts | None, truth: Dataset, 
         phrases = phrases.take(np.lexsort((-_scores(phrases), phrases.image)))  # the targets stay where they are
         target[~np.isin(phrases.label, true.label)] = -1
     phrase_hit = _first_hits(target, phrases, rule)
-    recalled = {k: int((rank < k).sum()) for k in RECALL_AT}
+    recalled = {k: Shares.of(true.image, rank < k) for k in RECALL_AT}
     return _Found(found, hit, phrases, phrase_hit, recalled, counts)
 
 
@@ -298,10 +313,10 @@ class _Figures:
 
 def _figures(triplets: Triplets, true: Pairs, found: _Found, rule: RelationRule) -> _Figures:
     by_triplet = rule.classes == "triplet"
-    number = np.unique(true.label) if by_triplet else np.arange(triplets.predicates)
+    number = _numbers(triplets, true, rule)
     truths = np.bincount(_classes(true.label, triplets, number, by_triplet), minlength=len(number))
     made = _Figures(number, truths, {}, {}, {})
-    ranked: Ranked | None = None
+    ranked: Ranks | None = None
     for name, rows, hit in (
         ("rel", found.relations, found.relation_hit),
         ("phr", found.phrases, found.phrase_hit),
@@ -317,20 +332,30 @@ def _figures(triplets: Triplets, true: Pairs, found: _Found, rule: RelationRule)
     return made
 
 
+def _numbers(triplets: Triplets, true: Pairs, rule: RelationRule) -> Array:
+    """(C,) the classes that an AP is of: the true triplets, or all predicates."""
+    return np.unique(true.label) if rule.classes == "triplet" else np.arange(triplets.predicates)
+
+
 # how many detections each class has (C,), and what gives the ascending ranks of hits (n,) within each class
-Ranked = tuple[Array, Callable[[Array], list[Array]]]
+Ranks = tuple[Array, Callable[[Array], list[Array]]]
 
 
-def _listed(rows: Pairs, label: Array, classes: int, rule: RelationRule) -> Ranked:
+def _listed(rows: Pairs, label: Array, classes: int, rule: RelationRule) -> Ranks:
     """The ranks among rows of classes (n,), by sorting them."""
-    counted = np.flatnonzero(label >= 0)[:: -1 if rule.ties == "later" else 1]
-    ranking = Ranking.of(label[counted], _scores(rows)[counted], classes)
+    ranking = _ranking(rows, label, classes, rule)
 
     def ranks_of(hit: Array) -> list[Array]:
-        held = hit[counted]
-        return [np.flatnonzero(held[mine]) for mine in ranking]
+        return [np.flatnonzero(hit[mine]) for mine in ranking]
 
     return np.diff(ranking.starts), ranks_of
+
+
+def _ranking(rows: Pairs, label: Array, classes: int, rule: RelationRule) -> Ranking:
+    """Rows of classes (n,), of which -1 is none, by class and falling score."""
+    counted = np.flatnonzero(label >= 0)[:: -1 if rule.ties == "later" else 1]
+    ranking = Ranking.of(label[counted], _scores(rows)[counted], classes)
+    return Ranking(counted[ranking.order], ranking.starts)
 
 
 def _classes(label: Array, triplets: Triplets, number: Array, by_triplet: bool) -> Array:
@@ -353,19 +378,49 @@ def _precisions(ranks: list[Array], detections: Array, truths: Array, rule: Rela
     return ap
 
 
-def _row(figures: _Figures, found: _Found, truths: int, rule: RelationRule) -> Row:
-    among = figures.truths > 0 if rule.averaged == "with-truth" else np.ones(len(figures.truths), bool)
-    recall = {f"R@{k}": count / truths if truths else 0.0 for k, count in found.recalled.items()}
+def _among(truths: Array, rule: RelationRule) -> Array:
+    """(C,) the classes of the plain mean."""
+    return truths > 0 if rule.averaged == "with-truth" else np.ones(len(truths), bool)
+
+
+def _row(figures: _Figures, found: _Found, rule: RelationRule) -> Row:
+    among, truths = _among(figures.truths, rule), int(figures.truths.sum())
+    recall = {f"R@{k}": float(held.means()[0]) for k, held in found.recalled.items()}
     plain = {name: mean(ap[among]) if among.any() else 0.0 for name, ap in figures.ap.items()}
     weighted = {name: float(ap @ figures.truths) / truths if truths else 0.0 for name, ap in figures.ap.items()}
-    metrics = {"score_wtd": _score(recall, weighted)} | recall
-    metrics |= {f"wmAP_{name}": value for name, value in weighted.items()}
-    metrics |= {f"mAP_{name}": value for name, value in plain.items()}
-    return Row(SETTING, "full", int(among.sum()), metrics | {"score": _score(recall, plain)})
+    return Row(SETTING, "full", int(among.sum()), metrics(recall, weighted, plain))
 
 
-def _score(recall: dict[str, float], ap: dict[str, float]) -> float:
-    return WEIGHTS[0] * recall["R@50"] + WEIGHTS[1] * ap["rel"] + WEIGHTS[2] * ap["phr"]
+def ledger(truth: Dataset, predictions: Predictions, variant: str = "pysgg") -> RelationLedger:
+    """What `evaluate` makes its figures of; the row of a detection is its rank in its image. Raises what it raises."""
+    rule = VARIANTS[variant]
+    truth, _, scored = _prepared(truth, predictions, rule, [])
+    triplets, true, detected = _relations(truth, scored, rule, [])
+    found = _found(true, detected, None, truth, rule)
+    number = _numbers(triplets, true, rule)
+    ranked = {
+        "rel": _ranked(found.relations, found.relation_hit, true, triplets, number, rule),
+        "phr": _ranked(found.phrases, found.phrase_hit, true, triplets, number, rule),
+    }
+    recalled = {f"R@{k}": held for k, held in found.recalled.items()}
+    return RelationLedger(truth.key, recalled, ranked, _among(ranked["rel"].truths, rule))
+
+
+def _ranked(rows: Pairs, hit: Array, true: Pairs, triplets: Triplets, number: Array, rule: RelationRule) -> Ranked:
+    by_triplet = rule.classes == "triplet"
+    ranking = _ranking(rows, _classes(rows.label, triplets, number, by_triplet), len(number), rule)
+    return Ranked(
+        names=number,
+        starts=ranking.starts,
+        image=rows.image[ranking.order],
+        hit=hit[ranking.order],
+        score=_scores(rows)[ranking.order],
+        row=rows.row[ranking.order],
+        true_image=true.image,
+        true_class=_classes(true.label, triplets, number, by_triplet),
+        formula="start-plus-steps" if rule.curve == "11-points" else rule.curve,
+        bare_recall=np.zeros(len(number)),
+    )
 
 
 def _per_class(figures: _Figures, triplets: Triplets, truth: Dataset, rule: RelationRule) -> dict[str, Array]:

@@ -11,7 +11,7 @@ Bansal et al., ECCV 2018 (base and novel); Gu et al., ICLR 2022 (ViLD); docs/pro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -25,9 +25,13 @@ from hoitool.data.image_ids import image_ids
 from hoitool.errors import DataError
 from hoitool.eval.curves import Ranking, area_under_curve, average_precision
 from hoitool.eval.detections import Boxes, Matched, best_of_groups, match, near, ranks
+from hoitool.eval.ledger import Key
 from hoitool.eval.result import Result, Row, mean
 from hoitool.eval.scored import told_predictions, told_truth
+from hoitool.eval.shares import Shares
 from hoitool.eval.signature import choice, signature
+from hoitool.eval.thresholds import Thresholds
+from hoitool.eval.weighted import AREA, POINTS_101, quotient
 from hoitool.labels.open_vocabulary import base_and_novel
 
 Array = NDArray[Any]
@@ -110,11 +114,7 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "coco") ->
     label space or the truth does not have the groups of the variant.
     """
     rule = VARIANTS[variant]
-    if predictions.box_scores is None:
-        raise DataError(f"{predictions!r} has no scores of boxes ('box_scores'), by which detections are ranked")
-    groups = _groups(truth, rule)
-    truth = _by_id(truth)
-    predictions = align(predictions.with_columns(image_scores=None), truth)
+    truth, predictions, groups = _prepared(truth, predictions, rule)
     scored = _proposals if rule.curve == "none" else _detections
     rows, columns = scored(to_frame(truth, rule.edges), to_frame(predictions, rule.edges), groups, rule)
     return Result(
@@ -134,6 +134,58 @@ def evaluate(truth: Dataset, predictions: Predictions, variant: str = "coco") ->
         },
         notes=tuple(_notes(truth, predictions, groups, rule)),
     )
+
+
+def _prepared(
+    truth: Dataset, predictions: Predictions, rule: DetectionRule
+) -> tuple[Dataset, Predictions, dict[str, Array]]:
+    """Both with the images in the order of their ids, and the classes that count."""
+    if predictions.box_scores is None:
+        raise DataError(f"{predictions!r} has no scores of boxes ('box_scores'), by which detections are ranked")
+    groups = _groups(truth, rule)
+    truth = _by_id(truth)
+    return truth, align(predictions.with_columns(image_scores=None), truth), groups
+
+
+def ledger(truth: Dataset, predictions: Predictions, variant: str = "coco") -> DetectionLedger | ProposalLedger:
+    """What the figures are made of; the images are in the order of their ids. Raises what `evaluate` does."""
+    rule = VARIANTS[variant]
+    truth, predictions, groups = _prepared(truth, predictions, rule)
+    truth, predictions = to_frame(truth, rule.edges), to_frame(predictions, rule.edges)
+    if rule.curve == "none":
+        return ProposalLedger(truth.key, dict(_proposal_shares(truth, predictions, groups, rule)))
+    return DetectionLedger(truth.key, _judged(truth, predictions, groups, rule), groups, rule)
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionLedger:
+    """Detections of classes, from which figures can be had again for images that count otherwise."""
+
+    images: Array
+    judged: Thresholds
+    groups: dict[str, Array]
+    rule: DetectionRule
+
+    def figures_of(self, weights: Array) -> dict[Key, Array]:
+        """Each figure (B,) when images count `weights` (I, B) times: means over the classes that have truths left."""
+        metrics = _metrics(*self.judged.weighted(weights), self.rule)
+        return {
+            (SETTING, name, metric): _means(values[mask])
+            for name, mask in self.groups.items()
+            for metric, values in metrics.items()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ProposalLedger:
+    """Recalls of true boxes by group and metric, which can be had again for images that count otherwise."""
+
+    images: Array
+    recalls: dict[tuple[str, str], Shares]
+
+    def figures_of(self, weights: Array) -> dict[Key, Array]:
+        """Each figure (B,) when images count `weights` (I, B) times; NaN without true boxes."""
+        return {(SETTING, *key): held.resampled(weights) for key, held in self.recalls.items()}
 
 
 def _groups(truth: Dataset, rule: DetectionRule) -> dict[str, Array]:
@@ -181,21 +233,13 @@ def _detections(
     truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule
 ) -> tuple[tuple[Row, ...], dict[str, Array]]:
     """Figures by group of classes from APs of classes."""
-    true = _true_boxes(truth, groups["full"], rule)
-    rows, unsure = _counted(truth, predictions, groups["full"], true, rule)
+    judged = _judged(truth, predictions, groups, rule)
     classes = len(groups["full"])
-    score = predictions.need("box_scores")[rows]
-    ranking = Ranking.of(predictions.categories[rows], score, classes)
-    rows, unsure = rows[ranking.order], unsure[ranking.order]
-    detected = _boxes(predictions, rows, unsure)
-    truths = np.bincount(true.label[~true.ignored], minlength=classes)
-    pairs = near(true, detected, min(rule.overlaps), rule.edges, later=rule.second_choice)
+    truths = np.bincount(judged.true_class, minlength=classes)
     ap, recall = np.full((2, len(rule.overlaps), classes), np.nan)
-    for t, threshold in enumerate(rule.overlaps):
-        found = match(pairs, true, threshold, rule.strict, rule.second_choice)
-        gone = _gone(unsure, found)
-        counts = np.diff(ranking.starts) - np.diff(np.searchsorted(gone, ranking.starts))
-        for k, mine in enumerate(ranks(found.hits, gone, ranking.starts)):
+    for t, (hits, gone) in enumerate(zip(judged.hits, judged.gone, strict=True)):
+        counts = np.diff(judged.starts) - np.diff(np.searchsorted(gone, judged.starts))
+        for k, mine in enumerate(ranks(hits, gone, judged.starts)):
             if truths[k]:
                 ap[t, k] = CURVES[rule.curve](mine, int(counts[k]), int(truths[k]))
                 recall[t, k] = len(mine) / truths[k]
@@ -206,8 +250,28 @@ def _detections(
     )
     names = np.array(truth.meta.labels.objects, object)
     columns = {"id": np.arange(classes), "object": names, "group": _group_names(groups), "truths": truths}
-    columns |= {"detections": np.diff(ranking.starts)} | metrics
+    columns |= {"detections": np.diff(judged.starts)} | metrics
     return figures, {name: values[groups["full"]] for name, values in columns.items()}
+
+
+def _judged(truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule) -> Thresholds:
+    """The detections that count, matched at every threshold."""
+    true = _true_boxes(truth, groups["full"], rule)
+    rows, unsure = _counted(truth, predictions, groups["full"], true, rule)
+    ranking = Ranking.of(predictions.categories[rows], predictions.need("box_scores")[rows], len(groups["full"]))
+    rows, unsure = rows[ranking.order], unsure[ranking.order]
+    detected = _boxes(predictions, rows, unsure)
+    pairs = near(true, detected, min(rule.overlaps), rule.edges, later=rule.second_choice)
+    found = [match(pairs, true, threshold, rule.strict, rule.second_choice) for threshold in rule.overlaps]
+    return Thresholds(
+        starts=ranking.starts,
+        image=detected.image,
+        hits=tuple(each.hits for each in found),
+        gone=tuple(_gone(unsure, each) for each in found),
+        true_image=true.image[~true.ignored],
+        true_class=true.label[~true.ignored],
+        formula=FORMULA_OF[rule.curve],
+    )
 
 
 def _counted(
@@ -267,6 +331,9 @@ CURVES: dict[str, Callable[[Array, int, int], float]] = {
 }
 
 
+FORMULA_OF = {"101-points": POINTS_101, "11-points": "start-plus-steps", "area": AREA}  # the same of weighted.FORMULAS
+
+
 def _metrics(ap: Array, recall: Array, rule: DetectionRule) -> dict[str, Array]:
     """(O,) figures of each class by name, of APs and recalls (T, O); the headline first."""
     if len(rule.overlaps) == 1:
@@ -278,6 +345,12 @@ def _metrics(ap: Array, recall: Array, rule: DetectionRule) -> dict[str, Array]:
 
 def _mean(values: Array) -> float:
     return mean(values[~np.isnan(values)])
+
+
+def _means(values: Array) -> Array:
+    """(B,) means of values (n, B) without what is NaN; NaN of nothing."""
+    held = ~np.isnan(values)
+    return quotient(np.where(held, values, 0).sum(axis=0), held.sum(axis=0))
 
 
 def _group_names(groups: dict[str, Array]) -> Array:
@@ -293,27 +366,48 @@ def _proposals(
     truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule
 ) -> tuple[tuple[Row, ...], dict[str, Array]]:
     """Recall of true boxes by detections of any class, by group of true classes."""
+    rows = []
+    for name, true, found in _found_proposals(truth, predictions, groups, rule):
+        wanted = len(true) - int(true.ignored.sum())
+        recall = {f"AR@{k}": _reached(found, k, wanted) for k in PROPOSALS}
+        rows.append(Row(SETTING, name, int(groups[name].sum()), recall))
+    return tuple(rows), {}
+
+
+def _found_proposals(
+    truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule
+) -> Iterator[tuple[str, Boxes, list[tuple[Array, Array]]]]:
+    """For each group its true boxes, and of true positives at each threshold the image and the place in it (n,)."""
     image, score = predictions.image_of("box"), predictions.need("box_scores")
     order = np.lexsort((-score, image))
     place = np.arange(len(order)) - predictions.box_offsets[image]
     order = order[place < max(PROPOSALS)]
     place = place[place < max(PROPOSALS)]
     detected = replace(_boxes(predictions, order, np.zeros(len(order), bool)), label=np.zeros(len(order), np.int32))
-    rows = []
     for name, mask in groups.items():
         true = _true_boxes(truth, mask, rule)
-        wanted = int((~true.ignored).sum())
         true = replace(true, label=np.zeros(len(true), np.int32))
         pairs = near(true, detected, min(rule.overlaps), rule.edges, later=True)
         found = [match(pairs, true, t, rule.strict, rule.second_choice) for t in rule.overlaps]
-        recall = {f"AR@{k}": _reached(found, place, k, wanted) for k in PROPOSALS}
-        rows.append(Row(SETTING, name, int(mask.sum()), recall))
-    return tuple(rows), {}
+        yield name, true, [(detected.image[each.hits], place[each.hits]) for each in found]
 
 
-def _reached(found: list[Matched], place: Array, most: int, wanted: int) -> float:
+def _proposal_shares(
+    truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule
+) -> Iterator[tuple[tuple[str, str], Shares]]:
+    """By group and metric what the recall is the mean of: for each true box the share found in its image."""
+    for name, true, found in _found_proposals(truth, predictions, groups, rule):
+        image = true.image[~true.ignored]
+        wanted = np.maximum(np.bincount(image, minlength=len(truth)), 1)
+        for k in PROPOSALS:
+            hits = np.concatenate([images[place < k] for images, place in found])
+            share = np.bincount(hits, minlength=len(truth)) / wanted / len(found)
+            yield (name, f"AR@{k}"), Shares.of(image, share[image])
+
+
+def _reached(found: list[tuple[Array, Array]], most: int, wanted: int) -> float:
     """The mean recall of the `most` best detections of each image."""
-    return mean(np.array([(place[each.hits] < most).sum() / wanted for each in found])) if wanted else float("nan")
+    return mean(np.array([(place < most).sum() / wanted for _, place in found])) if wanted else float("nan")
 
 
 def _notes(truth: Dataset, predictions: Predictions, groups: dict[str, Array], rule: DetectionRule) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.errors import DataError, UsageError
+from hoitool.eval.result_check import check
 from hoitool.files import sha256
 from hoitool.lookup import unknown_name
 
@@ -130,7 +131,8 @@ def from_json(text: str, where: str) -> Result:
     try:
         held = json.loads(text)
         if held["schema"] != SCHEMA:
-            raise DataError(f"{where}: result schema {held['schema']!r}, this hoitool reads {SCHEMA}")
+            raise DataError(f"{where}: result schema {held['schema']!r:.60}, this hoitool reads {SCHEMA}")
+        check(held, where)
         rows = tuple(
             Row(
                 r["setting"],

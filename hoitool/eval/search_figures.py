@@ -33,6 +33,33 @@ def search_figures(ranks: Ranks, ties: Ties, recalls: tuple[int, ...] = RECALLS)
     return made | {f"R@{k}_{suffix}": mean(other < k) for k in recalls}
 
 
+def resampled_figures(ranks: Ranks, weights: Array, ties: Ties, recalls: tuple[int, ...] = RECALLS) -> dict[str, Array]:
+    """The figures (B,) of `search_figures`, all bounds among them, where queries count weights (Q, B) times.
+
+    Without a query that counts they are NaN.
+    """
+    rank, other = (ranks.worst, ranks.best) if ties == "last" else (ranks.best, ranks.worst)
+    counts = weights.sum(axis=0, dtype=float)
+    counts[counts == 0] = np.nan
+    made = {f"R@{k}": weights[rank < k].sum(axis=0) / counts for k in recalls}
+    made["mR"] = sum(made.values()) / len(made)
+    made["medR"] = np.floor(_medians(rank, weights)) + 1
+    made["meanR"] = rank.astype(float) @ weights / counts + 1
+    suffix = "high" if ties == "last" else "low"
+    return made | {f"R@{k}_{suffix}": weights[other < k].sum(axis=0) / counts for k in recalls}
+
+
+def _medians(values: Array, weights: Array) -> Array:
+    """(B,) the medians of values (Q,) that count weights (Q, B) times: the mean of both in the middle; NaN of none."""
+    order = np.argsort(values, kind="stable")
+    ends = np.cumsum(weights[order], axis=0, dtype=np.int64)
+    total = ends[-1]
+    low, high = (
+        values[order[np.minimum((ends <= at).sum(axis=0), len(order) - 1)]] for at in ((total - 1) // 2, total // 2)
+    )
+    return np.where(total > 0, (low + high) / 2, np.nan)
+
+
 def without_idle_bounds(metrics: dict[str, float]) -> dict[str, float]:
     """The figures without bounds where all of them equal the figures that they bound."""
     bounds = {name: name.rpartition("_")[0] for name in metrics if name.endswith(("_low", "_high"))}

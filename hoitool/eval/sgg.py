@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from hoitool.boxes import Edges
 from hoitool.data import Dataset, Predictions, align, to_frame
 from hoitool.errors import DataError
-from hoitool.eval.matching import Overlap, Pairs
+from hoitool.eval.ledger import Key
+from hoitool.eval.matching import Overlap
 from hoitool.eval.relations import candidates, first_ranks, relations, require_predicates
 from hoitool.eval.result import Result, Row
 from hoitool.eval.scored import told_predictions, told_truth
+from hoitool.eval.shares import Shares
 from hoitool.eval.signature import choice, signature
 from hoitool.labels import difference
 
@@ -66,23 +68,17 @@ def evaluate(
     the truth does not have, and when boxes need image sizes that are not known.
     """
     rule = VARIANTS[variant]
-    require_predicates(truth, predictions, "scene graph generation")
-    truth = to_frame(truth, rule.edges)
-    predictions = to_frame(align(predictions, truth).with_columns(image_scores=None), rule.edges)
-    unseen = None if training is None else unseen_triplets(truth, training)
+    truth, predictions, unseen = _prepared(truth, predictions, training, rule)
     notes: list[str] = []
     classes = truth.meta.classes
     truths = np.bincount(truth.need("label"), minlength=classes)
     rows: list[Row] = []
     columns = {"id": np.arange(classes), "predicate": np.array(truth.meta.labels.verbs, object), "truths": truths}
-    for setting, of_pair in SETTINGS.items():
-        said: list[str] = []
-        _, true, detected = relations(truth, predictions, of_pair, rule.max_triplets, -np.inf, said)
-        notes.extend(note for note in said if note not in notes)
-        recall, each, zero_shot = _recalled(true, detected, truth, unseen, rule)
-        means = {f"m{name}": float(values.mean()) for name, values in each.items()}
-        rows.append(Row(setting, "full", classes, recall | means | zero_shot))
-        columns |= {f"{name}_{setting.replace('-', '_')}": values for name, values in each.items()}
+    for setting in SETTINGS:
+        held = _recalls(truth, predictions, unseen, rule, setting, notes)
+        rows.append(Row(setting, "full", classes, {name: float(each.means().mean()) for name, each in held.items()}))
+        suffix = setting.replace("-", "_")
+        columns |= {f"R@{k}_{suffix}": held[f"mR@{k}"].means() for k in RECALL_AT}
     if lacking := int((truths == 0).sum()):
         notes.append(f"{lacking} of the {classes} predicates have no true relation here and count as 0 in mean recall")
     notes.append(_told_unseen(unseen))
@@ -99,6 +95,45 @@ def evaluate(
         inputs=inputs if training is None else inputs | {"training": told_truth(training)},
         notes=tuple(notes),
     )
+
+
+def _prepared(
+    truth: Dataset, predictions: Predictions, training: Dataset | None, rule: GraphRule
+) -> tuple[Dataset, Predictions, Array | None]:
+    """Both in the frame of the rule, in the truth's order; and which true relations are unseen, where that is known."""
+    require_predicates(truth, predictions, "scene graph generation")
+    truth = to_frame(truth, rule.edges)
+    predictions = to_frame(align(predictions, truth).with_columns(image_scores=None), rule.edges)
+    return truth, predictions, None if training is None else unseen_triplets(truth, training)
+
+
+@dataclass(frozen=True)
+class GraphLedger:
+    """What the recalls are the means of, by setting and metric: they can be had again for other weights of images."""
+
+    images: Array
+    recalls: dict[tuple[str, str], Shares]
+
+    def figures_of(self, weights: Array) -> dict[Key, Array]:
+        """By setting, split and metric the figures (B,) where images count weights (I, B) times."""
+        return {(setting, "full", name): held.resampled(weights) for (setting, name), held in self.recalls.items()}
+
+
+def ledger(
+    truth: Dataset,
+    predictions: Predictions,
+    variant: str = "scene-graph-benchmark",
+    training: Dataset | None = None,
+) -> GraphLedger:
+    """What `evaluate` makes its figures of. Raises what it raises."""
+    rule = VARIANTS[variant]
+    truth, predictions, unseen = _prepared(truth, predictions, training, rule)
+    recalls = {
+        (setting, name): each
+        for setting in SETTINGS
+        for name, each in _recalls(truth, predictions, unseen, rule, setting, []).items()
+    }
+    return GraphLedger(truth.key, recalls)
 
 
 def unseen_triplets(truth: Dataset, training: Dataset) -> Array:
@@ -128,33 +163,33 @@ def _told_unseen(unseen: Array | None) -> str:
     )
 
 
-def _recalled(
-    true: Pairs, detected: Pairs, truth: Dataset, unseen: Array | None, rule: GraphRule
-) -> tuple[dict[str, float], dict[str, Array], dict[str, float]]:
-    """R@K of all relations, (L,) those of each predicate, and zR@K of the unseen ones where they are known, by name."""
+def _recalls(
+    truth: Dataset, predictions: Predictions, unseen: Array | None, rule: GraphRule, setting: str, notes: list[str]
+) -> dict[str, Shares]:
+    """R@K of all relations, mR@K by predicate, and zR@K of the unseen relations where they are known, by name."""
+    said: list[str] = []
+    _, true, detected = relations(truth, predictions, SETTINGS[setting], rule.max_triplets, -np.inf, said)
+    notes.extend(note for note in said if note not in notes)
     near = candidates(true, detected, Overlap(rule.edges, 0, "float32"))
     rank = first_ranks(true, detected, near, rule.min_iou)
+    label, together = truth.need("label"), np.zeros(len(true), np.int64)
     recall, each, zero_shot = {}, {}, {}
     for k in RECALL_AT:
-        together = np.zeros(len(true), np.int64)
-        recall[f"R@{k}"] = float(recalls(rank < k, true.image, together, 1, rule.averaged)[0])
-        each[f"R@{k}"] = recalls(rank < k, true.image, truth.need("label"), truth.meta.classes, rule.averaged)
+        found = rank < k
+        recall[f"R@{k}"] = shares(found, true.image, together, 1, rule.averaged)
+        each[f"mR@{k}"] = shares(found, true.image, label, truth.meta.classes, rule.averaged)
         if unseen is not None:
-            of_them = recalls((rank < k)[unseen], true.image[unseen], together[unseen], 1, rule.averaged)
-            zero_shot[f"zR@{k}"] = float(of_them[0])
-    return recall, each, zero_shot
+            zero_shot[f"zR@{k}"] = shares(found[unseen], true.image[unseen], together[unseen], 1, rule.averaged)
+    return recall | each | zero_shot
 
 
-def recalls(found: Array, image: Array, group: Array, groups: int, averaged: str) -> Array:
-    """(groups,) the recall of true relations (n,) in each group; 0 for a group without any.
+def shares(found: Array, image: Array, group: Array, groups: int, averaged: str) -> Shares:
+    """What the recall of true relations (n,) in each group is the mean of.
 
-    averaged  relations: found of all; images: the mean over the images that have some of the group
+    averaged  relations: of whether each is found; images: of the share found of each image that has some of the group
     """
     if averaged == "relations":
-        hits, counts = np.bincount(group, found, groups), np.bincount(group, minlength=groups)
-        return hits / np.maximum(counts, 1)
+        return Shares(image, group, found, groups)
     keys, place = np.unique(image.astype(np.int64) * groups + group, return_inverse=True)
     share = np.bincount(place, found, len(keys)) / np.bincount(place, minlength=len(keys))
-    of = keys % groups
-    made: Array = np.bincount(of, share, groups) / np.maximum(np.bincount(of, minlength=groups), 1)
-    return made
+    return Shares(keys // groups, keys % groups, share, groups)

@@ -18,7 +18,7 @@ from hoitool.eval.curves import THRESHOLDS
 Array = NDArray[Any]
 Formula = Callable[[Array, Array, Array, Array, Array], Array]
 LOOKED_AT = 1 << 25  # weights of detections (rows times weightings) that are looked at together
-AREA = "area"
+AREA, AREA_WITH_TAIL, POINTS_101 = "area", "area-with-tail", "101-points"
 
 
 def weighted_class(
@@ -39,32 +39,54 @@ def weighted_class(
 
 def _block(image: Array, hits: Array, true_image: Array, weights: Array, formula: str) -> Array:
     truths = weights[true_image].sum(axis=0, dtype=np.int64)
+    if not len(hits):
+        return figures(
+            np.empty((0, len(truths)), np.int64), np.empty((0, len(truths)), np.int64), truths, truths, formula
+        )
+    ranks = sums_until(hits, image, weights)
+    after = weights[image[hits[-1] + 1 :]].sum(axis=0, dtype=np.int64)
+    return figures(weights[image[hits]].astype(np.int64), ranks, truths, ranks[-1] + after, formula)
+
+
+def sums_until(places: Array, image: Array, weights: Array) -> Array:
+    """(n, B) how many of detections (N,) of these images stand up to and at some places (n,), which ascend."""
+    starts = np.concatenate([[0], places[:-1] + 1])
+    above = np.add.reduceat(weights[image[: places[-1] + 1]], starts, axis=0, dtype=np.int32)
+    return np.cumsum(above, axis=0, dtype=np.int64)
+
+
+def figures(counts: Array, ranks: Array, truths: Array, detections: Array, formula: str) -> Array:
+    """(3, B) AP, final recall and truths, the first two NaN without truths.
+
+    counts (H, B) of the true positives, best first; ranks (H, B) of the last copy of each, from 1; detections (B,)
+    """
     made = np.zeros((3, len(truths)))
     made[2] = truths
-    if len(hits):
-        starts = np.concatenate([[0], hits[:-1] + 1])
-        above = np.add.reduceat(weights[image[: hits[-1] + 1]], starts, axis=0, dtype=np.int32)
-        counts = weights[image[hits]].astype(np.int64)
-        ranks, found = np.cumsum(above, axis=0, dtype=np.int64), np.cumsum(counts, axis=0)
+    if len(counts):
+        found = np.cumsum(counts, axis=0)
         precision = np.divide(found, ranks, out=np.zeros(found.shape), where=ranks > 0)
         best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
         recall = np.divide(found, truths, out=np.zeros(found.shape), where=truths > 0)
-        after = weights[image[hits[-1] + 1 :]].sum(axis=0, dtype=np.int64)
-        made[0] = FORMULAS[formula](recall, best, counts, truths, ranks[-1] + after)
+        made[0] = FORMULAS[formula](recall, best, counts, truths, detections)
         made[1] = recall[-1]
     made[:2, truths == 0] = np.nan
     return made
 
 
+def quotient(total: Array, count: Array) -> Array:
+    """total / count (n,), NaN where the count is 0."""
+    made: Array = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return made
+
+
 def _points(thresholds: tuple[float, ...]) -> Formula:
-    """The mean over recall thresholds of the best precision at that recall or beyond."""
+    """The mean over recall thresholds, which ascend, of the best precision at that recall or beyond."""
 
     def formula(recall: Array, best: Array, counts: Array, truths: Array, detections: Array) -> Array:
-        total, columns = np.zeros(recall.shape[1]), np.arange(recall.shape[1])
-        padded = np.concatenate([best, np.zeros((1, recall.shape[1]))])
-        for threshold in thresholds:
-            total += padded[(recall < threshold).sum(axis=0), columns] / len(thresholds)
-        return total
+        reached = np.searchsorted(thresholds, recall, side="right")
+        first = np.diff(reached, axis=0, prepend=0)  # how many thresholds are reached first at each true positive
+        mean: Array = (first * best).sum(axis=0) / len(thresholds)
+        return mean
 
     return formula
 
@@ -75,6 +97,16 @@ def _area(recall: Array, best: Array, counts: Array, truths: Array, detections: 
     return area
 
 
+def _area_with_tail(recall: Array, best: Array, counts: Array, truths: Array, detections: Array) -> Array:
+    """The same, and what is never recalled with the precision of the last detection (SGTR)."""
+    tail: Array = (1 - recall[-1]) * counts.sum(axis=0) / np.maximum(detections, 1)
+    return _area(recall, best, counts, truths, detections) + tail
+
+
 # name -> what makes AP (B,) of five things: recall and the envelope of precision at the H true positives, each (H, B);
 # how often each of those counts, (H, B); truths, (B,); and detections, (B,)
-FORMULAS: dict[str, Formula] = {name: _points(points) for name, points in THRESHOLDS.items()} | {AREA: _area}
+FORMULAS: dict[str, Formula] = {name: _points(points) for name, points in THRESHOLDS.items()} | {
+    POINTS_101: _points(tuple(np.linspace(0, 1, 101).tolist())),
+    AREA: _area,
+    AREA_WITH_TAIL: _area_with_tail,
+}

@@ -141,6 +141,9 @@ def lines_of(path: Path | str, sets: Sequence[PromptSet] = ()) -> Texts:
     keys = tuple(dict.fromkeys(line for line in map(str.strip, content.split("\n")) if line))
     if not keys:
         raise DataError(f"{path}: expected one text on each line, came blank lines only")
+    if "\0" in content:
+        line = content[: content.index("\0")].count("\n") + 1
+        raise DataError(f"{path}, line {line}: holds the character U+0000, which no text has")
     items = [_Item("line", line=key) for key in keys]
     return _rows(keys, items, sets or [PromptSet(LINE, "", ("{phrase}",), {"line": "{line}"})])
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from hoitool.data import Meta
 from hoitool.data.meta import LabelKind
-from hoitool.errors import DataError, UsageError
+from hoitool.errors import DataError, HoitoolError, UsageError, first_line
 from hoitool.files import load_json, write_text
 from hoitool.labels import LabelSpace
 from hoitool.labels.beside import labels_of_file, write_labels
@@ -23,6 +23,7 @@ from hoitool.models import MODELS
 
 FILE, VERSION = "model.json", 1
 WHAT = "what a model of hoitool is"
+UNFIT = (HoitoolError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 ELSEWHERE = ("weights", "language")  # of build: what numbers may not name
 
 
@@ -39,13 +40,14 @@ class Card:
     predict: dict[str, Any]
 
     def build(self) -> nn.Module:
-        """The module with random weights. Raises DataError for numbers that the model does not take."""
+        """The module with random weights. Raises UsageError for an unknown model, DataError for numbers of another."""
         if wrong := [name for name in ELSEWHERE if name in self.numbers]:
             raise DataError(f"{FILE}: numbers.{wrong[0]} is not for a card to say")
+        build = MODELS[self.model].build
         try:
-            made: nn.Module = MODELS[self.model].build(**self.numbers)
-        except TypeError as error:
-            raise DataError(f"{FILE}: the numbers of {self.model} do not fit: {error}") from error
+            made: nn.Module = build(**self.numbers)
+        except UNFIT as error:
+            raise DataError(f"{FILE}: the numbers of {self.model} do not fit: {first_line(error)}") from error
         return made
 
     def write(self, folder: Path) -> None:
@@ -112,6 +114,8 @@ def read_card(folder: Path) -> Card:
     space = labels_of_file(name, digest, path)
     if space.hash != digest:
         raise DataError(f"{path}: is of label space {name!r} {digest:.12}, the one found is {space.hash:.12}")
+    if type(side := held["numbers"].get("image_size")) is not int or side < 1:
+        raise DataError(f"{path}: numbers.image_size is {side!r:.60}, expected the side of its pictures in pixels")
     mean, std = (_colour(held[each], f"{path}: {each}") for each in ("mean", "std"))
     if min(std) <= 0:
         raise DataError(f"{path}: std is {held['std']!r:.60}, expected three numbers above 0")

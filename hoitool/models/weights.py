@@ -97,8 +97,8 @@ def matched(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap) -> 
 def load(module: nn.Module, path: Path, key_map: KeyMap, strict: bool = True) -> Match:
     """Copy the weights of a file into a module, and say how they fitted.
 
-    Raises MissingData and DataError: for a file without tensors, for one of which nothing fits, and, when strict,
-    unless each name has its place with its shape.
+    Raises MissingData and DataError: for a file without tensors, for one of which nothing fits, for weights that are
+    not finite, and, when strict, unless each name has its place with its shape.
     """
     return fill(module, read_tensors(path), key_map, str(path), strict)
 
@@ -116,7 +116,15 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap, where:
     with torch.no_grad():
         for our, name in match.matched.items():
             own[our].copy_(state[name])
+    _require_finite(module, match, where)
     return match
+
+
+def _require_finite(module: nn.Module, match: Match, where: str) -> None:
+    """Raise DataError naming the first tensor of a file that is a parameter and holds what is no finite number."""
+    for our, parameter in module.named_parameters(remove_duplicate=False):
+        if our in match.matched and not parameter.isfinite().all():
+            raise DataError(f"{where}: {match.matched[our]} holds numbers that are not finite; the file is damaged")
 
 
 def _resized(module: nn.Module, state: Mapping[str, Tensor], key_map: KeyMap) -> Mapping[str, Tensor]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from hoitool import workspace
 from hoitool.embed.encoder import PRECISIONS, Settings
 from hoitool.embed.encoders.device import place
 from hoitool.errors import MissingData, UsageError
-from hoitool.files import sha256
+from hoitool.files import naming, sha256
 from hoitool.lookup import unknown_name
 from hoitool.models import MODELS, checkpoints
 from hoitool.models.card import FILE, Card, read_card
@@ -61,7 +62,8 @@ def opened(
         if folder is None:
             raise _unknown(path)
         card = read_card(folder)
-    module = card.build()
+    with naming(folder or path):
+        module = card.build()
     file = path if path.is_file() else weights_of(path, best)
     match = load(module, file, MODELS[card.model].CHECKPOINTS, strict)
     name = folder.resolve().name if folder is not None else path.stem
@@ -96,7 +98,11 @@ def weights_of(folder: Path, best: bool = False) -> Path:
 
 def _unknown(path: Path) -> UsageError | MissingData:
     if not path.exists():
-        return MissingData(f"{path}: no such model; a run's folder, a checkpoint or a file of weights was expected")
+        run = workspace.RUNS / path.name
+        near = f"; did you mean {run}?" if run.is_dir() else ""
+        return MissingData(
+            f"{path}: no such model; a run's folder, a checkpoint or a file of weights was expected{near}"
+        )
     if path.is_dir():
         return MissingData(f"{path}: no {FILE} in it, which says what a model is; is it the folder of a run?")
     if path.suffix in STORES:

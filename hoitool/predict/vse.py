@@ -34,7 +34,7 @@ from hoitool.predict.opened import Opened, card_folder
 from hoitool.predict.recognition import Pace
 from hoitool.predict.whole import Asked, Say
 from hoitool.store import Manifest, Store, Writer
-from hoitool.store.hdf5 import is_store
+from hoitool.store.hdf5 import is_store, require_suffix
 from hoitool.store.writer import discard
 
 BLOCK = 1000  # images that are written at once
@@ -81,6 +81,7 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     card = matcher(model.card, card_folder(path))
     images = images_of(card, data, stores, asked.pictures, say)
     out = asked.out or _default_out(path, data)
+    require_suffix(out)
     refuse_overwrite(out, asked.overwrite)
     return embed(model, card, data, images, out, asked.pace)
 

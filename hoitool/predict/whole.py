@@ -11,10 +11,10 @@ from typing import Any
 from hoitool import workspace
 from hoitool.data import Dataset, Predictions, iter_shards, write
 from hoitool.embed.pictures import Album
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, UsageError
 from hoitool.files import refuse_overwrite, sha256
 from hoitool.lookup import unknown_name
-from hoitool.models.card import Card, labelled
+from hoitool.models.card import FILE, Card, labelled
 from hoitool.predict.boxes import Boxes
 from hoitool.predict.detectors.detector import load_detector
 from hoitool.predict.detectors.finding import boxes_in, file_name
@@ -133,7 +133,8 @@ def wanted_of(card: Card, asked: Asked) -> dict[str, Any]:
     wanted = DEFAULTS | card.predict | asked.how
     for name in POWERS:
         if not isinstance(wanted[name], int | float) or not 0 <= wanted[name] < math.inf:
-            raise UsageError(f"{name} is {wanted[name]!r:.40}, expected a finite number of at least 0")
+            kind, whose = (UsageError, name) if name in asked.how else (DataError, f"{FILE}: predict.{name}")
+            raise kind(f"{whose} is {wanted[name]!r:.40}, expected a finite number of at least 0")
     if wanted["task"] not in TASKS:
         raise unknown_name("task", wanted["task"], TASKS)
     if asked.boxes is not None and asked.detector is not None:
@@ -148,7 +149,10 @@ def task_of(task: str, images: Dataset, asked: Asked, say: Say) -> str:
         raise UsageError(
             f"--{given[0].replace('_', '-')} is of pairs, and whole pictures are recognised here; add --task detection"
         )
-    if task == "recognition" or asked.boxes is not None or asked.detector is not None or len(images.boxes):
+    if task == "recognition" or asked.boxes is not None or asked.detector is not None:
+        return task
+    if len(images.boxes):
+        say("took the dataset's own boxes (bring others with --boxes or --detector): figures on them flatter")
         return task
     if asked.how.get("task") == "detection":
         raise UsageError(

@@ -20,11 +20,9 @@ from hoitool.errors import CheckFailed, UsageError
 from hoitool.labels import LabelSpace
 from hoitool.labels.beside import write_labels
 from hoitool.store import discard, partial_path, reopen
-from hoitool.store.hdf5 import gigabytes, head, is_store, plan_of, size
+from hoitool.store.hdf5 import gigabytes, head, is_store, plan_of, require_suffix, size
 from hoitool.store.layout import plan_hash
 from hoitool.store.manifest import unlike
-
-SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,7 @@ def make(job: Job, target: Target, encoder: Encoder | None) -> Made:
 
 def _refuse(path: Path, job: Job, overwrite: bool) -> None:
     """Raise UsageError for a name that no store has, or one that is taken and may not be replaced."""
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path}: a feature store ends in {' or '.join(SUFFIXES)}")
+    require_suffix(path)
     if not path.exists():
         return
     if not is_store(path):

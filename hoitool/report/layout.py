@@ -42,14 +42,26 @@ TITLES = {
     "no-graph-constraint": "No graph constraint",
 }
 RANKS = ("medR", "meanR")  # metrics that are no fractions
+BOUNDS = ("_low", "_high")  # how the metrics end that bound others over the orders of equal scores
 
 
 @dataclass(frozen=True)
 class Groups:
-    """`heads`: each setting's title and its columns' titles; `rows`: a name and one figure per column."""
+    """`heads`: each setting's title and its columns' titles; `rows`: a name and one figure per column.
+
+    intervals  for each row, per column, '' where a figure has none
+    """
 
     heads: list[tuple[str, list[str]]]
     rows: list[tuple[str, list[str]]]
+    intervals: list[list[str]]
+
+    def cells(self, template: str) -> list[tuple[str, list[str]]]:
+        """The rows with figures that have an interval as the template puts both, such as '{} {}'."""
+        return [
+            (name, [template.format(*each) if each[1] else each[0] for each in zip(figures, intervals, strict=True)])
+            for (name, figures), intervals in zip(self.rows, self.intervals, strict=True)
+        ]
 
 
 def main_metrics(result: Result) -> tuple[str, ...]:
@@ -57,7 +69,7 @@ def main_metrics(result: Result) -> tuple[str, ...]:
     names = dict.fromkeys(name for row in result.rows for name in row.metrics)
     if result.headline == "mAP":
         return ("mAP",)
-    return tuple(name for name in names if not name.endswith(("_low", "_high")))
+    return tuple(name for name in names if not name.endswith(BOUNDS))
 
 
 def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ()) -> Groups:
@@ -76,7 +88,7 @@ def two_groups(result: Result, name: str, metrics: tuple[str, ...] = ()) -> Grou
         )
         for metric in shown
     ]
-    return Groups(heads, figures)
+    return Groups(heads, figures, [[interval(metric, row) for row in columns] for metric in shown])
 
 
 def title(name: str) -> str:
@@ -93,3 +105,21 @@ def percent(value: float, digits: int = 2) -> str:
 def figure(metric: str, value: float) -> str:
     """A metric's value: a rank as it is, everything else in per cent; a dash where there is none."""
     return percent(value / 100 if metric in RANKS else value)
+
+
+def interval(metric: str, row: Row) -> str:
+    """The interval of a row's figure as [low, high], in the unit of the figure; '' where it has none."""
+    if metric not in row.intervals:
+        return ""
+    return f"[{', '.join(figure(metric, end) for end in row.intervals[metric])}]"
+
+
+def sampled(result: Result) -> list[str]:
+    """A sentence on how the intervals were made, none where there are none."""
+    if result.sampling is None:
+        return []
+    held = result.sampling
+    return [
+        f"[low, high] are {100 * held['level']:g} % intervals from {held['resamples']:,} resamples of the images, "
+        f"seed {held['seed']}"
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hoitool import workspace
 from hoitool.convert.inputs import Inputs, gather
@@ -20,7 +21,11 @@ from hoitool.eval import (
     protocol_named,
     score,
 )
-from hoitool.files import npz_names, require, starts_with, write_text
+from hoitool.files import naming, npz_names, require, starts_with, write_text
+
+if TYPE_CHECKING:
+    from hoitool.diagnose.bootstrap import Sampling
+    from hoitool.splits import Split
 
 DEFAULT_PROTOCOL = "hico-det"
 SEARCH = "retrieval"  # of feature stores
@@ -56,6 +61,7 @@ def score_paths(
     format: str | None = None,
     split: str = "all",
     counts: Path | None = None,
+    sampling: Sampling | None = None,
 ) -> Scored:
     """Score what a user names: feature stores under a search, else a file of predictions as `score_files` does.
 
@@ -74,7 +80,7 @@ def score_paths(
 
         if format is not None or counts is not None:
             raise UsageError(f"--from and --counts are of predictions; protocol {protocol!r} scores feature stores")
-        result = score_stores(paths, protocol, variant, truth, subset)
+        result = score_stores(paths, protocol, variant, truth, subset, sampling)
         return Scored(result, paths[0], notes, (split.lower(),))
     if len(paths) > 1:
         for path in paths:
@@ -87,7 +93,7 @@ def score_paths(
         raise UsageError(
             f"{paths[0]} is a feature store; protocol {protocol!r} scores predictions, {' and '.join(SEARCHES)} stores"
         )
-    return score_files(paths[0] if paths else None, truth, protocol, variant, subset, format, split, counts)
+    return score_files(paths[0] if paths else None, truth, protocol, variant, subset, format, split, counts, sampling)
 
 
 def _is_store(path: Path) -> bool:
@@ -110,6 +116,7 @@ def score_files(
     format: str | None = None,
     split: str = "all",
     counts: Path | None = None,
+    sampling: Sampling | None = None,
 ) -> Scored:
     """Score a file of predictions, by default the newest run's, against its truth, by default the workspace's.
 
@@ -117,6 +124,7 @@ def score_files(
     split     a split to report on too: a protocol's own, a named one or its JSON file, or zero-shot: all of those
     counts    training data to count rare classes in, by default the full training set, by the truth's label space;
               for protocols of OF_TRAINING what was trained on, by default train.parquet beside the truth
+    sampling  how the intervals of the figures are made, None: there are none
     The result names the files and their hashes. Raises UsageError for unknown names, before anything is read where
     the protocol is named, and what `gather` and `score` raise.
     """
@@ -137,7 +145,9 @@ def score_files(
         learned, remarks = training(path)
         notes = (*notes, *remarks, *([] if counts else [f"took the training data {path} (name others with --counts)"]))
         files["training"] = path
-    result = score(inputs.truth, inputs.predictions, protocol, variant, learned).traced(**files)
+    with naming(inputs.predictions_path, inputs.truth_path):
+        result = score(inputs.truth, inputs.predictions, protocol, variant, learned).traced(**files)
+    added: list[Split] = []
     dropped = (f"dropped {count:,} in reading: {reason}" for reason, count in inputs.dropped.items())
     notes = (*notes, *dropped)
     if counts is not None and protocol not in OF_TRAINING:
@@ -145,8 +155,15 @@ def score_files(
         from hoitool.report.splitting import rare_or_named
 
         _require_rare(result, "rare")
-        result = with_split(result, rare_or_named("rare", counts=counts))
-    result, shown = _with_named(result, split)
+        added.append(rare_or_named("rare", counts=counts))
+        result = with_split(result, added[0])
+    result, named, shown = with_named(result, split)
+    if sampling is not None:
+        from hoitool.diagnose.bootstrap import with_intervals
+        from hoitool.eval.ledger import weighable_of
+
+        ledger = weighable_of(inputs.truth, inputs.predictions, protocol, variant, learned)
+        result = with_intervals(result, ledger, sampling, [*added, *named])
     return Scored(result, inputs.predictions_path, notes, shown)
 
 
@@ -159,11 +176,11 @@ def _training_path(inputs: Inputs, named: Path | None) -> Path | None:
     return beside if header.get("labels", {}).get("hash") == inputs.truth.meta.labels.hash else None
 
 
-def _with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:
-    """The result with the rows of a split where it does not have them, and the names of the splits to show."""
+def with_named(result: Result, name: str) -> tuple[Result, list[Split], tuple[str, ...]]:
+    """The result with the rows of a split where it does not have them, what was added, and the splits to show."""
     plain = name.lower().replace("_", "-")
     if plain in ("all", *result.splits):
-        return result, (plain,)
+        return result, [], (plain,)
     if plain in ("rare", "non-rare") and "full" in result.splits:
         _require_rare(result, plain)
         raise UsageError(f"the truth's label space has no training counts: say where {plain} is counted with --counts")
@@ -174,7 +191,7 @@ def _with_named(result: Result, name: str) -> tuple[Result, tuple[str, ...]]:
     chosen = [splits.resolve(each, known=[*result.splits, "all", ZERO_SHOT]) for each in names]
     for split in chosen:
         result = with_split(result, split)
-    return result, tuple(split.name for split in chosen)
+    return result, chosen, tuple(split.name for split in chosen)
 
 
 def _require_rare(result: Result, name: str) -> None:

@@ -12,6 +12,7 @@ from hoitool.convert.cxc import files_of, read_ratings
 from hoitool.data.dataset import Array
 from hoitool.data.image_ids import trailing_number
 from hoitool.data.ratings import Ratings, places
+from hoitool.diagnose.bootstrap import Sampling, with_intervals
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import Result, choose_variant, cxc, retrieval
 from hoitool.eval.embedded import Embedded, ensemble, from_npz, from_store
@@ -28,14 +29,16 @@ def score_stores(
     variant: str | None = None,
     truth: Path | None = None,
     subset: str | None = None,
+    sampling: Sampling | None = None,
 ) -> Result:
     """Score stores of images and captions (`hoitool embed captions`), several as an ensemble, under a named protocol.
 
     An .npz of embeddings that were made elsewhere stands for a store (hoitool/eval/embedded.py).
 
     truth, subset  of cxc: the folder of its tables, and which of them, test unless another is named
-    Raises UsageError for unknown names and for ratings where none are used, MissingData for what is not there,
-    DataError for stores of other things.
+    sampling       how the intervals of the figures are made, None: there are none
+    Raises UsageError for unknown names, for ratings where none are used and for intervals of cxc, MissingData for what
+    is not there, DataError for stores of other things.
     """
     variant = choose_variant(protocol, variant)
     if not stores:
@@ -46,9 +49,12 @@ def score_stores(
         raise MissingData("which ratings? Give the folder of sts_test.csv, sis_test.csv and sits_test.csv with --truth")
     if protocol != "cxc" and (truth is not None or subset is not None):
         raise UsageError(f"--truth and --subset say which ratings protocol 'cxc' takes; {protocol!r} needs stores only")
+    if protocol == "cxc" and sampling is not None:
+        raise UsageError("protocol 'cxc' has no --ci: it rates pairs of images, which cannot be drawn one by one")
     embedded = ensemble([from_npz(path) if path.suffix == ".npz" else from_store(Store(path)) for path in stores])
     if truth is None:
-        return retrieval.evaluate(embedded, variant)
+        result = retrieval.evaluate(embedded, variant)
+        return result if sampling is None else with_intervals(result, retrieval.ledger(embedded, variant), sampling)
     subset = subset or DEFAULT_SUBSET
     pool, ratings = rated(embedded, read_ratings(truth, subset), str(truth))
     result = cxc.evaluate(pool, ratings, variant)

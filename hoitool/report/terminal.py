@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from hoitool.eval import Result
-from hoitool.report.layout import RANKS, figure, title
+from hoitool.report.layout import RANKS, figure, interval, sampled, title
 
 COUNTS = ("images", "captions", "pairs", "detections", "image_labels", "scores", "sts_pairs", "sis_pairs", "sits_pairs")
 QUERIES = ("retrieval", "cxc")  # protocols whose means are over queries, or rated pairs
+SIDE_BY_SIDE = 2  # metrics whose figures and intervals a terminal has room for beside each other
 METRIC_TITLES = {
     "mAP": "mAP",
     "recall": "Recall",
@@ -28,29 +29,61 @@ METRIC_TITLES = {
 def result_report(result: Result) -> RenderableType:
     """The figures of a result in per cent, what was scored, the notes and the signature."""
     metrics = list(dict.fromkeys(name for row in result.rows for name in row.metrics))
-    table = Table(title=f"{result.protocol} · {result.variant}", title_justify="left", header_style="bold")
-    table.add_column("Setting")
-    table.add_column("Split")
-    table.add_column("Queries" if result.protocol in QUERIES else "Classes", justify="right")
-    for name in metrics:
-        table.add_column(f"{METRIC_TITLES.get(name, name)}{'' if name in RANKS else ' (%)'}", justify="right")
-    for setting in result.settings:
-        for i, row in enumerate(result.select(setting).rows):
-            figures = [figure(name, row.metrics.get(name, math.nan)) for name in metrics]
-            head = title(setting) if i == 0 else ""
-            table.add_row(head, title(row.split), str(row.classes), *figures)
-        table.add_section()
+    long = result.sampling is not None and len(metrics) > SIDE_BY_SIDE
+    table = _one_below_the_other(result, metrics) if long else _side_by_side(result, metrics)
     lines: list[RenderableType] = [table, *_scored(result.inputs), *_splits(result)]
+    lines += [Text(f"{line}.") for line in sampled(result)]
     lines += [Text(f"Note: {note}.", style="yellow") for note in result.notes]
     lines.append(Text(result.signature, style="dim"))
     return Group(*lines)
 
 
+def _headed(result: Result) -> Table:
+    table = Table(title=f"{result.protocol} · {result.variant}", title_justify="left", header_style="bold")
+    table.add_column("Setting")
+    table.add_column("Split")
+    table.add_column("Queries" if result.protocol in QUERIES else "Classes", justify="right")
+    return table
+
+
+def _side_by_side(result: Result, metrics: list[str]) -> Table:
+    """A line for each setting and split, a column for each metric."""
+    table = _headed(result)
+    for name in metrics:
+        table.add_column(_named(name), justify="right")
+    for setting in result.settings:
+        for i, row in enumerate(result.select(setting).rows):
+            figures = [
+                Text(figure(name, row.metrics.get(name, math.nan))).append(f" {interval(name, row)}".rstrip(), "dim")
+                for name in metrics
+            ]
+            table.add_row(title(setting) if i == 0 else "", title(row.split), str(row.classes), *figures)
+        table.add_section()
+    return table
+
+
+def _one_below_the_other(result: Result, metrics: list[str]) -> Table:
+    """A line for each figure and its interval."""
+    table = _headed(result)
+    table.add_column("Metric")
+    table.add_column("Figure", justify="right")
+    table.add_column("Interval", justify="right")
+    for setting in result.settings:
+        for i, row in enumerate(result.select(setting).rows):
+            heads = [title(setting) if i == 0 else "", title(row.split), str(row.classes)]
+            for name in (name for name in metrics if name in row.metrics):
+                table.add_row(*heads, _named(name), figure(name, row.metrics[name]), Text(interval(name, row), "dim"))
+                heads = ["", "", ""]
+        table.add_section()
+    return table
+
+
+def _named(metric: str) -> str:
+    return f"{METRIC_TITLES.get(metric, metric)}{'' if metric in RANKS else ' (%)'}"
+
+
 def _scored(inputs: Mapping[str, Any]) -> list[Text]:
-    lines = [
-        Text(f"{'Store':<12}{held['path']} · {held['model']}, content {held['content'][:12]}")
-        for held in inputs.get("stores", ())
-    ]
+    lines = [Text(f"{'Store':<12}{_store(held)}") for held in inputs.get("stores", ())]
     for name in ("truth", "predictions"):
         held = inputs.get(name, {})
         if not held and "stores" in inputs:
@@ -61,6 +94,13 @@ def _scored(inputs: Mapping[str, Any]) -> list[Text]:
             counts.append(f"{held['swapped_boxes']:,} boxes with swapped corners (scored as they are)")
         lines.append(Text(f"{name.capitalize():<12}{held.get('path', '')}{digest} · {', '.join(counts)}"))
     return lines
+
+
+def _store(held: Mapping[str, Any]) -> str:
+    """A feature store, or the arrays that stand for one, which name no model."""
+    if "content" in held:
+        return f"{held['path']} · {held['model']}, content {held['content'][:12]}"
+    return f"{held['path']} sha256 {held['sha256'][:12]}"
 
 
 def _splits(result: Result) -> list[Text]:

@@ -19,6 +19,7 @@ from hoitool.splits.table import (
     rare_in,
     require_filter,
     resolve,
+    spellings,
     with_images,
     zero_shot,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "read_manifest",
     "require_filter",
     "resolve",
+    "spellings",
     "violations",
     "with_images",
     "zero_shot",

@@ -62,7 +62,7 @@ def apply(data: Dataset, split: Split, sources: dict[str, str] | None = None) ->
     if EXTRA in data.meta.extras:
         stated["after"] = data.meta.extras[EXTRA]
     made = made.with_columns(replace(made.meta, extras=made.meta.extras | {EXTRA: stated}))
-    notes += [*_vacuous(data, made, split), *_lost_classes(data, made, split)]
+    notes += [*_not_training(data), *_vacuous(data, made, split), *_lost_classes(data, made, split)]
     return Applied(made, concrete, _dropped(data, made), tuple(notes))
 
 
@@ -160,6 +160,13 @@ def _dropped(before: Dataset, after: Dataset) -> dict[str, int]:
     if before.image_label is not None and after.image_label is not None:
         made["image labels"] = len(before.image_label) - len(after.image_label)
     return made
+
+
+def _not_training(data: Dataset) -> list[str]:
+    """A note where the data are those that figures are told of."""
+    if data.meta.subset != "test":
+        return []
+    return ["these are test data: a split takes training data, and its figures are of all test images (eval --split)"]
 
 
 def _vacuous(before: Dataset, after: Dataset, split: Split) -> list[str]:

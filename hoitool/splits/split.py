@@ -210,7 +210,7 @@ def _groups(held: dict[str, Any], space: Space | None, where: str) -> dict[str, 
 
 def _filter(held: dict[str, Any], where: str) -> str | None:
     value = held.get("filter")
-    if value is not None and value not in FILTERS:
+    if value is not None and (not isinstance(value, str) or value not in FILTERS):
         raise DataError(f"{where}: filter is {value!r:.40}, expected one of {', '.join(FILTERS)}")
     return None if value is None else str(value)
 

@@ -76,9 +76,9 @@ def named(name: str, seed: int = 0, known: Iterable[str] = ()) -> Split:
         return rare(load_labels("hico"))
     if base == LISTED and not slash:
         return Split(LISTED, title="the training images of a list (--images)")
-    base = _spellings().get(base, base)
+    base = spellings().get(base, base)
     if base not in _table()["splits"]:
-        raise unknown_name("split", name, [*known, *zero_shot(), *names(), LISTED, *_spellings()])
+        raise unknown_name("split", name, [*known, *zero_shot(), *names(), LISTED, *spellings()])
     if slash and base == NO_TRAINING:
         raise UsageError(f"split {base!r} trains on nothing, so it has no training filter: leave {'/' + choice!r} out")
     if slash and choice not in CHOICES:
@@ -86,7 +86,8 @@ def named(name: str, seed: int = 0, known: Iterable[str] = ()) -> Split:
     return _zero_shot(base, choice)
 
 
-def _spellings() -> dict[str, str]:
+def spellings() -> dict[str, str]:
+    """The other names of zero-shot splits, each with the split's own."""
     return {alias: name for name, row in _table()["splits"].items() for alias in row["aliases"]}
 
 

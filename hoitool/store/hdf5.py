@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from hoitool.data.dataset import Array
-from hoitool.errors import DataError, HoitoolError, MissingData
+from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import reading, require, starts_with
 from hoitool.store.layout import COLUMNS, CONTENT, DIGEST, FAILED, PICTURE, Layout, check_column, check_offsets
 from hoitool.store.manifest import KIND, Manifest, parse
@@ -27,8 +27,15 @@ from hoitool.store.manifest import KIND, Manifest, parse
 ATTRIBUTE, RUN, PLAN = "hoitool", "run", "plan"
 WHAT = "a feature store (HDF5)"
 MAGIC = b"\x89HDF"
+SUFFIXES = (".h5", ".hdf5")
 SMALL = 64 * 2**20  # bytes of texts that are handled at once
 CHUNK = 2**20  # bytes
+
+
+def require_suffix(path: Path) -> None:
+    """Raise UsageError for a name that no store has."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: a feature store ends in {' or '.join(SUFFIXES)}")
 
 
 def create(path: Path) -> h5py.File:
@@ -43,7 +50,8 @@ def put(file: h5py.File, name: str, values: Array) -> None:
         return
     texts = [text.encode() for text in values.tolist()]
     width, even = _width(texts)
-    packed = {} if even else {"chunks": (max(1, CHUNK // width),), "compression": "gzip", "compression_opts": 1}
+    chunks = (min(len(texts), max(1, CHUNK // width)),)
+    packed = {} if even else {"chunks": chunks, "compression": "gzip", "compression_opts": 1}
     held = file.create_dataset(name, (len(texts),), h5py.string_dtype("utf-8", width), **packed)
     step = max(1, SMALL // width)
     for first in range(0, len(texts), step):

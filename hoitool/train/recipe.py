@@ -171,16 +171,17 @@ def _stated(text: str, where: str) -> Layer:
 
 
 def _yaml(text: str, where: str, error: type[HoitoolError]) -> Any:
-    loader = _Loader(text)
     try:
-        return loader.get_single_data()
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as problem:
         line = f", line {problem.problem_mark.line + 1}" if problem.problem_mark else ""
         raise error(f"{where}{line}: not YAML ({problem.problem})") from problem
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise error(f"{where}: not YAML ({str(problem).splitlines()[0]:.80})") from problem
-    finally:
-        loader.dispose()
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

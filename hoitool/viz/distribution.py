@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,35 +10,27 @@ import numpy as np
 
 from hoitool.data.dataset import Array
 from hoitool.data.distribution import FEW, NOTHING, Distribution
-from hoitool.errors import UsageError
-from hoitool.files import atomic
+from hoitool.viz.figure import STYLE, check_form, plain_counts, write
 
 SHOWN = 40  # objects and verbs in the map, the most frequent ones
 DPI = 130
+LARGE = {"font.size": 9, "axes.titlesize": "large", "axes.titlelocation": "center"}
 WIDEST = 30  # pairs per image: more are in the last bar
 
 
 def check_suffix(path: Path) -> None:
     """Raise UsageError when a path is no .png."""
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{path}: pictures are written as .png")
+    check_form(path, ("png",))
 
 
 def draw(parts: Sequence[Distribution], path: Path, title: str = "") -> None:
     """Write the figure of all subsets as a PNG. Raises UsageError for another suffix."""
     check_suffix(path)
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     together = _together(parts)
     rows = 0 if together is None else len(together[0])
     lower = max(3.0, 1.2 + 0.19 * rows)
-    style: Any = {"text.parse_math": False, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with mpl.rc_context(style), warnings.catch_warnings(), atomic(path) as temporary:
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in other scripts show as boxes
-        figure = Figure(figsize=(12, 4.2 + (lower if rows else 0)), layout="constrained")
-        FigureCanvasAgg(figure)
+
+    def paint(figure: Any) -> None:
         grid = figure.add_gridspec(2 if rows else 1, 2, height_ratios=[4.0, lower] if rows else [1])
         _tail_axes(figure.add_subplot(grid[0, 0]), parts)
         _image_axes(figure.add_subplot(grid[0, 1]), parts)
@@ -47,7 +38,8 @@ def draw(parts: Sequence[Distribution], path: Path, title: str = "") -> None:
             _map_axes(figure, figure.add_subplot(grid[1, :]), together, parts[0].counted)
         if title:
             figure.suptitle(title, fontsize=12)
-        figure.savefig(temporary, dpi=DPI, format="png")
+
+    write(paint, (12, 4.2 + (lower if rows else 0)), [path], {**STYLE, **LARGE}, DPI)
 
 
 def _tail_axes(axes: Any, parts: Sequence[Distribution]) -> None:
@@ -138,11 +130,10 @@ def _map_axes(figure: Any, axes: Any, together: tuple[Array, list[str], list[str
 
 def _plain_ticks(axis: Any) -> None:
     """1, 10, 100, 1,000 on a log scale."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator
 
     axis.set_major_locator(LogLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axis.set_minor_formatter(NullFormatter())
+    plain_counts(axis)
 
 
 def _short(name: str) -> str:

@@ -8,7 +8,6 @@ same bytes for the same rows and seed. Colours: Okabe and Ito's, told apart by c
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,16 +18,21 @@ import numpy as np
 
 from hoitool.data.dataset import Array
 from hoitool.errors import UsageError
-from hoitool.files import atomic
 from hoitool.lookup import unknown_name
+from hoitool.viz.figure import COLOURS, STYLE, USUAL, check_form, write
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
-SUFFIXES = (".png", ".svg")
 FEWEST = 5  # rows that make a map
 PERPLEXITY = 30.0
 DPI = 150
+FRAMED = {
+    "font.size": 9,
+    "axes.titlesize": "large",
+    "axes.titlelocation": "center",
+    "axes.spines.top": True,
+    "axes.spines.right": True,
+}
 LINE = 60  # letters of the title above a panel
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "^")
 REST = "#B8B8B8"
 TOGETHER = 0.05  # of a map's width: points of one name that are as near to their middle keep together
@@ -58,8 +62,7 @@ class Points:
 
 def check_suffix(path: Path) -> None:
     """Raise UsageError when a path is neither .png nor .svg."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: pictures are written as {' or '.join(SUFFIXES)}")
+    check_form(path, USUAL)
 
 
 def project(vectors: Array, method: str, seed: int = 0) -> Array:
@@ -110,16 +113,9 @@ def draw(maps: Mapping[str, Array], points: Points, paths: Sequence[Path], title
     """Write a figure with a panel for each map, title -> (N, 2), as PNG or SVG. UsageError for another suffix."""
     for path in paths:
         check_suffix(path)
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    side = 8.0 if points.names else 5.6
 
-    style: Any = {"text.parse_math": False, "font.size": 9, "svg.hashsalt": "hoitool", "svg.fonttype": "none"}
-    with mpl.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in other scripts show as boxes
-        side = 8.0 if points.names else 5.6
-        figure = Figure(figsize=(side * len(maps) + (1.8 if points.by else 0), side + 0.3), layout="constrained")
-        FigureCanvasAgg(figure)
+    def paint(figure: Any) -> None:
         panels = figure.subplots(1, len(maps), squeeze=False)[0]
         for axes, (name, plane) in zip(panels, maps.items(), strict=True):
             _panel(axes, name, plane, points)
@@ -134,15 +130,8 @@ def draw(maps: Mapping[str, Array], points: Points, paths: Sequence[Path], title
         figure.draw_without_rendering()  # places all else, so that names know what they would cover
         for axes, plane in zip(panels, maps.values(), strict=True):
             write_names(axes, plane, points.names)
-        for path in paths:
-            _save(figure, path)
 
-
-def _save(figure: Any, path: Path) -> None:
-    form = path.suffix.lower().removeprefix(".")
-    undated = {"Date": None} if form == "svg" else {"Software": None}
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=DPI, format=form, metadata=undated)
+    write(paint, (side * len(maps) + (1.8 if points.by else 0), side + 0.3), paths, {**STYLE, **FRAMED}, DPI)
 
 
 def _panel(axes: Any, name: str, plane: Array, points: Points) -> None:

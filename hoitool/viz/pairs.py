@@ -1,101 +1,120 @@
-"""Predictions drawn on a picture: pairs as two boxes and a numbered line, and beside it what each number is; or objects
-alone, a numbered box each.
+"""Pages of pictures with what files say of them: pairs as two boxes and a numbered line, objects alone as a numbered
+box each, and a list of what each number is; labels and captions of the whole picture are a list alone.
 
 People are blue, objects are orange, colours of Okabe and Ito's that colour-blind people tell apart; a box that is both
-is blue. Numbers count pairs by their best score; a pair has a line beside the picture for each of its labels. Labels of
-the whole picture are a list alone. What is drawn is legible whatever the picture's size: small ones are enlarged, large
-ones shrunk, text and lines go by the size that is drawn.
+is blue. Numbers count pairs by their best score, or in the file's order; a pair has a line in the list for each of its
+labels. What is drawn is legible whatever the picture's size: small ones are enlarged, large ones shrunk, text and lines
+go by the size that is drawn. One view has its list on the right; several views of one picture stand side by side, each
+under its title and over its list.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from hoitool.data.dataset import Array
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-Point = tuple[float, float]
+from hoitool.viz.seen import Seen
+from hoitool.viz.shapes import PAPER, Box, Disc, Font, Line, Page, Photo, Rect, Shape, Spot, Text, font
 
 PERSON, OBJECT = (0, 114, 178), (213, 94, 0)
-PAPER, INK, FAINT, BAR = (255, 255, 255), (32, 32, 32), (95, 95, 95), (214, 230, 241)
+INK, FAINT, BAR = (32, 32, 32), (95, 95, 95), (214, 230, 241)
 LONGEST = (640, 1600)  # pixels of the longer side of a drawn picture, least and most
 SHARE = 1 / 45  # of the longer side: the height of letters
 LETTERS = (15, 30)  # pixels, least and most
-SMOOTH = 2  # lines are drawn so many times larger
+STEP = 1.7  # from line to line, in heights of letters
+WRAP = 60  # letters in a line of a caption
 ALONG = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)  # where on a line its number may stand, the best first
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line beside the picture: its number ('' for none), its text and its score."""
+class Entry:
+    """One line of a list: its number ('' for none), its text and its score, None where there is none."""
 
     number: str
     text: str
-    score: float
+    score: float | None = None
 
 
-def draw_pairs(
+@dataclass(frozen=True)
+class View:
+    """What is drawn of a picture: the shapes over it, its list, and what is written where that is empty."""
+
+    shapes: list[Shape]
+    entries: list[Entry]
+    nothing: str
+
+
+def one_page(picture: Image.Image, seen: Seen, top: int = 10, min_score: float = -np.inf, title: str = "") -> Page:
+    """A page of one picture with its best lines, and their names and scores on its right.
+
+    top  so many lines at most, of those that score `min_score` or more; the earlier row wins a tie
+    """
+    shown, scale = sized(picture)
+    view = viewed(seen, (0, 0, *shown.size), scale, top, min_score)
+    size = letter_size(shown.size)
+    width, height = _list_size(view, size)
+    shapes = [Photo((0, 0), shown), *view.shapes, *_list(view, (shown.width, 0), width, size)]
+    return Page(shown.width + width, max(shown.height, height), shapes, title, _told(view))
+
+
+def columns_page(
     picture: Image.Image,
-    boxes: Array,
-    subject: Array,
-    object: Array,
-    names: Sequence[str],
-    scores: Array,
+    seen: Sequence[tuple[str, Seen]],
     top: int = 10,
     min_score: float = -np.inf,
-) -> Image.Image:
-    """A picture with its best pairs, and their names and scores beside it.
+    title: str = "",
+) -> Page:
+    """A page with a column for each of several views of one picture: its title, the picture, the list below."""
+    shown, scale = sized(picture)
+    size = letter_size(shown.size)
+    head = round(_height(font(size)) * STEP)
+    shapes: list[Shape] = []
+    told, left, height = [], 0, 0
+    for name, each in seen:
+        frame = (left, head, left + shown.width, head + shown.height)
+        view = viewed(each, frame, scale, top, min_score)
+        least, high = _list_size(view, size)
+        width, height = max(shown.width, least), max(height, frame[3] + high)
+        shapes.append(Text((left + shown.width / 2, head / 2), _short(name, shown.width, size), INK, size, "middle"))
+        shapes += [Photo(frame[:2], shown), *view.shapes, *_list(view, (left, frame[3]), width, size)]
+        told.append(f"{name}: {_told(view)}")
+        left += width + head
+    return Page(left - head, height, shapes, title, "\n".join(told))
 
-    boxes     (B, 4) x1 y1 x2 y2, pixels of the picture, continuous
-    subject   (P,) and object (P,): rows of boxes, object -1 where there is none; rows with two boxes alike are one pair
-    names     P labels, scores (P,), higher is surer
-    top       so many labels at most, of those that score `min_score` or more; the earlier row wins a tie
-    """
-    pairs = grouped(boxes, subject, object, best(scores, top, min_score))
-    made, scale = sized(picture)
-    _draw_boxes(made, boxes * scale, list(pairs), {subject for subject, _ in pairs})
-    lines = [
-        Line(str(number) if nth == 0 else "", names[row], float(scores[row]))
-        for number, rows in enumerate(pairs.values(), start=1)
-        for nth, row in enumerate(rows)
+
+def viewed(seen: Seen, frame: Box, scale: float, top: int, min_score: float) -> View:
+    """What is drawn of the best lines over a picture that is in the frame, `scale` times as large as it was."""
+    rows = best(seen.scores, len(seen.names), top, min_score)
+    nothing = f"no {seen.what}" + ("" if min_score == -np.inf else f" that score {min_score:g} or more")
+    scores = {row: None if seen.scores is None else float(seen.scores[row]) for row in rows}
+    left = len(seen.names) - len(rows)
+    more = [Entry("", f"... and {left:,} more")] if seen.scores is None and left else []
+    if seen.what in ("labels", "captions"):
+        lines = [
+            (nth, text, row) for row in rows for nth, text in enumerate(textwrap.wrap(seen.names[row], WRAP) or [""])
+        ]
+        entries = [Entry("", text.replace("_", " "), scores[row] if nth == 0 else None) for nth, text, row in lines]
+        return View([], entries + more, nothing)
+    pairs = grouped(seen.boxes, seen.subject, seen.object, rows)
+    entries = [
+        Entry(str(number) if nth == 0 else "", seen.names[row].replace("_", " "), scores[row])
+        for number, held in enumerate(pairs.values(), start=1)
+        for nth, row in enumerate(held)
     ]
-    return beside(made, lines, _nothing("pairs", min_score))
+    corner, far = np.array(frame[:2]), np.array(frame[2:])
+    boxes = np.clip(seen.boxes * scale + np.tile(corner, 2), np.tile(corner, 2), np.tile(far, 2))
+    return View(_boxes(boxes, list(pairs), set(np.flatnonzero(seen.people).tolist()), frame), entries + more, nothing)
 
 
-def draw_objects(
-    picture: Image.Image,
-    boxes: Array,
-    people: Array,
-    names: Sequence[str],
-    scores: Array,
-    top: int = 10,
-    min_score: float = -np.inf,
-) -> Image.Image:
-    """A picture with its best boxes, and their names and scores beside it; see draw_pairs.
-
-    boxes (B, 4) with B names and scores (B,); people (B,) bool: those that are drawn as people
-    """
-    rows = best(scores, top, min_score)
-    made, scale = sized(picture)
-    _draw_boxes(made, boxes * scale, [(row, -1) for row in rows], {row for row in rows if people[row]})
-    lines = [Line(str(number), names[row], float(scores[row])) for number, row in enumerate(rows, start=1)]
-    return beside(made, lines, _nothing("objects", min_score))
-
-
-def draw_labels(
-    picture: Image.Image, names: Sequence[str], scores: Array, top: int = 10, min_score: float = -np.inf
-) -> Image.Image:
-    """A picture with its best labels beside it: K names, scores (K,), higher is surer; see draw_pairs."""
-    lines = [Line("", names[row], float(scores[row])) for row in best(scores, top, min_score)]
-    return beside(sized(picture)[0], lines, _nothing("labels", min_score))
-
-
-def best(scores: Array, top: int, min_score: float) -> list[int]:
-    """The rows of the `top` best scores (n,) that are `min_score` or more, the best first."""
+def best(scores: Array | None, count: int, top: int, min_score: float) -> list[int]:
+    """The rows of the `top` best scores (n,) that are `min_score` or more, the best first; without scores the first."""
+    if scores is None:
+        return list(range(min(count, top)))
     order = np.argsort(-scores, kind="stable")
     rows: list[int] = order[scores[order] >= min_score][:top].tolist()
     return rows
@@ -119,77 +138,9 @@ def sized(picture: Image.Image) -> tuple[Image.Image, float]:
     return picture.convert("RGB").resize(size, Image.Resampling.BICUBIC), scale
 
 
-def letters(size: tuple[int, int]) -> Font:
-    """Pillow's own font, for a drawn picture of a size."""
-    return ImageFont.load_default(min(max(round(max(size) * SHARE), LETTERS[0]), LETTERS[1]))
-
-
-def _draw_boxes(picture: Image.Image, boxes: Array, pairs: Sequence[tuple[int, int]], people: set[int]) -> None:
-    """Boxes, lines and numbers onto a picture of the boxes' size; the best pair is on top, people are rows of boxes."""
-    stroke = max(2, round(max(picture.size) / 320))
-    overlay = Image.new("RGBA", (picture.width * SMOOTH, picture.height * SMOOTH))
-    pen = ImageDraw.Draw(overlay)
-    for row in dict.fromkeys(row for pair in reversed(pairs) for row in reversed(pair) if row >= 0):
-        corners = _corners(boxes[row] * SMOOTH)
-        pen.rectangle(corners, outline=PAPER, width=(stroke + 2) * SMOOTH)
-        pen.rectangle(_shrunk(corners, SMOOTH), outline=PERSON if row in people else OBJECT, width=stroke * SMOOTH)
-    for pair in reversed(pairs):
-        ends = [_point(_middle(boxes[row]) * SMOOTH) for row in pair if row >= 0]
-        for colour, width in ((PAPER, stroke + 2), (INK, stroke)):
-            pen.line(ends, fill=colour, width=width * SMOOTH)
-        for end, colour in zip(ends, (PERSON, OBJECT), strict=False):
-            pen.ellipse(_around(end, 1.6 * stroke * SMOOTH), fill=colour, outline=PAPER, width=SMOOTH)
-    small = overlay.reduce(SMOOTH)
-    picture.paste(small, mask=small)
-    _draw_numbers(picture, boxes, pairs)
-
-
-def _draw_numbers(picture: Image.Image, boxes: Array, pairs: Sequence[tuple[int, int]]) -> None:
-    """Each pair's number on its line, where no better pair's number stands if there is such a place."""
-    font = letters(picture.size)
-    radius = _height(font) * 0.62
-    taken: list[Array] = []
-    for pair in pairs:
-        start, end = _middle(boxes[pair[0]]), _middle(boxes[pair[1] if pair[1] >= 0 else pair[0]])
-        places = [_inside(start + (end - start) * along, radius, picture.size) for along in ALONG]
-        free = [spot for spot in places if all(np.hypot(*(spot - other)) >= 2 * radius for other in taken)]
-        taken.append(free[0] if free else places[0])
-    pen = ImageDraw.Draw(picture)
-    for number, spot in reversed(list(enumerate(taken, start=1))):
-        _badge(pen, _point(spot), radius, str(number), font)
-
-
-def beside(picture: Image.Image, lines: Sequence[Line], nothing: str) -> Image.Image:
-    """A picture and, on its right, a list: numbers, texts and scores, with a bar for a score from 0 to 1.
-
-    nothing  what is written where there are no lines
-    """
-    font = letters(picture.size)
-    step = _height(font) * 1.7
-    margin = step / 2
-    texts = [line.text.replace("_", " ") for line in lines] or [nothing]
-    scores = [score_text(line.score) for line in lines]
-    numbered = step if any(line.number for line in lines) else 0.0
-    right = max((font.getlength(score) for score in scores), default=0.0)
-    width = 3 * margin + numbered + max(map(font.getlength, texts)) + right
-    high = max(picture.height, round(2 * margin + step * len(texts)))
-    made = Image.new("RGB", (picture.width + round(width), high), PAPER)
-    made.paste(picture)
-    pen = ImageDraw.Draw(made)
-    left, end = picture.width + margin + numbered, made.width - margin
-    if not lines:
-        pen.text((left, margin + step / 2), nothing, FAINT, font, anchor="lm")
-    for i, line in enumerate(lines):
-        middle = margin + step * (i + 0.5)
-        if 0 < line.score <= 1:
-            start = left - margin / 4
-            bar = (start, middle - 0.42 * step, start + (end + margin / 4 - start) * line.score, middle + 0.42 * step)
-            pen.rectangle(bar, BAR)
-        if line.number:
-            _badge(pen, (picture.width + margin + step * 0.35, middle), _height(font) * 0.62, line.number, font)
-        pen.text((left, middle), texts[i], INK, font, anchor="lm")
-        pen.text((end, middle), scores[i], FAINT, font, anchor="rm")
-    return made
+def letter_size(size: tuple[float, float]) -> float:
+    """The size of letters on a drawn picture of a size."""
+    return min(max(round(max(size) * SHARE), LETTERS[0]), LETTERS[1])
 
 
 def score_text(score: float) -> str:
@@ -197,27 +148,102 @@ def score_text(score: float) -> str:
     return f"{score:.2f}" if score == 0 or abs(score) >= 0.005 else f"{score:.0e}"
 
 
-def _nothing(what: str, min_score: float) -> str:
-    return f"no {what}" if min_score == -np.inf else f"no {what} that score {min_score:g} or more"
+def _boxes(boxes: Array, pairs: Sequence[tuple[int, int]], people: set[int], frame: Box) -> list[Shape]:
+    """Boxes, lines and numbers over the picture in a frame; the best pair is on top, people are rows of boxes."""
+    stroke = max(2, round(max(_size(frame)) / 320))
+    shapes: list[Shape] = []
+    for row in dict.fromkeys(row for pair in reversed(pairs) for row in reversed(pair) if row >= 0):
+        corners = _corners(boxes[row])
+        shapes.append(Rect(corners, PAPER, stroke + 2))
+        shapes.append(Rect(_shrunk(corners, 1), PERSON if row in people else OBJECT, stroke))
+    for pair in reversed(pairs):
+        ends = [_spot(_middle(boxes[row])) for row in pair if row >= 0]
+        if len(ends) == 2:
+            shapes += [Line(ends[0], ends[1], PAPER, stroke + 2), Line(ends[0], ends[1], INK, stroke)]
+        shapes += [
+            Disc(end, 1.6 * stroke, PERSON if row in people else OBJECT) for end, row in zip(ends, pair, strict=False)
+        ]
+    return shapes + _numbers(boxes, pairs, frame)
 
 
-def _badge(pen: ImageDraw.ImageDraw, spot: Point, radius: float, text: str, font: Font) -> None:
-    pen.ellipse(_around(spot, radius), fill=INK, outline=PAPER)
-    pen.text(spot, text, PAPER, font, anchor="mm")
+def _numbers(boxes: Array, pairs: Sequence[tuple[int, int]], frame: Box) -> list[Shape]:
+    """Each pair's number on its line, where no better pair's number stands if there is such a place."""
+    letters = letter_size(_size(frame))
+    radius = _height(font(letters)) * 0.62
+    taken: list[Array] = []
+    for pair in pairs:
+        start, end = _middle(boxes[pair[0]]), _middle(boxes[pair[1] if pair[1] >= 0 else pair[0]])
+        places = [_inside(start + (end - start) * along, radius, frame) for along in ALONG]
+        free = [spot for spot in places if all(np.hypot(*(spot - other)) >= 2 * radius for other in taken)]
+        taken.append(free[0] if free else places[0])
+    badges = [_badge(_spot(spot), radius, str(number), letters) for number, spot in enumerate(taken, start=1)]
+    return [shape for badge in reversed(badges) for shape in badge]
 
 
-def _around(spot: Point, radius: float) -> tuple[float, float, float, float]:
-    """The corners of a circle."""
-    return spot[0] - radius, spot[1] - radius, spot[0] + radius, spot[1] + radius
+def _list_size(view: View, size: float) -> tuple[int, int]:
+    """The least width and the height of a list, in pixels."""
+    letters = font(size)
+    step = _height(letters) * STEP
+    texts = [entry.text for entry in view.entries] or [view.nothing]
+    right = max((letters.getlength(_score(entry)) for entry in view.entries), default=0.0)
+    numbered = step if any(entry.number for entry in view.entries) else 0.0
+    width = 1.5 * step + numbered + max(map(letters.getlength, texts)) + right
+    return round(width), round(step * (1 + len(texts)))
 
 
-def _point(spot: Array) -> Point:
-    return float(spot[0]), float(spot[1])
+def _list(view: View, corner: Spot, width: float, size: float) -> list[Shape]:
+    """A list below a corner: numbers, texts and scores, with a bar for a score from 0 to 1."""
+    step = _height(font(size)) * STEP
+    margin = step / 2
+    numbered = step if any(entry.number for entry in view.entries) else 0.0
+    left, end, top = corner[0] + margin + numbered, corner[0] + width - margin, corner[1] + margin
+    if not view.entries:
+        return [Text((left, top + step / 2), view.nothing, FAINT, size)]
+    shapes: list[Shape] = []
+    for i, entry in enumerate(view.entries):
+        middle = top + step * (i + 0.5)
+        if entry.score is not None and 0 < entry.score <= 1:
+            start = left - margin / 4
+            long = (end + margin / 4 - start) * entry.score
+            shapes.append(Rect((start, middle - 0.42 * step, start + long, middle + 0.42 * step), fill=BAR))
+        if entry.number:
+            spot = (corner[0] + margin + step * 0.35, middle)
+            shapes += _badge(spot, _height(font(size)) * 0.62, entry.number, size)
+        shapes.append(Text((left, middle), entry.text, INK, size))
+        if entry.score is not None:
+            shapes.append(Text((end, middle), _score(entry), FAINT, size, "right"))
+    return shapes
 
 
-def _height(font: Font) -> float:
-    top, bottom = font.getbbox("Ag")[1::2]
+def _score(entry: Entry) -> str:
+    return "" if entry.score is None else score_text(entry.score)
+
+
+def _told(view: View) -> str:
+    """The list as text."""
+    lines = (" ".join(filter(None, (entry.number, entry.text, _score(entry)))) for entry in view.entries)
+    return "; ".join(lines) or view.nothing
+
+
+def _badge(spot: Spot, radius: float, text: str, size: float) -> list[Shape]:
+    return [Disc(spot, radius, INK), Text(spot, text, PAPER, size if len(text) == 1 else 0.78 * size, "middle")]
+
+
+def _short(text: str, width: float, size: float) -> str:
+    """A text that is no wider than this."""
+    kept = text
+    while kept and font(size).getlength(kept + "…") > width:
+        kept = kept[:-1]
+    return text if font(size).getlength(text) <= width else f"{kept}…"
+
+
+def _height(letters: Font) -> float:
+    top, bottom = letters.getbbox("Ag")[1::2]
     return float(bottom - top)
+
+
+def _spot(spot: Array) -> Spot:
+    return float(spot[0]), float(spot[1])
 
 
 def _middle(box: Array) -> Array:
@@ -225,17 +251,22 @@ def _middle(box: Array) -> Array:
     return made
 
 
-def _inside(spot: Array, radius: float, size: tuple[int, int]) -> Array:
-    """A place moved so that a circle around it is inside the picture."""
-    return np.clip(spot, radius, np.maximum(np.array(size) - 1 - radius, radius))
+def _size(frame: Box) -> tuple[float, float]:
+    return frame[2] - frame[0], frame[3] - frame[1]
 
 
-def _corners(box: Array) -> tuple[float, float, float, float]:
+def _inside(spot: Array, radius: float, frame: Box) -> Array:
+    """A place moved so that a circle around it is inside the frame."""
+    least = np.array(frame[:2]) + radius
+    return np.clip(spot, least, np.maximum(np.array(frame[2:]) - 1 - radius, least))
+
+
+def _corners(box: Array) -> Box:
     """A box with its corners in order."""
     x1, y1, x2, y2 = box.tolist()
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
-def _shrunk(box: tuple[float, float, float, float], by: float) -> tuple[float, float, float, float]:
+def _shrunk(box: Box, by: float) -> Box:
     x1, y1, x2, y2 = box
     return x1 + by, y1 + by, max(x2 - by, x1 + by), max(y2 - by, y1 + by)

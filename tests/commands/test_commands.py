@@ -189,7 +189,11 @@ def test_list_names_every_format(hoitool):
 def test_version(hoitool):
     import hoitool as package
 
-    assert hoitool("--version").out == f"hoitool {package.__version__}\n"
+    first, *rest = hoitool("--version").out.splitlines()
+    assert first == f"hoitool {package.__version__}"
+    held = dict(line.split(maxsplit=1) for line in rest)
+    assert held["numpy"] == np.__version__
+    assert {"Python", "pyarrow", "torch"} <= set(held)
 
 
 def test_debug_shows_the_traceback(tmp_path):

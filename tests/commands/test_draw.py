@@ -96,6 +96,15 @@ def test_the_same_command_writes_the_same_bytes(folder, hoitool):
     assert {"PCA", "t-SNE", "image 3"} <= {text.partition(" (")[0] for text in texts("one.svg")}
 
 
+def test_a_picture_that_is_there_stays_unless_it_may_be_replaced(folder, hoitool):
+    save("a.h5", [f"image {i}" for i in range(6)], random_rows(6))
+    Path("a.svg").write_text("mine")
+    done = hoitool("draw", "embeddings", "a.h5", "--method", "pca")
+    assert (done.code, done.err) == (2, "hoitool: a.svg exists; --overwrite replaces it\n")
+    assert Path("a.svg").read_text() == "mine" and not Path("a.png").exists()
+    assert hoitool("draw", "embeddings", "a.h5", "--method", "pca", "--overwrite").code == 0
+
+
 @pytest.mark.parametrize(
     ("colour", "told"), [("verb", ["verb", "hold", "105 others"]), ("object", ["object", "dog", "68 others"])]
 )
@@ -164,7 +173,7 @@ def test_many_rows_become_a_seeded_sample(folder, hoitool, monkeypatch):
     rows = random_rows(30)
     save("a.h5", [f"image {i}" for i in range(30)], rows)
     runs = [
-        hoitool("draw", "embeddings", "a.h5", "--method", "pca", "-o", "a.png", "--seed", seed, "--json")
+        hoitool("draw", "embeddings", "a.h5", "--method", "pca", "-o", "a.png", "--seed", seed, "--json", "--overwrite")
         for seed in (1, 1, 2)
     ]
     assert "note: drew 10 of 30 rows (--seed 1); all figures are of them" in runs[0].err

@@ -97,6 +97,7 @@ def test_images_left_out_are_told_and_then_missed(workspace, hoitool):
         (["--zero-shot", "images.h5", "absent.h5"], 4, "absent.h5: no such file"),
         (["--zero-shot", "labels.h5", "images.h5"], 1, "labels.h5 is not what is needed: of is 'labels'"),
         (["--zero-shot", "images.h5", "data/hico/test.parquet"], 1, "test.parquet: not an HDF5 file"),
+        (["--zero-shot", "images.h5", "labels.h5", "--threshold", "0.4"], 2, "--threshold is of the labels"),
         (["--zero-shot", "images.h5", "labels.h5", "-o", "x.csv"], 2, "expected a name that ends in .parquet"),
     ],
 )

@@ -211,6 +211,7 @@ def test_predictions_are_not_written_over(inside, hoitool, tmp_path):
     ("arguments", "code", "told"),
     [
         (["nowhere", "data/demo/test.parquet"], 4, "nowhere: no such model"),
+        (["recipe", "data/demo/test.parquet"], 4, "did you mean runs/recipe?"),
         (["runs/recipe", "nowhere"], 4, "nowhere: no such dataset, folder or picture"),
         (["raw", "data/demo/test.parquet"], 4, "model.json"),
         (["runs/recipe", "data/demo/test.parquet", "--task", "detecting"], 2, "detection"),

@@ -6,80 +6,25 @@ later is tested without a line here.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+import small_files
 from broken import FOREIGN, broken_bytes, broken_content
-from builders import predictions_of, truth_of
-from strategies import DEMO, HICO, V_COCO
+from small_files import CASES, Written
 
-from hoitool.convert import FORMATS, PREDICTION_FORMATS, format_named, read
-from hoitool.convert.fit import fit
-from hoitool.data import Dataset, offsets_of, strings, validate
-from hoitool.errors import DataError, HoitoolError, UsageError
-from hoitool.labels import LabelSpace
+from hoitool.convert import read
+from hoitool.data import validate
+from hoitool.errors import HoitoolError
 
-NAMES = [*FORMATS, *PREDICTION_FORMATS]
-# a format whose suffix says what kind of file it is has a table WRITERS of them
-CASES = [(name, suffix) for name in NAMES for suffix in getattr(format_named(name), "WRITERS", [""])]
 MOST = 2  # files of a suffix that are broken one after the other
-
-
-def small(labels: LabelSpace, predicted: bool) -> Dataset:
-    """Three images, the last without pairs; sizes, labels of images, captions; for predictions their scores."""
-    held = np.flatnonzero(labels.interaction_objects >= 0)[:3].tolist()
-    human, obj = [10.0, 20.0, 110.0, 220.0], [50.0, 120.0, 210.0, 240.0]
-    rows: list[Any] = [(0, human, obj, held[0]), (0, human, obj, held[1]), (1, obj, human, held[2])]
-    made: Dataset
-    if predicted:
-        made = predictions_of([(*row, 0.5) for row in rows], labels=labels)
-        made = made.with_columns(image_scores=np.full((3, len(labels)), 0.25), box_scores=np.full(len(made.boxes), 0.5))
-    else:
-        made = truth_of(rows, labels=labels)
-        values = {"image_label": np.array(held, np.int32), "image_value": np.ones(3, np.int8)}
-        said = {"caption_id": np.arange(7, 10), "caption_text": strings(["a man", "a cup", "nobody"])}
-        made = made.with_columns(**values, image_label_offsets=offsets_of([2, 1, 0]))
-        made = made.with_columns(**said, caption_offsets=offsets_of([1, 1, 1]))
-    return made.with_columns(width=np.full(3, 640, np.int32), height=np.full(3, 480, np.int32))
-
-
-@dataclass(frozen=True)
-class Written:
-    """Valid files of a format: the path they were written to, and the truth to read them with."""
-
-    path: Path
-    files: list[Path]
-    truth: Dataset | None
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[[str, str], Written]:
     """Small data written in a format, in the first label space that it takes."""
-
-    def write(name: str, suffix: str) -> Written:
-        predicted = name in PREDICTION_FORMATS
-        table = format_named(name)
-        path = tmp_path / "valid" / f"data{suffix}"
-        for labels in (DEMO, V_COCO, HICO):
-            data = small(labels, predicted)
-            try:
-                parts = [data] if table.HOLDS is None else fit([data], table.HOLDS).parts
-                files = table.write(parts, path)
-            except (UsageError, DataError):
-                shutil.rmtree(tmp_path / "valid", ignore_errors=True)
-                continue
-            beside = [file for file in (tmp_path / "valid").rglob("*") if file.is_file() and file not in files]
-            inside = [file for folder in files if folder.is_dir() for file in sorted(folder.iterdir())]
-            every = [file for file in dict.fromkeys([*files, *inside, *beside]) if file.is_file()]
-            return Written(path, every, small(labels, False) if predicted else None)
-        raise AssertionError(f"{name}: small data could not be written in any label space")
-
-    return write
+    return lambda name, suffix: small_files.written(name, suffix, tmp_path / "valid")
 
 
 def outcome(name: str, held: Written, file: Path) -> str:

@@ -123,7 +123,7 @@ def test_bad_tables_are_one_line_with_file_and_row(tmp_path, name):
 
 
 def test_an_unknown_image_is_named(tmp_path, small):
-    with pytest.raises(HoitoolError, match=r"image in row 0 is 'a.jpg', which is not among the images"):
+    with pytest.raises(HoitoolError, match=r"image in row 0 is 'a.jpg', which is none of the"):
         load(saved(tmp_path, label=np.zeros(3, int)), truth=small.test)
 
 

@@ -206,6 +206,13 @@ class TestRefusals:
         with pytest.raises(DataError, match=r"labels.json: has other objects or verbs than VG-SGG-dicts.json"):
             read(tmp_path / "c")
 
+    def test_a_file_that_was_cut_off(self, tmp_path):
+        file = wrote(tmp_path / "vg") / "VG-SGG.h5"
+        file.write_bytes(file.read_bytes()[:-100])
+        for path in (file, file.parent):
+            with pytest.raises(DataError, match=r"VG-SGG.h5: not readable as HDF5 .*truncated"):
+                read(path)
+
 
 class TestGrid:
     """Boxes to the grid and back."""

@@ -139,7 +139,7 @@ def test_no_rows_are_no_pairs():
         ({"image": [0, -1, 1], "images": ["a", "b"]}, r"^image in row 1 is -1, expected 0\.\.1$"),
         (
             {"image": ["a", "b", "d"], "images": ["a", "b"]},
-            r"^image in row 2 is 'd', which is not among the images given$",
+            r"^image in row 2 is 'd', which is none of the 2 images of the truth, such as 'a'$",
         ),
     ],
 )

@@ -110,6 +110,9 @@ def test_boxes_of_images_of_unknown_size_are_not_compared_and_that_is_said():
     report = check([scene([(PERSON, *SOUND), (BICYCLE, 0, 0, 9999, 9999)], size=(0, 80))])
     assert [record["kind"] for record in report.records()] == ["size-unknown"]
     assert report.notes[0] == "test: the boxes of 1 images of unknown size were not compared with their image"
+    (beyond,) = (of for of in check([scene([(PERSON, *SOUND), (BICYCLE, -12, 0, 99, 99)], size=(0, 0))]).records()
+                 if of["kind"] == "box-outside")  # fmt: skip
+    assert beyond["text"] == "box -12 0 99 99 leaves the image (whose size is not known) by 12"
     without = clean().with_columns(width=None, height=None)
     assert "the boxes of 1 images of unknown size" in check([without]).notes[0]
 

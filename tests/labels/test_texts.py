@@ -260,6 +260,7 @@ def test_lines_in_a_prompt_set(tmp_path):
     [
         (b"", "the file is empty"),
         (b"\n \n", "blank lines only"),
+        (b"a cat\na \x00 dog\n", "lines.txt, line 2: holds the character U.0000"),
         (b"caf\xe9\n", r"not readable as lines of text \(UTF"),
     ],
 )

@@ -56,6 +56,7 @@ def test_labels_that_are_not_packaged_lie_beside_it(tmp_path):
         ({"version": 2}, "version 2, expected 1"),
         ({"numbers": []}, "numbers is \\[\\], expected dict"),
         ({"label_kind": "nouns"}, "expected one of interactions"),
+        ({"numbers": {}}, "numbers.image_size is None, expected the side"),
         ({"mean": [1, 2]}, "expected three numbers"),
         ({"labels": {"name": "hico", "hash": "0" * 64}}, "the one found is"),
     ],
@@ -72,6 +73,15 @@ def test_a_card_that_is_wrong_says_where(tmp_path, changed, told):
 def test_a_card_names_no_files(name):
     with pytest.raises(DataError, match=f"numbers.{name}"):
         card(numbers=NUMBERS | {name: "/etc/passwd"}).build()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"log_scale": ""}, {"backbone": 7}, {"backbone": "text"}, {"classes": -1}, {"patch": 0}, {"classes": 10**30}],
+)
+def test_numbers_that_no_model_can_have_are_told_as_those_of_the_card(wrong):
+    with pytest.raises(DataError, match=r"^model.json: the numbers of defr do not fit: [^\n]+$"):
+        card(numbers=NUMBERS | wrong).build()
 
 
 def test_numbers_and_names_that_no_model_has():

@@ -15,7 +15,9 @@ from hoitool.data import Dataset, Meta, Predictions, no_pairs, relabel, select_i
 from hoitool.embed.pictures import Album, Pictures
 from hoitool.errors import DataError, UsageError
 from hoitool.labels import load_labels
-from hoitool.predict.draw import draw_all, drawer, drawn_names, probabilities, with_objects
+from hoitool.predict.draw import draw_all, drawer, drawn_names
+from hoitool.viz.seen import probabilities, with_objects
+from hoitool.viz.shapes import raster
 
 HICO = load_labels("hico")
 
@@ -32,6 +34,10 @@ def album(small, tmp_path):
 @pytest.fixture
 def four(detected):
     return select_images(detected, np.arange(4))
+
+
+def pixels(data, top, min_score, image, picture):
+    return np.asarray(raster(drawer(data, top, min_score)(image, picture)))
 
 
 def recognised(data: Dataset, task="recognition"):
@@ -53,23 +59,23 @@ def test_each_image_becomes_a_picture_with_its_list_beside(album, four, tmp_path
 
 def test_what_is_drawn_is_what_the_scores_say(album, four):
     picture = album.open(0)
-    drawn = {top: np.asarray(drawer(four, top, -np.inf)(0, picture)) for top in (1, 10)}
+    drawn = {top: pixels(four, top, -np.inf, 0, picture) for top in (1, 10)}
     assert drawn[1].shape == drawn[10].shape or drawn[1].shape[1] < drawn[10].shape[1]
-    hopeless = np.asarray(drawer(four, 10, 1e9)(0, picture))
+    hopeless = pixels(four, 10, 1e9, 0, picture)
     assert (hopeless[:, :640] != drawn[1][:, :640]).any()
 
 
 def test_logits_are_shown_as_probabilities_and_other_scores_as_they_are(album, four):
     data = recognised(four)
     as_they_are = data.with_columns(recognised(four, "zero-shot").meta, image_scores=probabilities(data.image_scores))
-    pictures = [np.asarray(drawer(held, 5, -np.inf)(2, album.open(2))) for held in (data, as_they_are)]
+    pictures = [pixels(held, 5, -np.inf, 2, album.open(2)) for held in (data, as_they_are)]
     np.testing.assert_array_equal(*pictures)
     assert probabilities(np.array([0, -800, 800], np.float32)).tolist() == [0.5, 0, 1]
 
 
 def test_dense_predictions_and_normalised_boxes_are_drawn_alike(album, four):
-    expected = np.asarray(drawer(four, 5, 0.0)(1, album.open(1)))
-    np.testing.assert_array_equal(np.asarray(drawer(to_dense(four), 5, 0.0)(1, album.open(1))), expected)
+    expected = pixels(four, 5, 0.0, 1, album.open(1))
+    np.testing.assert_array_equal(pixels(to_dense(four), 5, 0.0, 1, album.open(1)), expected)
 
 
 def test_verbs_are_told_with_their_objects():

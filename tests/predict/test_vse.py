@@ -166,6 +166,7 @@ def test_a_training_starts_from_bert(workspace, monkeypatch):
         (["runs/grid", "data/demo/test.parquet", "--images", "nowhere"], 4, "nowhere"),
         (["runs/grid", "nowhere.json"], 4, "nowhere.json"),
         (["runs/region", "data/demo/test.parquet"], 2, "predictions-test.h5 exists"),
+        (["runs/region", "data/demo/test.parquet", "-o", "x.txt"], 2, "x.txt: a feature store ends in .h5"),
         (["runs/region", "bare.parquet"], 2, "has no captions"),
     ],
 )

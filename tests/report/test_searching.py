@@ -66,6 +66,7 @@ def test_arrays_that_were_made_elsewhere_are_scored_like_a_store(store, held, ra
     told = json.loads(done.out)
     assert told["results"] == json.loads(hoitool("eval", "one.h5", "--json").out)["results"]
     assert told["inputs"]["stores"][0]["path"] == "own.npz"
+    assert f"own.npz sha256 {told['inputs']['stores'][0]['sha256'][:12]}" in hoitool("eval", "own.npz").out
     write_ratings(tmp_path / "cxc", held, rated)
     same = [score_stores([tmp_path / name], "cxc", truth=tmp_path / "cxc").rows for name in ("own.npz", "one.h5")]
     assert same[0] == same[1]
@@ -85,6 +86,7 @@ def test_arrays_that_were_made_elsewhere_are_scored_like_a_store(store, held, ra
         ({"image": np.arange(20)}, "numbered 0..I-1"),
         ({"image": np.zeros(19, int)}, "an image and an id are needed for each caption"),
         ({"key": np.array(["a"])}, "a key for each image"),
+        ({"key": np.array("a")}, "key is <U1 .*, expected a name for each image"),
         ({"image": None}, "an image and an id are needed"),
         ({"images": np.array([None])}, "own.npz"),
     ],

@@ -109,6 +109,11 @@ def test_it_is_said_when_whole_pairs_were_asked_for_and_none_has_equal_boxes():
     assert not apply(toy(), split("pairs")).notes
 
 
+def test_test_data_are_taken_for_what_they_are():
+    (note,) = (note for note in apply(toy().with_columns(replace(toy().meta, subset="test")), split("labels")).notes)
+    assert note.startswith("these are test data")
+
+
 @pytest.mark.parametrize(
     ("data", "by", "told"),
     [

@@ -133,6 +133,7 @@ SMALL = {"kind": "split", "format": 1, "name": "x", "labels": {"name": "a", "has
      ({"groups": {"unseen": [1], "seen": [1]}}, "both seen and unseen"),
      ({"groups": {"seen": [1]}}, "no 'unseen'"), ({"groups": {"unseen": [True]}}, "expected a class"),
      ({"groups": [1]}, "groups is [1]"), ({"filter": "half"}, "expected one of labels, pairs"),
+     ({"filter": ["labels"]}, "expected one of labels, pairs"),
      ({"draw": {"percent": "0"}}, "expected a percent"), ({"draw": {"shots": -1}}, "expected a percent"),
      ({"images": [1]}, "images[0] is 1"), ({"labels": None, "groups": {"unseen": []}}, "no label space"),
      ({"labels": {"name": "a", "hash": 3, "interactions": 4}}, "hash is 3"), ({"hash": "0"}, "it was altered"),

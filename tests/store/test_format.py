@@ -100,6 +100,13 @@ def test_texts_of_any_lengths_come_back_and_the_size_is_foretold(tmp_path, lengt
     verify(tmp_path / "x.h5").raise_for()
 
 
+def test_one_long_text_among_few_comes_back(tmp_path):
+    """Its chunks are no longer than the texts are many."""
+    texts = ["x" * 5000, *"abcdefg"]
+    write(tmp_path / "x.h5", Layout(strings(list("01234567")), np.arange(9), {"text": strings(texts)}))
+    assert Store(tmp_path / "x.h5").column("text").tolist() == texts
+
+
 def test_a_long_manifest_comes_back(tmp_path):
     manifest = Manifest(of="texts", model="m", dim=4, notes={"attributes": [f"word {i}" for i in range(20_000)]})
     write(tmp_path / "x.h5", layout_of(["a"], [1], columns=False), manifest=manifest)

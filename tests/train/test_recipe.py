@@ -129,6 +129,7 @@ def test_an_override_that_does_not_fit_is_one_line(override, told):
         ("loss: {name: bce}", "own.yaml, model: needed, and not there"),
         ("- 3", "own.yaml: expected keys with values (name, summary"),
         ("a: [", "own.yaml, line 1: not YAML"),
+        ("a: \x00", "own.yaml: not YAML (unacceptable character #x0000"),
         ("? [a]\n: 3", "own.yaml, line 1: not YAML"),
         ("a: !!python/object/apply:os.system [ls]", "own.yaml, line 1: not YAML"),
         ("base: 3", "own.yaml, base: expected the name or file of a recipe, came 3"),

@@ -182,7 +182,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
 
     with h5py.File(path, "r") as file:
         _require_scores(set(file))
-        return {name: array_in(file, name) for name in (SCORES, *NAMES) if name in file}
+        return {name: array_in(file, name) for name in (SCORES, *NAMES) if name == SCORES or name in file}
 
 
 def _names(path: Path) -> set[str]:

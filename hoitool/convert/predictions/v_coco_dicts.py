@@ -107,7 +107,10 @@ class Detections:
         if self.strange:
             told.append(f"keys that V-COCO does not have are left out: {', '.join(self.strange[:8])}")
         if self.absent:
-            told.append(f"{self.absent:,} keys are missing, which counts as not predicted")
+            told.append(
+                f"{self.absent:,} keys are missing, which counts as not predicted "
+                "(UPT and PViC take them for scores of 0: see --explain v-coco-pickle)"
+            )
         nowhere = int((~np.isfinite(person)).any(axis=1).sum())
         if nowhere:
             told.append(

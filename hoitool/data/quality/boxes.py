@@ -107,7 +107,7 @@ def check_boxes(data: Dataset, tolerance: float | None = None) -> list[Findings]
 
 
 def _range(edge: Array) -> str:
-    return f"0..{edge[0]:g} x 0..{edge[1]:g}"
+    return f"0..{edge[0]:g} x 0..{edge[1]:g}" if np.isfinite(edge).all() else "whose size is not known"
 
 
 def _thin(data: Dataset, row: int) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 from builders import as_image_predictions, image_truth_of, truth_of
 
 from hoitool.errors import DataError

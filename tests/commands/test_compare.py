@@ -1,0 +1,90 @@
+"""hoitool compare as people run it, on synthetic scenes."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from hoitool.data import write
+from hoitool.demo.detector import imperfect
+
+FEW = ("--resamples", 50)
+
+
+@pytest.fixture
+def workspace(small, tmp_path, monkeypatch):
+    """Two runs in a workspace with their truth."""
+    monkeypatch.chdir(tmp_path)
+    write(small.test, tmp_path / "data" / "demo" / "test.parquet")
+    for name, seed in (("old", 1), ("new_model", 2)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        write(imperfect(small.test, seed=seed)[0], tmp_path / "runs" / name / "predictions-test.parquet")
+    return tmp_path
+
+
+def test_two_runs_by_their_names(hoitool, workspace):
+    ran = hoitool("compare", "old", "new_model", *FEW)
+    assert ran.code == 0, ran.err
+    assert "new_model less old" in ran.out
+    assert "new_model: mAP (default, full) is " in ran.out
+    assert "inside the noise" in ran.out or "larger than the noise" in ran.out
+    assert "Classes of new_model (Default, AP in %)" in ran.out
+    assert "50 resamples of " in ran.out
+
+
+def test_everything_is_written(hoitool, workspace):
+    ran = hoitool("compare", "old", "new_model", *FEW, "--setting", "default", "-o", "out", "--json")
+    assert ran.code == 0, ran.err
+    held = json.loads(ran.out)
+    assert json.loads((workspace / "out" / "comparison.json").read_text()) == held
+    assert {each["setting"] for each in held["figures"]} == {"default"}
+    assert held["sampling"]["permutations"] == 50
+    assert sorted(held["inputs"]["predictions"]) == ["new_model", "old"]
+    names = [f"{stem}{end}" for stem in ("classes", "differences") for end in (".png", ".svg")]
+    assert sorted(p.name for p in (workspace / "out").iterdir()) == sorted(
+        ["classes.csv", "comparison.json", "table.md", "table.tex", *names]
+    )
+    with (workspace / "out" / "classes.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(held["classes"][0]["columns"]["class"])
+    latex = (workspace / "out" / "table.tex").read_text()
+    assert latex.count(r"\textbf{") == latex.count(r"\underline{") == 3
+    assert r"new\_model & " in latex
+    assert "<u>" in (workspace / "out" / "table.md").read_text()
+
+
+def test_results_and_files_are_compared_with_runs(hoitool, workspace):
+    """A folder from eval -o, a file of predictions and a run; a split of one's own choice."""
+    assert hoitool("eval", "runs/old/predictions-test.parquet", "-o", "kept").code == 0
+    ran = hoitool("compare", "kept", "runs/new_model/predictions-test.parquet", *FEW, "--split", "rare", "--json")
+    assert ran.code == 0, ran.err
+    held = json.loads(ran.out)
+    assert held["systems"] == ["old", "new_model"]
+    assert {each["split"] for each in held["figures"]} == {"rare"}
+
+
+def test_a_result_whose_predictions_are_gone_is_told(hoitool, workspace):
+    assert hoitool("eval", "runs/old/predictions-test.parquet", "-o", "kept").code == 0
+    (workspace / "runs" / "old" / "predictions-test.parquet").unlink()
+    ran = hoitool("compare", "kept", "new_model", *FEW)
+    assert ran.code == 4
+    assert "cannot be compared image by image: the predictions" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["old"], 2, "takes two or more"),
+        (["old", "newer"], 4, "newer"),
+        (["old", "new_model", "--resamples", "5"], 2, "5 resamples are too few"),
+        (["old", "new_model", "--level", "95"], 2, "level 95 is no fraction"),
+        (["old", "new_model", "--split", "rares"], 2, "No split named 'rares'"),
+        (["old", "new_model", "--setting", "known"], 2, "No setting named 'known'"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(hoitool, workspace, arguments, code, told):
+    ran = hoitool("compare", *arguments)
+    assert ran.code == code
+    assert told in ran.err.splitlines()[-1]
