@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from hoitool.cli import app
+from hoitool.commands.demo import RUN
 from hoitool.commands.embed import DEFAULT, Group
 from hoitool.convert import FORMATS, PREDICTION_FORMATS
 from hoitool.convert.page import SHARED
@@ -141,6 +142,7 @@ def test_the_format_page_names_every_column():
 def test_the_demo_line_and_the_library_snippets_run(tmp_path, monkeypatch, hoitool):
     """The README's Python blocks run in the demo's workspace, with the demo's names put in."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(RUN, "train", lambda: None)  # tests/commands/test_demo.py trains; nothing below needs its run
     assert hoitool("demo").code == 0
     monkeypatch.chdir(tmp_path / "hoitool-demo")
     for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL):

@@ -161,7 +161,7 @@ def curves(
     """Draw curves of results: precision over recall, AP against training pairs, recall over detections of an image."""
     from hoitool.report.curves import KINDS, Asked, curves
     from hoitool.report.document.sources import Wanted
-    from hoitool.viz.figure import FORMS
+    from hoitool.viz.figure import USUAL
 
     asked = Asked(
         what or KINDS,
@@ -169,7 +169,7 @@ def curves(
         split,
         classes or (),
         out,
-        forms or FORMS[:2],
+        forms or USUAL,
         width.value,
         overwrite,
     )
@@ -209,9 +209,10 @@ def embeddings(
     from hoitool.progress import working
     from hoitool.report.embeddings import Wanted, look
     from hoitool.report.terminal import facts, grid
-    from hoitool.viz.embeddings import FORMS, METHODS, check_suffix
+    from hoitool.viz.embeddings import METHODS, check_suffix
+    from hoitool.viz.figure import USUAL
 
-    pictures = out or [path.with_suffix(f".{form}") for form in FORMS]
+    pictures = out or [path.with_suffix(f".{form}") for form in USUAL]
     for picture in pictures:
         check_suffix(picture)
         refuse_overwrite(picture, overwrite)

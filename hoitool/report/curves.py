@@ -24,7 +24,7 @@ from hoitool.report.document.frequency import AP, trained
 from hoitool.report.document.sources import Source, Wanted, open_sources
 from hoitool.report.layout import title
 from hoitool.viz.curves import SERIES, Axes, Panel, Series, draw_curves
-from hoitool.viz.figure import FORMS
+from hoitool.viz.figure import FORMS, USUAL
 
 KINDS = ("precision-recall", "classes", "frequency", "recall")
 FOLDER = Path("curves")
@@ -48,7 +48,7 @@ class Asked:
     split: str = ""
     classes: Sequence[str] = ()
     out: Path = FOLDER
-    forms: Sequence[str] = FORMS[:2]
+    forms: Sequence[str] = USUAL
     width: Literal["column", "page"] = "column"
     overwrite: bool = False
 

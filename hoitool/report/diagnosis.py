@@ -20,7 +20,8 @@ from hoitool.files import atomic, write_text
 from hoitool.lookup import unknown_name
 from hoitool.report.layout import percent, title
 from hoitool.report.terminal import facts, grid
-from hoitool.viz.diagnosis import SUFFIXES, draw_calibration, draw_causes, draw_frequency
+from hoitool.viz.diagnosis import draw_calibration, draw_causes, draw_frequency
+from hoitool.viz.figure import USUAL
 
 Array = NDArray[Any]
 TOGETHER = {"all-false-positives": "all false positives", "all-missed": "all missed pairs"}
@@ -131,9 +132,7 @@ def save_diagnosis(found: Diagnosis, folder: Path) -> list[Path]:
 
 def draw_diagnosis(found: Diagnosis, folder: Path) -> list[Path]:
     """Write the pictures causes, calibration and, where training pairs are known, frequency, as PNG and SVG."""
-    paths = {
-        name: [folder / f"{name}{suffix}" for suffix in SUFFIXES] for name in ("causes", "calibration", "frequency")
-    }
+    paths = {name: [folder / f"{name}.{form}" for form in USUAL] for name in ("causes", "calibration", "frequency")}
     counts = [*found.false_counts.sum(axis=0).tolist(), *found.missed_counts.sum(axis=0).tolist()]
     gains = [found.gain(name, found.of("split")[0]) for name in (*CAUSES, *MISSES)]
     draw_causes([*CAUSES, *MISSES], counts, gains, len(MISSES), paths["causes"])

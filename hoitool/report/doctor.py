@@ -75,6 +75,8 @@ class Examined:
 
     def installed(self) -> list[list[str]]:
         """Rows: what comes with hoitool and each extra, how many of its packages are here, which are lacking."""
+        if not self.packages:
+            return [["hoitool", "-", "it runs from its sources: what it requires is not known"]]
         rows = [["hoitool", *_state([p for p in self.packages if not p.extra])]]
         return rows + [[f"extra {name}", *_state(held)] for name, held in extras(self.packages).items()]
 

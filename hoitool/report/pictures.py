@@ -79,18 +79,11 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     """
     if asked.form not in FORMS:
         raise unknown_name("format of pictures", asked.form, FORMS)
-    parts, notes = read_parts(path, None, asked.truth, asked.subset)
-    held = {_name(path): parts}
-    if asked.truth is not None:
-        truth, remarks = load_truth(asked.truth, asked.subset)
-        held, notes = {TRUTH: [truth]} | held, [*notes, *remarks]
-    if asked.other is not None:
-        beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
-        held[_apart(_name(asked.other), held)] = beside
-        notes = [*notes, *remarks]
-    pictures, names = _pictures(next(iter(held.values())), asked)
+    files, notes = _read(path, asked)
+    parts = files[_name(path)]
+    pictures, names = _pictures(next(iter(files.values())), asked)
     keys = _chosen(parts, names, asked)
-    views = {name: _view(each, set(keys)) for name, each in held.items()}
+    views = {name: _view(each, set(keys)) for name, each in files.items()}
     folder = asked.out or path.with_name(f"{path.stem}-boxes")
     targets = [folder / name for name in drawn_names([names.get(key, key) for key in keys], f".{asked.form}")]
     for target in targets:
@@ -99,7 +92,9 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     def one(number: int) -> Path:
         key = keys[number]
         picture = pictures.open(names.get(key, key))
-        seen = [(name, view[key](picture.size) if key in view else Seen("pairs", [])) for name, view in views.items()]
+        held = {name: view[key](picture.size) for name, view in views.items() if key in view}
+        nothing = Seen(next(iter(held.values())).what, [])
+        seen = [(name, held.get(name, nothing)) for name in views]
         limits = asked.top, asked.min_score, key
         page = one_page(picture, seen[0][1], *limits) if len(seen) == 1 else columns_page(picture, seen, *limits)
         with atomic(targets[number]) as temporary:
@@ -108,6 +103,20 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
 
     written = in_threads(one, len(keys), 1 if asked.form == "pdf" else None)  # matplotlib has one state for all threads
     return Drawn(folder, written, sum(map(len, parts)), notes)
+
+
+def _read(path: Path, asked: Asked) -> tuple[dict[str, Sequence[Dataset]], list[str]]:
+    """The subsets of each file by its title, in the order of the columns, and what the readers remarked."""
+    parts, notes = read_parts(path, None, asked.truth, asked.subset)
+    files: dict[str, Sequence[Dataset]] = {_name(path): parts}
+    if asked.truth is not None:
+        truth, remarks = load_truth(asked.truth, asked.subset)
+        files, notes = {TRUTH: [truth]} | files, [*notes, *remarks]
+    if asked.other is not None:
+        beside, remarks = read_parts(asked.other, None, asked.truth, asked.subset)
+        files[_apart(_name(asked.other), files)] = beside
+        notes = [*notes, *remarks]
+    return files, notes
 
 
 def _view(parts: Sequence[Dataset], keys: set[str]) -> View:

@@ -1,13 +1,12 @@
 """A comparison as pictures: differences with their intervals, and AP of classes against that of another system.
 
-Functions take plain values, in per cent. Pictures are the same bytes for the same values. Colours: Okabe and Ito's,
-told apart by colour-blind people; systems differ in their marks too, and what is more than noise is filled.
+Functions take plain values, in per cent. Pictures are the same bytes for the same values. Systems differ in
+their marks too, and what is more than noise is filled.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,13 @@ from typing import Any
 import numpy as np
 
 from hoitool.data.dataset import Array
-from hoitool.files import atomic
+from hoitool.viz.figure import COLOURS, write
 
-DPI = 200
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "s", "^", "D", "v", "P")
 GREY = "0.55"
 LONGEST = 28  # letters of a class's name
 NAMED = 5  # classes at each end that have their names
 ROOM = 0.35  # of the height of one side of the line, that the other has at least
-STYLE: Any = {
-    "text.parse_math": False,
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "hoitool",
-    "svg.fonttype": "none",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +71,7 @@ def draw_differences(rows: Sequence[str], systems: Sequence[Differences], first:
             figure.legend(loc="outside upper left", frameon=False, ncols=3)
 
     height = 0.75 + len(rows) * max(0.26, 0.15 * len(systems)) + 0.25 * (len(systems) > 1)
-    _write(paint, (5.2, height), paths)
+    write(paint, (5.2, height), paths)
 
 
 def draw_classes(systems: Sequence[Classes], first: str, paths: Sequence[Path]) -> None:
@@ -96,7 +83,7 @@ def draw_classes(systems: Sequence[Classes], first: str, paths: Sequence[Path]) 
             _scatter(left, held, first)
             _waterfall(right, held)
 
-    _write(paint, (7.2, 3.2 * len(systems)), paths)
+    write(paint, (7.2, 3.2 * len(systems)), paths)
 
 
 def _scatter(axes: Any, held: Classes, first: str) -> None:
@@ -133,22 +120,3 @@ def _waterfall(axes: Any, held: Classes) -> None:
 
 def _short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-
-
-def _write(paint: Callable[[Any], None], size: tuple[float, float], paths: Sequence[Path]) -> None:
-    """Write what `paint` puts on a figure of a size in inches, as each suffix says."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        paint(figure)
-        for path in paths:
-            form = path.suffix.removeprefix(".")
-            with atomic(path) as temporary:
-                figure.savefig(
-                    temporary, dpi=DPI, format=form, metadata={"Date" if form == "svg" else "Software": None}
-                )

@@ -1,38 +1,22 @@
-"""A diagnosis as pictures: causes with what they cost, calibration, AP against training pairs. PNG or SVG, by suffix.
+"""A diagnosis as pictures: causes with what they cost, calibration, AP against training pairs.
 
 Functions take plain values, so that they draw the diagnoses of any program. Pictures are the same bytes for the same
-values. Colours: Okabe and Ito's, told apart by colour-blind people; false positives and missed pairs differ in hatching
-too.
+values. False positives and missed pairs differ in hatching too.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hoitool.data.dataset import Array
-from hoitool.errors import UsageError
-from hoitool.files import atomic
+from hoitool.viz.figure import COLOURS, plain_counts, write
 
-SUFFIXES = (".png", ".svg")
-DPI = 200
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-STYLE: Any = {
-    "text.parse_math": False,
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "hatch.linewidth": 0.6,
-    "svg.hashsalt": "hoitool",
-    "svg.fonttype": "none",
-}
+BLUE, ORANGE = COLOURS[:2]
 
 
 def draw_causes(
@@ -53,9 +37,9 @@ def draw_causes(
         for axes in (left, right):
             axes.tick_params(axis="y", length=0)
             axes.locator_params(axis="x", nbins=4)
-        _plain(left.xaxis)
+        plain_counts(left.xaxis)
 
-    _draw(paint, (6.9, 0.4 + 0.26 * len(names) + 0.5), paths)
+    write(paint, (6.9, 0.4 + 0.26 * len(names) + 0.5), paths)
 
 
 def draw_calibration(
@@ -76,10 +60,10 @@ def draw_calibration(
         lower.set_yscale("log")
         lower.set_ylim(0.8, 2 * max(count.max(initial=0), 1))
         lower.bar(middle[count > 0], count[count > 0], width[count > 0] * 0.94, color="0.45")
-        _plain(lower.yaxis)
+        plain_counts(lower.yaxis)
         lower.set(xlabel="score", ylabel="detections")
 
-    _draw(paint, (3.4, 3.6), paths)
+    write(paint, (3.4, 3.6), paths)
 
 
 def draw_frequency(
@@ -95,21 +79,13 @@ def draw_frequency(
             name = "mean of a range" if i == np.flatnonzero(~np.isnan(means))[0] else None
             axes.plot(ends, [100 * means[i]] * 2, color=ORANGE, linewidth=2.5, solid_capstyle="butt", label=name)
         axes.set_xscale("log")
-        _plain(axes.xaxis)
+        plain_counts(axes.xaxis)
         told = "" if math.isnan(spearman) else f"rank correlation {spearman:.2f}"
         axes.set(title=told, xlabel="training pairs (log scale; none at the left end)", ylabel="AP (%)")
         axes.set_ylim(-2, 102)
         axes.legend(frameon=False, loc="best", handlelength=1.4)
 
-    _draw(paint, (3.4, 2.8), paths)
-
-
-def _plain(axis: Any) -> None:
-    """1, 10, 100, 1,000 as they are."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axis.set_minor_formatter(NullFormatter())
+    write(paint, (3.4, 2.8), paths)
 
 
 def _told(name: str) -> str:
@@ -123,24 +99,3 @@ def _bars(axes: Any, place: Array, values: list[float], missed: int, form: str) 
     for at, value in zip(place.tolist(), values, strict=True):
         axes.annotate(form.format(value), (value, at), (3, 0), textcoords="offset points", va="center", fontsize=7)
     axes.set_xlim(0, 1.22 * max([*values, 1e-9]))
-
-
-def _draw(paint: Callable[[Any], None], size: tuple[float, float], paths: Sequence[Path]) -> None:
-    """Write what `paint` puts on a figure of a size in inches. Raises UsageError for another suffix."""
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"{path}: pictures are written as {' or '.join(SUFFIXES)}")
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        paint(figure)
-        for path in paths:
-            form = path.suffix.lower().removeprefix(".")
-            undated = {"Date": None} if form == "svg" else {"Software": None}
-            with atomic(path) as temporary:
-                figure.savefig(temporary, dpi=DPI, format=form, metadata=undated)

@@ -19,10 +19,9 @@ import numpy as np
 from hoitool.data.dataset import Array
 from hoitool.errors import UsageError
 from hoitool.lookup import unknown_name
-from hoitool.viz.figure import COLOURS, STYLE, check_form, write
+from hoitool.viz.figure import COLOURS, STYLE, USUAL, check_form, write
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
-FORMS = ("png", "svg")
 FEWEST = 5  # rows that make a map
 PERPLEXITY = 30.0
 DPI = 150
@@ -63,7 +62,7 @@ class Points:
 
 def check_suffix(path: Path) -> None:
     """Raise UsageError when a path is neither .png nor .svg."""
-    check_form(path, FORMS)
+    check_form(path, USUAL)
 
 
 def project(vectors: Array, method: str, seed: int = 0) -> Array:

@@ -15,14 +15,16 @@ from hoitool.errors import UsageError
 from hoitool.files import atomic
 
 FORMS = ("png", "svg", "pdf")
+USUAL = FORMS[:2]  # what figures are written as where nothing is said
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 STYLE: Mapping[str, Any] = {
     "text.parse_math": False,  # names are no formulas
     "font.size": 8,
-    "axes.titlesize": 8,
+    "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "hatch.linewidth": 0.6,
     "svg.hashsalt": "hoitool",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,

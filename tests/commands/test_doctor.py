@@ -57,6 +57,11 @@ def test_a_command_that_lacks_something_is_exit_code_4(hoitool, monkeypatch):
     assert "numpy is older than 1.26: pip install 'hoitool'" in hoitool("doctor", "--for", "eval").err
 
 
+def test_without_an_installation_it_says_that_nothing_is_known(hoitool, monkeypatch):
+    with_packages(monkeypatch)
+    assert "it runs from its sources: what it requires is not known" in hoitool("doctor").out
+
+
 def test_an_unknown_command_is_told_with_the_nearest(hoitool):
     done = hoitool("doctor", "--for", "evla")
     assert (done.code, done.err) == (2, "hoitool: No command named 'evla'. Did you mean 'eval'?\n")

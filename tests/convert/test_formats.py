@@ -167,7 +167,7 @@ def fitted_default(part: Dataset, column: str) -> bool:
 
 
 @pytest.mark.parametrize(("first", "second"), HELD_TWICE)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_between_two_formats_what_both_hold_is_the_same(first, second, data):
     part = drawn(data, first, second)

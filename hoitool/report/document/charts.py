@@ -54,7 +54,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Points:
-    """One series: its name and points (x, y), which may have names of their own."""
+    """One series: its name and points (x, y), which may have names of their own. Points that are not finite are not drawn."""
 
     name: str
     x: Sequence[float]
@@ -75,7 +75,10 @@ def lines(series: Sequence[Points], x: Axis, y: Axis, diagonal: bool = False) ->
     corners = [*at(x.low, y.low), *at(x.high, y.high)]
     drawn = ['<path class="grid" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>'.format(*corners)] if diagonal else []
     for i, each in enumerate(series):
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in (at(*point) for point in zip(each.x, each.y, strict=True)))
+        path = " ".join(
+            f"{a:.1f},{b:.1f}"
+            for a, b in (at(*point) for point in zip(each.x, each.y, strict=True) if math.isfinite(point[1]))
+        )
         drawn.append(f'<polyline class="line s{i % SERIES}" points="{path}"/>')
     return _framed(x, y, drawn)
 
@@ -87,6 +90,8 @@ def points(series: Sequence[Points], x: Axis, y: Axis) -> str:
     for i, each in enumerate(series):
         drawn.append(f'<g class="point s{i % SERIES}">')
         for nth, point in enumerate(zip(each.x, each.y, strict=True)):
+            if not math.isfinite(point[1]):
+                continue
             name = f"<title>{escape(each.names[nth])}</title>" if each.names else ""
             drawn.append(shape(i, *at(*point), name, size))
         drawn.append("</g>")
@@ -107,7 +112,7 @@ def shape(series: int, x: float, y: float, inside: str = "", size: float = 3.0) 
 def bars(rows: Sequence[tuple[str, Sequence[float]]], written: Callable[[float], str]) -> str:
     """Horizontal bars: for each row one bar per series, its value written at its end. Values may be negative."""
     series = max((len(values) for _, values in rows), default=1)
-    values = [value for _, held in rows for value in held if not math.isnan(value)]
+    values = [value for _, held in rows for value in held if math.isfinite(value)]
     left = _margin([name for name, _ in rows])
     right = LETTER * max((len(written(value)) for value in values), default=1) + 8
     low, high = min([0.0, *values]), max([0.0, *values]) or 1.0
@@ -119,7 +124,7 @@ def bars(rows: Sequence[tuple[str, Sequence[float]]], written: Callable[[float],
         top = row * step + GAP / 2
         drawn.append(_text(left - 8, top + series * BAR / 2, _short(name), "end"))
         for i, value in enumerate(held):
-            if math.isnan(value):
+            if not math.isfinite(value):
                 continue
             wide, middle = room * abs(value) / (high - low), top + i * BAR
             start = zero if value >= 0 else zero - wide
@@ -136,7 +141,7 @@ def bars(rows: Sequence[tuple[str, Sequence[float]]], written: Callable[[float],
 
 def estimates(rows: Sequence[tuple[str, Sequence[Estimate]]], title: str) -> str:
     """For each row one mark per series with its interval, on an axis in per cent from or to 0."""
-    ends = [v for _, held in rows for e in held for v in (e.value, e.low, e.high) if not math.isnan(v)] or [0.0]
+    ends = [v for _, held in rows for e in held for v in (e.value, e.low, e.high) if math.isfinite(v)] or [0.0]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     spare = 0.05 * (high - low) or 0.01
     axis = Axis(title, low - spare if low < 0 else low, high + spare if high > 0 else high, percent=True)
@@ -162,7 +167,7 @@ def estimates(rows: Sequence[tuple[str, Sequence[Estimate]]], title: str) -> str
 
 def _estimate(series: int, each: Estimate, at: Callable[[float], float], y: float) -> str:
     """A mark and its whisker at a height."""
-    if math.isnan(each.value):
+    if not math.isfinite(each.value):
         return ""
     mark = f'<g class="point s{series % SERIES}">{shape(series, at(each.value), y, size=4)}</g>'
     if each.certain:

@@ -16,7 +16,7 @@ from hoitool.report.document.parts import Cell, Chart, Column, Section, Table
 from hoitool.report.document.sources import Source
 
 BINS = ((0, 0), (1, 9), (10, 99), (100, 999), (1000, 9999), (10000, None))  # training pairs, both ends included
-AP = "AP_default"
+PROTOCOL, AP = "hico-det", "AP_default"  # recognition counts images
 
 
 def frequency(sources: Sequence[Source]) -> Section | None:
@@ -38,14 +38,14 @@ def frequency(sources: Sequence[Source]) -> Section | None:
 
 def trained(source: Source) -> Array | None:
     """(K,) training pairs of the classes, None where they, or the figures of the classes, are not known."""
-    if AP not in source.result.per_class:
+    if source.result.protocol != PROTOCOL or AP not in source.result.per_class:
         return None
-    told = source.result.inputs["truth"]["labels"]
+    told = source.result.inputs.get("truth", {}).get("labels", {})
     try:
-        labels = source.inputs.truth.meta.labels if source.inputs else load_labels(told["name"])
+        labels = source.inputs.truth.meta.labels if source.inputs else load_labels(told.get("name", ""))
     except HoitoolError:
         return None
-    known = labels.hash == told["sha256"] and (labels.train_instances >= 0).all()
+    known = labels.hash == told.get("sha256") and (labels.train_instances >= 0).all()
     return labels.train_instances if known else None
 
 

@@ -54,7 +54,7 @@ def _holds(told: Mapping[str, Any]) -> str:
     words = [" ".join(str(told[name]) for name in ("dataset", "subset") if told.get(name))]
     words += [f"{told[name]:,} {name.replace('_', ' ')}" for name in COUNTS if isinstance(told.get(name), int)]
     if labels := told.get("labels"):
-        words.append(f"label space {labels['name']} ({str(labels['sha256'])[:12]})")
+        words.append(f"label space {labels.get('name', '–')} ({str(labels.get('sha256', '–'))[:12]})")
     return ", ".join(filter(None, words))
 
 

@@ -157,9 +157,9 @@ def _again(source: Source, file: Path, wanted: Wanted) -> Source:
     """The source with its data and the figures of its classes. Raises an error that says why they are not to be had."""
     result, held = source.result, source.result.inputs
     files = {
-        what: _unchanged(what, held[what], file, wanted.truth if what == "truth" else None)
+        what: _unchanged(what, held.get(what, {}), file, wanted.truth if what == "truth" else None)
         for what in ("truth", "predictions", "training")
-        if what in held
+        if what in held or what != "training"
     }
     subset = held["truth"].get("subset") or None
     made = score_files(
@@ -179,9 +179,9 @@ def _again(source: Source, file: Path, wanted: Wanted) -> Source:
 
 def _unchanged(what: str, told: dict[str, Any], file: Path, named: Path | None) -> Path:
     """The file that a result was made of, with the same content. Raises MissingData or DataError where it is not."""
-    path = Path(told["path"])
-    digest = told["sha256"]
-    changed = None
+    if not {"path", "sha256"} <= told.keys():
+        raise DataError(f"{file} does not say of which {what} it is")
+    path, digest, changed = Path(told["path"]), told["sha256"], None
     for candidate in [named] if named is not None else _places(path, file):
         if candidate.exists():
             if sha256(candidate) == digest:

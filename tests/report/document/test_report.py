@@ -152,6 +152,25 @@ def test_a_result_that_says_other_figures_than_its_files_is_told(workspace, repo
     assert any("scored again, mAP of full" in line for line in section(report("out"), "summary")["lines"])
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("inputs",), {}, "does not say of which truth it is"),
+        (("inputs", "predictions"), {}, "does not say of which predictions it is"),
+        (("results", 0, "metrics", "mAP"), 1e400, "scored again"),
+    ],
+)
+def test_a_result_that_lacks_what_it_is_of_shows_the_rest(workspace, report, hoitool, place, value, message):
+    hoitool("eval", "runs/first/predictions-test.parquet", "-o", "out")
+    file = workspace / "out" / "result.json"
+    held = at = json.loads(file.read_text())
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    file.write_text(json.dumps(held))
+    assert any(message in line for line in section(report("out"), "summary")["lines"])
+
+
 def test_the_truth_may_lie_elsewhere_now(workspace, report, hoitool):
     hoitool("eval", "runs/first/predictions-test.parquet", "-o", "out")
     shutil.move("data/demo", "elsewhere")  # with its label space
