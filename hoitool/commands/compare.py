@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hoitool.commands.console import Json, say, show, show_json
-from hoitool.commands.names import ALL_PROTOCOLS, SETTINGS, SHOWN_SPLITS, SUBSETS, variants
+from hoitool.commands.names import PROTOCOLS, RUNS, SETTINGS, SHOWN_SPLITS, SUBSETS, variants
 
 
 def compare(
@@ -18,6 +18,7 @@ def compare(
             metavar="A B...",
             help="Two or more runs, files of predictions in any format, result.json files or folders with one; the "
             "others are compared with the first.",
+            autocompletion=RUNS,
         ),
     ],
     truth: Annotated[
@@ -25,7 +26,7 @@ def compare(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help="What to score by; default: by what the predictions hold.", autocompletion=ALL_PROTOCOLS),
+        typer.Option(help="What to score by; default: by what the predictions hold.", autocompletion=PROTOCOLS),
     ] = None,
     variant: Annotated[
         str | None, typer.Option(help="Variant of the protocol; default: the official one.", autocompletion=variants)

@@ -114,7 +114,7 @@ class System:
 class Against:
     """A system against the first: differences as they are, of resamples, and of permutations (None: cannot be drawn).
 
-    mixture  both systems, from which `further` permutations give more
+    mixture  both systems, of which further permutations can be drawn
     """
 
     system: System
@@ -122,12 +122,11 @@ class Against:
     drawn: Draws
     permuted: Draws | None
     mixture: Ledger | None
-    further: Iterator[Array]
 
     @classmethod
     def of(cls, first: System, system: System, sampling: Sampling) -> Against:
         """A system against the first one."""
-        held = cls(system, system.observed - first.observed, system.drawn - first.drawn, None, None, iter(()))
+        held = cls(system, system.observed - first.observed, system.drawn - first.drawn, None, None)
         if not isinstance(first.ledger, Ledger) or not isinstance(system.ledger, Ledger):
             return held
         mixture = mixed(first.ledger, system.ledger)
@@ -139,7 +138,7 @@ class Against:
         for block in progress(islice(swapped, blocks), f"swapping {first.name} and {system.name}", blocks):
             kept, given = (draws_of(mixture, weighted) for weighted in both_ways(block))
             parts.append(given - kept)
-        return replace(held, permuted=Draws.joined(parts), mixture=mixture, further=swapped)
+        return replace(held, permuted=Draws.joined(parts), mixture=mixture)
 
 
 def _without_bounds(ledger: Weighable, settings: Sequence[str]) -> Weighable:
@@ -220,7 +219,7 @@ def _changes(first: System, others: Sequence[Against], sampling: Sampling) -> It
         return
     for setting, ranked in first.ledger.ranked.items():
         tests = int((ranked.truths > 0).sum()) * len(others)
-        p = [_class_p_values(setting, other, math.ceil(tests / (1 - sampling.level))) for other in others]
+        p = [_class_p_values(setting, other, sampling, math.ceil(tests / (1 - sampling.level))) for other in others]
         corrected = holm(np.concatenate(p)).reshape(len(others), -1)
         for other, own, all_together in zip(others, p, corrected, strict=True):
             assert isinstance(other.system.ledger, Ledger)
@@ -231,9 +230,11 @@ def _changes(first: System, others: Sequence[Against], sampling: Sampling) -> It
             yield ClassChanges(setting, other.system.name, made)
 
 
-def _class_p_values(setting: str, other: Against, enough: int) -> Array:
+def _class_p_values(setting: str, other: Against, sampling: Sampling, enough: int) -> Array:
     assert other.permuted is not None
     assert other.mixture is not None
     observed, permuted = other.observed.classes[setting][:, 0], other.permuted.classes[setting]
-    further = progress(other.further, f"swapping {other.system.name}'s classes further ({setting})", blocks_of(enough))
-    return class_p_values(observed, permuted, other.mixture.ranked[setting], further, enough)
+    drawn = swaps(len(other.system.ledger.images), sampling.seed, sampling.resamples)
+    further = islice(drawn, blocks_of(sampling.resamples), None)
+    shown = progress(further, f"swapping classes of {other.system.name} further ({setting})", blocks_of(enough))
+    return class_p_values(observed, permuted, other.mixture.ranked[setting], shown, enough)

@@ -12,7 +12,6 @@ from hoitool.boxes import iou
 from hoitool.data import Dataset, Predictions, class_counts
 from hoitool.diagnose.case import Case, Cases, Compare, Truths, groups_of, proposals_of
 from hoitool.eval.hico_det import VARIANTS, Judged, judge, ledger_from
-from hoitool.eval.ledger import Ledger
 from hoitool.eval.matching import Overlap, Pairs
 
 Array = NDArray[Any]
@@ -21,12 +20,12 @@ Array = NDArray[Any]
 def cases(truth: Dataset, predictions: Predictions, variant: str, training: Dataset | None) -> Cases:
     """What makes the case of every setting. Raises what the protocol's `evaluate` does."""
     judged = judge(truth, predictions, variant)
-    ledger = ledger_from(judged, variant)
-    return {setting: partial(_case, judged, ledger, setting, variant, training) for setting in judged.settings}
+    return {setting: partial(_case, judged, setting, variant, training) for setting in judged.settings}
 
 
-def _case(judged: Judged, ledger: Ledger, setting: str, variant: str, training: Dataset | None) -> Case:
-    labels, rule, ranked = judged.truth.meta.labels, VARIANTS[variant], ledger.ranked[setting]
+def _case(judged: Judged, setting: str, variant: str, training: Dataset | None) -> Case:
+    labels, rule, ledger = judged.truth.meta.labels, VARIANTS[variant], ledger_from(judged, variant, [setting])
+    ranked = ledger.ranked[setting]
     given = Pairs.of(judged.predictions)
     proposal, first = proposals_of(given.human, given.object)
     true, truths = _truths(judged)

@@ -31,13 +31,13 @@ def cases(truth: Dataset, predictions: Predictions, variant: str, training: Data
     judged = judge(truth, predictions, variant)
     if not isinstance(judged, Judged):
         raise UsageError(f"variant {variant!r} of v-coco has no diagnosis; 'official' has one")
-    ledger = ledger_from(judged)
-    held = {setting: [c for c in judged.classes if c.setting == setting] for setting in ledger.ranked}
-    return {setting: partial(_case, judged, classes, ledger, training) for setting, classes in held.items() if classes}
+    settings = dict.fromkeys(c.setting for c in judged.classes)
+    return {setting: partial(_case, judged, setting, training) for setting in settings}
 
 
-def _case(judged: Judged, held: list[Class], ledger: Any, training: Dataset | None) -> Case:
-    setting, labels = held[0].setting, judged.truth.meta.labels
+def _case(judged: Judged, setting: str, training: Dataset | None) -> Case:
+    labels, ledger = judged.truth.meta.labels, ledger_from(judged, [setting])
+    held = [c for c in judged.classes if c.setting == setting]
     ranked, true = ledger.ranked[setting], _true(judged, held)
     pair = np.concatenate([judged.made.pairs[c.number][ranked.row[ranked.of_class(k)]] for k, c in enumerate(held)])
     actions = np.array([labels.actions[c.action] for c in held], object)

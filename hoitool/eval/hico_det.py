@@ -216,13 +216,14 @@ def ledger(truth: Dataset, predictions: Predictions, variant: str = "official") 
     return ledger_from(judge(truth, predictions, variant), variant)
 
 
-def ledger_from(judged: Judged, variant: str) -> Ledger:
-    """The ledger of what was judged under a variant."""
+def ledger_from(judged: Judged, variant: str, settings: Sequence[str] = SETTINGS) -> Ledger:
+    """The ledger of what was judged under a variant, with some settings only."""
     rule = VARIANTS[variant]
     orders = judged.orders(rule)
     ranked = {
         f"{setting}{end}": _ranked(judged, order, keep, rule)
         for setting, keep in judged.settings.items()
+        if setting in settings
         for end, order in orders.items()
     }
     groups, truths = _splits(judged.truth), judged.truths

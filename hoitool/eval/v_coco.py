@@ -11,7 +11,7 @@ Source: Gupta and Malik, 2015; vsrl_eval.py of github.com/s-gupta/v-coco; docs/p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -184,10 +184,10 @@ def ledger(truth: Dataset, predictions: Predictions, variant: str = "official") 
     return ledger_from(judged)
 
 
-def ledger_from(judged: Judged) -> Ledger:
-    """The ledger of what was judged by the official rule."""
+def ledger_from(judged: Judged, settings: Sequence[str] = (*SCENARIOS, "agent")) -> Ledger:
+    """The ledger of what was judged by the official rule, with some settings only."""
     ranked, figures = {}, []
-    for setting in (*SCENARIOS, "agent"):
+    for setting in settings:
         held = [c for c in judged.classes if c.setting == setting]
         for end, order in ORDERS.items():
             ranked[f"{setting}{end}"] = _ranked(judged, held, order)

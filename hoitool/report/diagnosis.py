@@ -46,6 +46,11 @@ def diagnosis_report(found: Diagnosis, top: int = 5) -> RenderableType:
     lines: list[RenderableType] = [_causes(found), _ceiling(found), facts("Scores and training pairs", _figures(found))]
     if top:
         lines += [_worst(found, kind, top) for kind in ("object", "verb") if found.of(kind)]
+    lines += [
+        Text(f"{name.capitalize():<12}{held['path']} sha256 {held['sha256'][:12]}")
+        for name, held in found.inputs.items()
+        if "sha256" in held
+    ]
     lines += [Text(f"Note: {note}.", style="yellow") for note in found.notes]
     lines.append(Text(found.signature, style="dim"))
     return Group(*lines)
@@ -91,8 +96,10 @@ def _figures(found: Diagnosis) -> dict[str, str]:
     if frequency is None:
         return made | {"AP against training pairs": "training pairs are not known (name training data with --counts)"}
     for low, high, classes, ap in zip(frequency.low, frequency.high, frequency.classes, frequency.ap, strict=True):
-        name = f"AP (%), {low:,} or more training pairs" if low == frequency.low[-1] else f"AP (%), {low:,} to {high:,}"
-        made[name] = f"{percent(float(ap))} ({classes:,} classes)"
+        last = "or more" if low == frequency.low[-1] else f"to {high:,}"
+        name = f"AP (%), {low:,} {last} training pairs"
+        if classes:
+            made[name] = f"{percent(float(ap))} ({classes:,} classes)"
     correlation = "-" if math.isnan(frequency.spearman) else f"{frequency.spearman:.2f}"
     return made | {"rank correlation of AP with them": correlation}
 

@@ -22,6 +22,7 @@ from hoitool.eval import (
     score,
 )
 from hoitool.files import naming, npz_names, require, starts_with, write_text
+from hoitool.lookup import unknown_name
 
 if TYPE_CHECKING:
     from hoitool.diagnose.bootstrap import Sampling
@@ -184,6 +185,8 @@ def with_named(result: Result, name: str) -> tuple[Result, list[Split], tuple[st
     if plain in ("rare", "non-rare") and "full" in result.splits:
         _require_rare(result, plain)
         raise UsageError(f"the truth's label space has no training counts: say where {plain} is counted with --counts")
+    if plain not in ("rare", "non-rare") and not hasattr(protocol_named(result.protocol), "rows_of"):
+        raise unknown_name(f"split of {result.protocol}", name, [*result.splits, "all"])
     from hoitool import splits
     from hoitool.eval.by_split import with_split
 

@@ -92,7 +92,8 @@ def _scored(inputs: Mapping[str, Any]) -> list[Text]:
         counts = [f"{held[k]:,} {k.replace('_', ' ')}" for k in COUNTS if k in held]
         if held.get("swapped_boxes"):
             counts.append(f"{held['swapped_boxes']:,} boxes with swapped corners (scored as they are)")
-        lines.append(Text(f"{name.capitalize():<12}{held.get('path', '')}{digest} · {', '.join(counts)}"))
+        where = f"{held['path']}{digest} · " if "path" in held else ""
+        lines.append(Text(f"{name.capitalize():<12}{where}{', '.join(counts)}"))
     return lines
 
 
@@ -125,6 +126,8 @@ def facts(name: str, values: Mapping[str, Any]) -> RenderableType:
     for key, value in values.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{k} {v}" for k, v in value.items()) or "-"
+        elif isinstance(value, list | tuple):
+            value = ", ".join(map(str, value)) or "-"
         elif isinstance(value, float):
             value = f"{value:.4g}"
         elif isinstance(value, int) and not isinstance(value, bool):

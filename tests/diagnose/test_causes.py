@@ -70,7 +70,7 @@ def adds_up(found, result) -> None:
 
 
 @pytest.mark.parametrize("variant", variants("hico-det"))
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(rows=true_rows, found=found_rows)
 def test_causes_and_truths_add_up_in_every_variant_of_hico_det(variant, rows, found):
     truth, predictions = truth_of(rows, images=2), predictions_of(found, images=2)
@@ -79,7 +79,7 @@ def test_causes_and_truths_add_up_in_every_variant_of_hico_det(variant, rows, fo
         adds_up(diagnose(truth, predictions, "hico-det", variant, setting), result)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(true_rows, found_rows)
 def test_every_cause_equals_the_literal_oracle(rows, found):
     truth, predictions = truth_of(rows, images=2), predictions_of(found, images=2)
@@ -96,7 +96,7 @@ def test_every_cause_equals_the_literal_oracle(rows, found):
         assert MISSED[cause] == ("ranked-too-low" if reachable(pair, truths, given_rows) else "no-proposal")
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(st.integers(0, 10_000), st.sampled_from([2, 12, 40]), st.booleans())
 def test_causes_and_truths_add_up_in_v_coco(seed, moved, empty):
     rng = np.random.default_rng(seed)

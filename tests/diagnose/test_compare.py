@@ -12,7 +12,8 @@ from builders import KITS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hoitool.data import Predictions, select_images
+from hoitool.data import Predictions, select_images, select_pairs
+from hoitool.data.synthetic import scenes
 from hoitool.demo.detector import imperfect
 from hoitool.diagnose.bootstrap import Sampling
 from hoitool.diagnose.class_changes import detections_moved
@@ -106,6 +107,20 @@ def test_a_much_better_system_is_more_than_noise(small, others):
     assert not difference.noise
     assert difference.p == 1 / (FEW.resamples + 1)
     assert "larger than the noise" in made.sentences()[0]
+
+
+def test_classes_that_no_permutation_came_up_to_are_permuted_on_in_every_setting():
+    """So far that a p-value can hold against the correction; as far as if the setting were compared alone."""
+    truth = scenes(seed=3, scale=1.0).test
+    perfect = KITS["hico-det"].perfect(truth)
+    nothing = select_pairs(perfect, np.zeros(len(perfect.subject), bool))
+    held = [entry_of("nothing", truth, nothing), entry_of("perfect", truth, perfect)]
+    made = compare(held, Sampling(64))
+    for changes in made.changes:
+        alone = [replace(each, result=each.result.select(changes.setting)) for each in held]
+        np.testing.assert_array_equal(compare(alone, Sampling(64)).changes[0].columns["p"], changes.columns["p"])
+        assert np.nanmin(changes.columns["p"]) * int((changes.columns["truths"] > 0).sum()) <= 0.05
+        assert changes.up >= 1
 
 
 def swapped_by_hand(truth, ranked, systems, swap):
@@ -270,8 +285,6 @@ class TestWhatIsNotCompared:
             compare([entry_of("a", small.test, others[0]), fewer])
 
     def test_other_truths(self, small, others):
-        from hoitool.data import select_pairs
-
         some = np.arange(len(small.test.subject)) % 2 == 0
         other = entry_of("b", select_pairs(small.test, some), others[1])
         with pytest.raises(DataError, match="other truths"):

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoitool.diagnose.lint import counts_of, judge
@@ -45,6 +45,7 @@ def test_what_is_no_figure_is_none(text):
     assert printed(text) is None
 
 
+@settings(max_examples=25)
 @given(
     st.integers(1, 599),
     st.lists(st.integers(0, 10**6), min_size=600, max_size=600),

@@ -188,6 +188,9 @@ class TestZeroShot:
         assert "zR@20" not in hoitool(*command).out
         for more in (["--split", "rare"], ["--split", "rare", "--counts", "other.parquet"]):
             assert "protocol 'sgg' does not report on rare classes" in hoitool(*command, *more).err
+        refused = hoitool(*command, "--split", "novel").err
+        assert "No split of sgg named 'novel'" in refused
+        assert "rf-uc" not in refused
         told = hoitool(*command, "--counts", "other.parquet")
         assert (told.code, json.loads(told.out)["results"][0]["metrics"]["zR@20"]) == (0, 1)
         write(relations_of(self.ROWS[:1], 2), tmp_path / "train.parquet")

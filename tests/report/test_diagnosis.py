@@ -86,7 +86,7 @@ def test_rare_is_counted_where_counts_says(run, files):
     assert told["inputs"]["training"]["sha256"]
 
 
-def test_a_folder_holds_tables_and_pictures(run, tmp_path):
+def test_a_folder_holds_tables_and_pictures(run, small, tmp_path):
     before = dict(mpl.rcParams)
     made = run("-o", tmp_path / "why")
     assert made.code == 0, made.err
@@ -107,12 +107,11 @@ def test_a_folder_holds_tables_and_pictures(run, tmp_path):
         with Image.open(tmp_path / "why" / f"{name}.png") as image:
             assert image.width > 500
         assert "<svg" in (tmp_path / "why" / f"{name}.svg").read_text()[:600]
+    errors_have_their_boxes(false, small)
 
 
-def test_the_boxes_of_an_error_are_those_of_the_detection_and_of_the_truth(small, detected, tmp_path):
-    found = diagnose(small.test, detected)
-    save_diagnosis(found, tmp_path)
-    false = pq.read_table(tmp_path / "false-positives.parquet").to_pydict()
+def errors_have_their_boxes(false, small) -> None:
+    """The true boxes of an error are those of a true pair of its image; background has none."""
     row = false["cause"].index("verb-only")
     image = small.test.key.tolist().index(false["image"][row])
     rows = range(*small.test.pair_offsets[image : image + 2])

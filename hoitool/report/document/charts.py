@@ -54,7 +54,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Points:
-    """One series: its name and points (x, y), which may have names of their own. Points that are not finite are not drawn."""
+    """One series: its name and points (x, y), which may have names of their own. Those that are not finite stay out."""
 
     name: str
     x: Sequence[float]
