@@ -114,7 +114,7 @@ class System:
 class Against:
     """A system against the first: differences as they are, of resamples, and of permutations (None: cannot be drawn).
 
-    mixture  both systems, from which `further` permutations give more
+    mixture  both systems, from which further permutations give more
     """
 
     system: System
@@ -122,24 +122,25 @@ class Against:
     drawn: Draws
     permuted: Draws | None
     mixture: Ledger | None
-    further: Iterator[Array]
+    sampling: Sampling
 
     @classmethod
     def of(cls, first: System, system: System, sampling: Sampling) -> Against:
         """A system against the first one."""
-        held = cls(system, system.observed - first.observed, system.drawn - first.drawn, None, None, iter(()))
+        held = cls(system, system.observed - first.observed, system.drawn - first.drawn, None, None, sampling)
         if not isinstance(first.ledger, Ledger) or not isinstance(system.ledger, Ledger):
             return held
         mixture = mixed(first.ledger, system.ledger)
-        swapped, blocks = (
-            swaps(len(system.ledger.images), sampling.seed, sampling.resamples),
-            blocks_of(sampling.resamples),
-        )
+        blocks = blocks_of(sampling.resamples)
         parts = []
-        for block in progress(islice(swapped, blocks), f"swapping {first.name} and {system.name}", blocks):
+        for block in progress(held.swaps(0, blocks), f"swapping {first.name} and {system.name}", blocks):
             kept, given = (draws_of(mixture, weighted) for weighted in both_ways(block))
             parts.append(given - kept)
-        return replace(held, permuted=Draws.joined(parts), mixture=mixture, further=swapped)
+        return replace(held, permuted=Draws.joined(parts), mixture=mixture)
+
+    def swaps(self, start: int, stop: int | None = None) -> Iterator[Array]:
+        """Blocks of permutations, those from `start` to `stop`: for every setting the same ones."""
+        return islice(swaps(len(self.system.ledger.images), self.sampling.seed, self.sampling.resamples), start, stop)
 
 
 def _without_bounds(ledger: Weighable, settings: Sequence[str]) -> Weighable:
@@ -235,5 +236,6 @@ def _class_p_values(setting: str, other: Against, enough: int) -> Array:
     assert other.permuted is not None
     assert other.mixture is not None
     observed, permuted = other.observed.classes[setting][:, 0], other.permuted.classes[setting]
-    further = progress(other.further, f"swapping {other.system.name}'s classes further ({setting})", blocks_of(enough))
+    done, name = blocks_of(other.sampling.resamples), other.system.name
+    further = progress(other.swaps(done), f"swapping {name}'s classes further ({setting})", blocks_of(enough))
     return class_p_values(observed, permuted, other.mixture.ranked[setting], further, enough)

@@ -12,7 +12,8 @@ from builders import KITS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hoitool.data import Predictions, select_images
+from hoitool.data import Predictions, select_images, select_pairs
+from hoitool.data.synthetic import scenes
 from hoitool.demo.detector import imperfect
 from hoitool.diagnose.bootstrap import Sampling
 from hoitool.diagnose.class_changes import detections_moved
@@ -106,6 +107,23 @@ def test_a_much_better_system_is_more_than_noise(small, others):
     assert not difference.noise
     assert difference.p == 1 / (FEW.resamples + 1)
     assert "larger than the noise" in made.sentences()[0]
+
+
+def test_the_classes_of_every_setting_are_tossed_until_their_p_values_can_stand_up():
+    """A setting's classes get the same p-values beside others and alone, below what the first tosses can give."""
+    truth = scenes(scale=0.5).test
+    perfect = KITS["hico-det"].perfect(truth)
+    nothing = select_pairs(perfect, np.zeros(len(perfect.subject), bool))
+    pair = [entry_of("nothing", truth, nothing), entry_of("perfect", truth, perfect)]
+    together = {each.setting: each for each in compare(pair, Sampling(40)).changes}
+    assert set(together) == {"default", "known-object"}
+    for setting, changes in together.items():
+        assert changes.columns["p"].min() < 1 / 41
+        assert changes.up > 0
+        alone = [replace(each, result=each.result.select(setting, "all")) for each in pair]
+        (other,) = compare(alone, Sampling(40)).changes
+        for name, values in changes.columns.items():
+            np.testing.assert_array_equal(values, other.columns[name])
 
 
 def swapped_by_hand(truth, ranked, systems, swap):
