@@ -107,6 +107,9 @@ class Comparison:
             if math.isnan(difference.value):
                 yield f"{head} cannot be compared with that of {self.systems[0]}: one of them has no figure."
                 continue
+            if difference.value == 0 == difference.interval[0] == difference.interval[1]:
+                yield f"{head} equals that of {self.systems[0]}, on every resample too: no difference{_classes(moved)}"
+                continue
             told = f"{_against(difference, self.systems[0])} ({_sure(difference, self.sampling['level'])})"
             yield f"{head} {told}. {_verdict(difference)}{_classes(moved)}"
 

@@ -76,7 +76,7 @@ def open_sources(paths: Sequence[Path], wanted: Wanted | None = None) -> list[So
     """
     wanted = wanted or Wanted()
     if len(paths) > MOST:
-        raise UsageError(f"a report tells {MOST} results apart at most, came {len(paths)}")
+        raise UsageError(f"{MOST} results are told apart at most, came {len(paths)}")
     if not paths:
         return [_scored(None, wanted)]
     return _named_apart([_opened(path, wanted) for path in paths], paths)
