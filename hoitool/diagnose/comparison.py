@@ -139,9 +139,10 @@ def _against(difference: Difference, first: str) -> str:
 
 
 def _sure(difference: Difference, level: float) -> str:
-    """The interval in points, and the p-value."""
+    """The interval in points, and the p-value where it has one."""
     low, high = (100 * end for end in difference.interval)
-    return f"{100 * level:g} % interval {low:+.2f} to {high:+.2f}, p = {told_p(difference.corrected)}"
+    p = "" if math.isnan(difference.corrected) else f", p = {told_p(difference.corrected)}"
+    return f"{100 * level:g} % interval {low:+.2f} to {high:+.2f}{p}"
 
 
 def _verdict(difference: Difference) -> str:

@@ -74,6 +74,15 @@ def test_a_result_whose_predictions_are_gone_is_told(hoitool, workspace):
     assert "cannot be compared image by image: the predictions" in ran.err
 
 
+def test_files_of_one_name_are_told_apart_by_what_differs(hoitool, workspace):
+    ran = hoitool("compare", "runs/old/predictions-test.parquet", "runs/old/predictions-test.parquet", *FEW, "--json")
+    assert json.loads(ran.out)["systems"] == ["old (1)", "old (2)"]
+    for name in ("upt", "pvic"):
+        assert hoitool("eval", "runs/old/predictions-test.parquet", "-o", workspace / name).code == 0
+    ran = hoitool("compare", "upt", "pvic", *FEW, "--json")
+    assert json.loads(ran.out)["systems"] == ["old (upt)", "old (pvic)"]
+
+
 def test_systems_that_were_scored_against_other_boxes_are_not_compared(hoitool, workspace, small):
     """The same images, classes and predictions: all that differs is where the true boxes are."""
     moved = small.test.with_columns(boxes=small.test.boxes + 9)
