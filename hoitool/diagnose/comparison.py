@@ -107,6 +107,9 @@ class Comparison:
             if math.isnan(difference.value):
                 yield f"{head} cannot be compared with that of {self.systems[0]}: one of them has no figure."
                 continue
+            if difference.value == 0 == difference.interval[0] == difference.interval[1]:
+                yield f"{head} equals that of {self.systems[0]}, on every resample too: no difference{_classes(moved)}"
+                continue
             told = f"{_against(difference, self.systems[0])} ({_sure(difference, self.sampling['level'])})"
             yield f"{head} {told}. {_verdict(difference)}{_classes(moved)}"
 
@@ -136,9 +139,10 @@ def _against(difference: Difference, first: str) -> str:
 
 
 def _sure(difference: Difference, level: float) -> str:
-    """The interval in points, and the p-value."""
+    """The interval in points, and the p-value where it has one."""
     low, high = (100 * end for end in difference.interval)
-    return f"{100 * level:g} % interval {low:+.2f} to {high:+.2f}, p = {told_p(difference.corrected)}"
+    p = "" if math.isnan(difference.corrected) else f", p = {told_p(difference.corrected)}"
+    return f"{100 * level:g} % interval {low:+.2f} to {high:+.2f}{p}"
 
 
 def _verdict(difference: Difference) -> str:

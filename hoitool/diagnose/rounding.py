@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
-FIGURE = re.compile(r"(\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})\s*%?(?=$|[^\w.-])")
+FIGURE = re.compile(r"(\d{1,15}(?:\.\d{0,15}|,\d{1,15})?|[.,]\d{1,15})\s*%?(?=$|[^\w.-])")
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,17 @@ class Printed:
 
 
 def printed(text: str) -> Printed | None:
-    """The figure that a cell begins with, None where it begins with none. What follows (%, ±, marks) is left out."""
+    """The figure that a cell begins with, None where it begins with none. What follows (%, ±, marks) is left out.
+
+    A decimal comma is read as a point.
+    """
     found = FIGURE.match(text.strip())
     if found is None:
         return None
-    half = Fraction(1, 2 * 10 ** len(found[1].partition(".")[2]))
-    value = Fraction(found[1])
-    return Printed(found[1], Range(value - half, value + half))
+    shown = found[1].replace(",", ".")
+    half = Fraction(1, 2 * 10 ** len(shown.partition(".")[2]))
+    value = Fraction(shown)
+    return Printed(shown, Range(value - half, value + half))
 
 
 def weighted(groups: Mapping[str, Range], counts: Mapping[str, int]) -> Range:

@@ -19,10 +19,20 @@ from hoitool.files import reading, require
 Row = tuple[int, list[str]]  # the line it begins in, from 1, and its cells
 LIMIT, WIDEST = 2**20, 500  # bytes of a file of tables, cells of a row
 TABULAR = re.compile(r"\\(begin|end)\s*\{(?:tabular[*xy]?|longtable)\}")
+INNER = re.compile(
+    r"(?P<begin>\\begin\s*\{tabular\}\s*(?:\[[^][]*\])?\s*\{(?:[^{}]|\{[^{}]*\})*\})|(?P<end>\\end\s*\{tabular\})"
+    r"|(?P<breaks>(?:\\\\|\\tabularnewline)(?:\[[^][]*\])?|(?<!\\)&)|\\[{}]|[{}]"
+)
 RULES = re.compile(r"\\(?:[a-z]*rule|hline|cline)(?![A-Za-z])(?:\([^()]*\))?(?:\[[^][]*\])?(?:\{[^{}]*\})*")
 SPAN = re.compile(r"\\multicolumn\s*\{\s*(\d{1,2})\s*\}\s*\{(?:[^{}]|\{[^{}]*\})*\}")
 HIGH = re.compile(r"\\multirow\s*(?:\[[^][]*\])?\s*\{[^{}]*\}\s*(?:\[[^][]*\])?\s*\{[^{}]*\}")
-UNSEEN = re.compile(r"\\(?:[a-z]*color|cite[a-z]*|ref|label|footnote[a-z]*)\s*(?:\[[^][]*\])*\s*\{[^{}]*\}")
+UNSEEN = re.compile(
+    r"\\(?:[a-z]*color(?:box)?|cite[a-z]*|ref|label|footnote[a-z]*|[hv]?phantom|[hv]space\*?|(?:scale|raise)box)"
+    r"\s*(?:\[[^][]*\])*\s*\{[^{}]*\}"
+)
+SCRIPT = re.compile(
+    r"(?<!\\)[_^](?:\{(?:[^{}]|\{[^{}]*\})*\}|\\?\w+|.)"
+)  # what is raised or lowered, such as _{\pm 0.2}
 
 
 @dataclass(frozen=True)
@@ -90,18 +100,23 @@ def _markdown_cell(cell: str) -> str:
         return ""
     cell = re.sub(r"!?\[([^][]*)\]\([^()]*\)", r"\1", cell)
     cell = re.sub(r"<sup>[^<]*</sup>|<[^<>]*>", " ", html.unescape(cell))
-    return _bare(re.sub(r"\*\*|__|~~|[`$]", "", cell))
+    if "$" in cell or "\\" in cell:
+        cell = _latex_cell(cell)
+    return _bare(re.sub(r"\*\*|__|~~|`|(?<!\w)_|_(?!\w)", "", cell))
 
 
 def _latex(text: str) -> Iterator[list[Row]]:
     text = re.sub(r"(?<!\\)%.*", "", text)
-    start = None
+    begun: list[int] = []
     for mark in TABULAR.finditer(text):
         if mark[1] == "begin":
-            start = mark.end()
-        elif start is not None:
-            yield [*_latex_rows(_without_arguments(text[start : mark.start()]), text.count("\n", 0, start) + 1)]
-            start = None
+            begun.append(mark.end())
+        elif len(begun) > 1:
+            begun.pop()  # a table in a table is a cell
+        elif begun:
+            start = begun.pop()
+            block = _flat(_without_arguments(text[start : mark.start()]))
+            yield [*_latex_rows(block, text.count("\n", 0, start) + 1)]
 
 
 def _without_arguments(block: str) -> str:
@@ -112,6 +127,21 @@ def _without_arguments(block: str) -> str:
         if depth == 0 and letter not in "}] \t":
             return block[at:]
     return ""
+
+
+def _flat(block: str) -> str:
+    """A table's content with blanks for what breaks lines and cells inside of a cell: makecell, a table in a table."""
+    depth = 0
+
+    def plain(found: re.Match[str]) -> str:
+        nonlocal depth
+        what = found[0]
+        opens, closes = what[0] == "{" or bool(found["begin"]), what[0] == "}" or bool(found["end"])
+        inside = depth > 0 and bool(found["breaks"])
+        depth = max(0, depth + opens - closes)
+        return " " if inside or found["begin"] or found["end"] else what
+
+    return INNER.sub(plain, block)
 
 
 def _latex_rows(block: str, line: int) -> Iterator[Row]:
@@ -132,8 +162,8 @@ def _latex_cells(row: str) -> Iterator[str]:
 def _latex_cell(cell: str) -> str:
     if not cell or cell.isspace():
         return ""
-    cell = UNSEEN.sub("", HIGH.sub("", cell)).replace(r"\%", "%").replace(r"\_", "_").replace(r"\&", "&")
-    cell = re.sub(r"\^(\{[^{}]*\}|\\?\w+|.)", "", cell)
+    cell = SCRIPT.sub("", UNSEEN.sub("", HIGH.sub("", cell)))
+    cell = cell.replace(r"\%", "%").replace(r"\_", "_").replace(r"\&", "&")
     return _bare(re.sub(r"\\[A-Za-z]+\*?|\\.|[{}$]", " ", cell.replace("~", " ")))
 
 

@@ -15,7 +15,7 @@ from hoitool.data import Dataset
 from hoitool.diagnose.bootstrap import Sampling
 from hoitool.diagnose.compare import Entry, compare
 from hoitool.diagnose.comparison import Comparison
-from hoitool.errors import MissingData, UsageError
+from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import Result
 from hoitool.eval.by_split import add_split
 from hoitool.eval.ledger import Ledger, weighable_of
@@ -27,6 +27,7 @@ from hoitool.report.layout import RANKS, title
 from hoitool.report.scoring import with_named
 from hoitool.report.splitting import training
 
+TRUTH = {"boxes", "categories", "annotated", "crowd", "subject", "object", "label", "image_label", "image_value"}
 SUFFIXES = (".png", ".svg")
 
 
@@ -43,13 +44,37 @@ def compare_paths(
     if len(paths) < 2:
         raise UsageError(f"{len(paths)} given; comparing takes two or more runs, prediction files or results")
     sources = open_sources(paths, replace(wanted, split="all"))
+    _require_one_truth(sources)
     entries = [_entry(source, setting, wanted.split) for source in sources]
     remarks = [f"{source.name}: {remark}" for source in sources for remark in source.remarks]
     return compare(entries, sampling), remarks
 
 
+def _require_one_truth(sources: Sequence[Source]) -> None:
+    """Raise DataError where the boxes and labels that systems were scored against differ on the same images."""
+    held = [source.inputs.truth if source.inputs is not None else None for source in sources]
+    for source, truth in zip(sources[1:], held[1:], strict=True):
+        if held[0] is None or truth is None or held[0].meta.box_frame != truth.meta.box_frame:
+            continue
+        if not np.array_equal(held[0].key, truth.key):
+            continue  # which `compare` tells
+        first, other = held[0].columns(), truth.columns()
+        for name in sorted(TRUTH & first.keys() & other.keys()):
+            if not np.array_equal(first[name], other[name]):
+                raise DataError(
+                    f"{sources[0].name} and {source.name} were scored against other truths: {name!r} of "
+                    f"{_path(sources[0])} and {_path(source)} differ; score their predictions against one of them"
+                )
+
+
+def _path(source: Source) -> str:
+    return str(source.result.inputs.get("truth", {}).get("path", "the truth"))
+
+
 def _entry(source: Source, setting: str, split: str) -> Entry:
     """A source with its ledger, and the rows of its result that are asked for."""
+    if source.inputs is None and not source.missing:
+        raise UsageError(f"{source.name}: searches over feature stores ({source.result.protocol}) are not compared")
     if source.inputs is None:
         raise MissingData(f"{source.name} cannot be compared image by image: {source.missing}")
     result, added, shown = with_named(source.result, split)

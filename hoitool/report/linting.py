@@ -83,10 +83,11 @@ class _Choice:
     def meant(self, printout: Printout) -> Iterator[Mapping[str, Counts]]:
         """The splits that a row may be of, those with the same groups together."""
         groups = {*printout.figures}
+        named = self.known.get(printout.split, {})
         if groups & {"rare", "non-rare"} and {*self.counts} != {"rare", "non-rare"}:
             yield {splits.RARE: self.known[splits.RARE]}
-        if groups & {"unseen", "seen"} and printout.split:
-            yield {printout.split: self.known[printout.split]}
+        if groups & {*named} and ("seen" in named or "seen" not in groups):
+            yield {printout.split: named}
         elif groups & {*self.counts}:
             yield {self.name: self.counts}
         elif groups & {"unseen", "seen"}:
@@ -118,7 +119,7 @@ def _lacking(tables: list[Table], held: list[Printout]) -> str:
     wanted = "Full, Rare and Non-Rare, or Unseen, Seen and Full (or HM)"
     if held:
         told = ", ".join(title(group) for group in dict.fromkeys(g for each in held for g in each.figures))
-        return f"rows print {told}; expected {wanted}"
+        return f"rows print {told}; expected {wanted}, in one row"
     return f"no columns headed {wanted}; the first row is {' | '.join(tables[0].rows[0][1])!r:.120}"
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 
 import pytest
+from searches import embedded, write_store
 
 from hoitool.data import write
 from hoitool.demo.detector import imperfect
@@ -73,11 +74,39 @@ def test_a_result_whose_predictions_are_gone_is_told(hoitool, workspace):
     assert "cannot be compared image by image: the predictions" in ran.err
 
 
+def test_files_of_one_name_are_told_apart_by_what_differs(hoitool, workspace):
+    ran = hoitool("compare", "runs/old/predictions-test.parquet", "runs/old/predictions-test.parquet", *FEW, "--json")
+    assert json.loads(ran.out)["systems"] == ["old (1)", "old (2)"]
+    for name in ("upt", "pvic"):
+        assert hoitool("eval", "runs/old/predictions-test.parquet", "-o", workspace / name).code == 0
+    ran = hoitool("compare", "upt", "pvic", *FEW, "--json")
+    assert json.loads(ran.out)["systems"] == ["old (upt)", "old (pvic)"]
+
+
+def test_systems_that_were_scored_against_other_boxes_are_not_compared(hoitool, workspace, small):
+    """The same images, classes and predictions: all that differs is where the true boxes are."""
+    moved = small.test.with_columns(boxes=small.test.boxes + 9)
+    write(moved, workspace / "moved.parquet")
+    for name, truth in (("first", "data/demo/test.parquet"), ("second", "moved.parquet")):
+        assert hoitool("eval", "runs/old/predictions-test.parquet", "--truth", truth, "-o", name).code == 0
+    ran = hoitool("compare", "first", "second", *FEW)
+    assert ran.code == 1
+    assert "scored against other truths: 'boxes' of data/demo/test.parquet and moved.parquet differ" in ran.err
+
+
+def test_searches_are_told_not_to_be_compared(hoitool, tmp_path):
+    stores = [write_store(tmp_path / f"{name}.h5", embedded([5, 5, 4], seed)) for seed, name in enumerate("ab")]
+    ran = hoitool("compare", *stores, *FEW)
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1] == "hoitool: a: searches over feature stores (retrieval) are not compared"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["old"], 2, "takes two or more"),
         (["old", "newer"], 4, "newer"),
+        (["old", "new_model"] * 4, 2, "6 results are told apart at most, came 8"),
         (["old", "new_model", "--resamples", "5"], 2, "5 resamples are too few"),
         (["old", "new_model", "--level", "95"], 2, "level 95 is no fraction"),
         (["old", "new_model", "--split", "rares"], 2, "No split named 'rares'"),

@@ -97,3 +97,22 @@ def test_the_page_says_what_its_own_example_gives(hoitool):
     told = next(line.strip() for line in page.read_text().splitlines() if line.strip().startswith("line 4, GGNet"))
     assert told.partition(",")[2] in ran.out
     assert "1 of 2 rows can be of their split." in ran.out
+
+
+def test_a_row_that_prints_seen_classes_is_not_of_a_split_without_them(hoitool, tmp_path):
+    """NF stands for nf, in which all is unseen, or for non-rare first."""
+    path = tmp_path / "table.md"
+    path.write_text("|Type|Unseen|Seen|Full|\n|-|-|-|-|\n|NF|26.39|28.10|27.75|\n|NF|26.39||26.39|\n")
+    ran = hoitool("lint-table", path, "--json")
+    rows = json.loads(ran.out)["rows"]
+    assert ran.code == 0
+    assert "nf-uc" in rows[0]["fitting_splits"]
+    assert rows[1]["fitting_splits"] == ["nf"]
+
+
+def test_a_table_on_its_side_is_told_what_is_needed_in_a_row(hoitool, tmp_path):
+    path = tmp_path / "table.md"
+    path.write_text("|Split|A|B|\n|-|-|-|\n|Full|29.07|31.44|\n|Rare|21.85|27.39|\n|Non-Rare|31.23|32.64|\n")
+    ran = hoitool("lint-table", path)
+    assert ran.code == 1
+    assert "(or HM), in one row" in ran.err

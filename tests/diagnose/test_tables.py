@@ -94,6 +94,46 @@ def test_groups_that_come_twice_under_no_setting_are_two_blocks(tmp_path):
     assert [p[4]["full"] for p in read(tmp_path, "t.csv", text)] == ["1.0", "4.0"]
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        r"$29.07_{\pm 0.2}$",
+        r"$29.07_{\pm{0.2}}^{*}$",
+        r"$\mathbf{29.07}_{\pm.12}$",
+        r"\phantom{0}29.07",
+        r"\hspace{2mm}29.07",
+        r"\scalebox{0.9}{29.07}",
+        r"\colorbox{red!10}{29.07}",
+        r"\textcolor{red}{\textbf{29.07}}",
+        r"29.07\textsubscript{+1.2}",
+        r"\makecell{29.07\\(+1.2)}",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["tex", "md"])
+def test_figures_are_read_without_what_is_about_them(tmp_path, cell, suffix):
+    if suffix == "tex":
+        text = rf"\begin{{tabular}}{{ccc}} Full & Rare & Non-Rare \\ {cell} & 21.85 & 31.23 \\ \end{{tabular}}"
+    else:
+        text = f"| Full | Rare | Non-Rare |\n|---|---|---|\n| {cell} | _21.85_ | __31.23__ |\n"
+    ((*_, figures),) = read(tmp_path, f"t.{suffix}", text)
+    assert figures == {"full": "29.07", "rare": "21.85", "non-rare": "31.23"}
+
+
+def test_headings_of_several_lines_are_one_heading(tmp_path):
+    text = r"""
+\begin{tabular}{lccc}
+Method & \makecell{Full \\ (600)} & \begin{tabular}[c]{@{}c@{}}Rare\\ (138)\end{tabular} & \shortstack{Non-\\Rare} \\
+A & 29.07 & 21.85 & 31.23 \\
+\end{tabular}
+"""
+    assert read(tmp_path, "t.tex", text) == [(4, "A", "", "", {"full": "29.07", "rare": "21.85", "non-rare": "31.23"})]
+
+
+def test_a_decimal_comma_is_a_point(tmp_path):
+    text = "Method;Full;Rare;Non-Rare\nA;29,07;21,85;31,23\n"
+    assert read(tmp_path, "t.csv", text) == [(2, "A", "", "", {"full": "29.07", "rare": "21.85", "non-rare": "31.23"})]
+
+
 def test_figures_after_the_cells_that_name_them(tmp_path):
     text = "method,setting,metric1,value1,metric2,value2,metric3,value3\nA,RF-UC,unseen,21.36,seen,32.91,full,30.56\n"
     assert read(tmp_path, "t.csv", text) == [

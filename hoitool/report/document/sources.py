@@ -76,7 +76,7 @@ def open_sources(paths: Sequence[Path], wanted: Wanted | None = None) -> list[So
     """
     wanted = wanted or Wanted()
     if len(paths) > MOST:
-        raise UsageError(f"a report tells {MOST} results apart at most, came {len(paths)}")
+        raise UsageError(f"{MOST} results are told apart at most, came {len(paths)}")
     if not paths:
         return [_scored(None, wanted)]
     return _named_apart([_opened(path, wanted) for path in paths], paths)
@@ -229,14 +229,17 @@ def _name(result: Result, file: Path) -> str:
 
 
 def _named_apart(sources: Sequence[Source], paths: Sequence[Path]) -> list[Source]:
-    """The sources with names that differ: variants by their names, others by their folders, else by number."""
+    """The sources with names that differ: variants by their names, others by their folders, else by number.
+
+    A word that all sources of a name share is left out.
+    """
     made = list(sources)
     variants = [source.result.variant for source in sources]
-    folders = [path.absolute().parent.name for path in paths]
+    folders = [(path if path.is_dir() else path.absolute().parent).name for path in paths]
     for told in (variants, folders, [str(number) for number in range(1, len(sources) + 1)]):
-        names = Counter(source.name for source in made)
+        kinds = Counter(name for name, _ in {(source.name, word) for source, word in zip(made, told, strict=True)})
         made = [
-            replace(source, name=f"{source.name} ({word})") if names[source.name] > 1 else source
+            replace(source, name=f"{source.name} ({word})") if kinds[source.name] > 1 else source
             for source, word in zip(made, told, strict=True)
         ]
     return made

@@ -278,7 +278,7 @@ def test_a_split_is_reported_on_with_intervals(workspace, report, hoitool, small
         (["first", "--format", "pdf"], 2, "No format of reports named 'pdf'"),
         (["first", "--images", "nowhere"], 4, "no such folder"),
         (["first", "--images", "data"], 4, "holds none of the images"),
-        (["first"] * 7, 2, "6 results apart at most"),
+        (["first"] * 7, 2, "6 results are told apart at most"),
         (["first", "--resamples", 3], 2, "resamples are too few"),
         (["first", "--protocol", "v-coco"], 1, "V-COCO"),
         (["first", "--split", "rf-uc"], 2, "label space"),
