@@ -175,6 +175,7 @@ def test_no_window_scrolls_sideways_and_all_text_can_be_read(chromium, file, wid
     chromium.open(file)
     assert ask(chromium, "document.documentElement.scrollWidth") <= width
     assert ask(chromium, "faint()") == []
+    assert ask(chromium, "all('th').filter((head) => head.scrollWidth > head.clientWidth + 1).length") == 0
     assert min(ask(chromium, "series()")) >= 3  # of what is no text: WCAG 2.2, 1.4.11
     assert (ask(chromium, "light(paper(document.body))") < 0.5) == dark
     letter = "12 * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"

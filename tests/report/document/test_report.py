@@ -8,11 +8,12 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from builders import box_detector, box_scenes, relation_detector, relation_scenes, v_coco_detector, v_coco_scenes
 from PIL import Image
 
-from hoitool.data import write
+from hoitool.data import select_pairs, write
 from hoitool.demo.detector import imperfect
 from hoitool.demo.draw import draw_all
 from hoitool.diagnose.diagnosis import CAUSES, MISSES
@@ -105,6 +106,17 @@ def test_several_runs_are_compared_in_words(workspace, report):
     assert any("noise" in line for line in section(held, "comparison")["lines"])
     assert {row["Against it"] for row in table(held, "differences")} == {"second"}
     assert [row["Method"] for row in table(held, "figures-mAP")] == ["first", "second"]
+
+
+def test_of_a_truth_without_pairs_nothing_is_said_that_is_not_known(workspace, report, small):
+    none = np.zeros(len(small.test.subject), bool)
+    write(select_pairs(small.test, none), workspace / "data" / "demo" / "test.parquet")
+    held = report("first", "second")
+    (line, *_) = section(held, "frequency")["lines"]
+    assert line.endswith("does not exist, as one of the two is the same for all classes.")
+    assert "no repair would gain any mAP" in section(held, "errors")["lines"][0]
+    recall = [row for row in table(held, "differences") if row["Metric"] == "recall"]
+    assert recall and {row["Verdict"] for row in recall} == {"not known"}
 
 
 def test_without_intervals_nothing_is_resampled_or_compared(workspace, hoitool, tmp_path):
