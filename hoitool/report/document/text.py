@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hoitool.report.document.parts import (
@@ -29,6 +29,8 @@ from hoitool.report.document.parts import (
 SCHEMA = 1
 HEADS = ("section", "table", "row", "column", "value", "low", "high")
 TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
+WIDEST, LONGEST = 150, 60  # letters in a line of a LaTeX page, and of a column
+BREAK = r"\allowbreak{}"
 SHOTS = (Column("Kind"), Column("Cause"), Column("Class"), Column("Image"), Column("Facts"))
 
 
@@ -47,9 +49,10 @@ def markdown(document: Document) -> str:
 def latex(document: Document) -> str:
     """The document as a LaTeX article: sections with booktabs tables that run over pages."""
     made = [
-        r"\documentclass{article}",
-        r"\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{booktabs,longtable}",
-        r"\begin{document}",
+        r"\documentclass[a4paper,landscape]{article}",
+        r"\usepackage{iftex}\ifPDFTeX\usepackage[T1]{fontenc}\else\usepackage{fontspec}\fi",
+        r"\usepackage[margin=15mm]{geometry}\usepackage{array,booktabs,longtable}",
+        r"\begin{document}\setlength{\LTleft}{0pt}\sloppy",
         rf"\title{{{tex(document.title)}}}\date{{}}\maketitle",
         tex(document.lead),
     ]
@@ -141,23 +144,37 @@ def _markdown_table(table: Table) -> str:
 
 
 def _latex_table(table: Table) -> str:
-    width = f"{0.9 / len(table.columns):.2f}"
-    aligned = "".join(
-        rf"p{{{width}\linewidth}}" if column.kind in ("text", "code") else "r" for column in table.columns
-    )
     heads = " & ".join(tex(column.title) for column in table.columns)
-    rows = [" & ".join(_cells(table, row, tex, lambda text: rf"\texttt{{{tex(text)}}}")) + r" \\" for row in table.rows]
+    rows = [" & ".join(_cells(table, row, tex, _tex_code)) + r" \\" for row in table.rows]
     lines = [
-        rf"\begin{{longtable}}{{{aligned}}}",
+        r"{\footnotesize",
+        rf"\begin{{longtable}}{{{''.join(_latex_columns(table))}}}",
         rf"\caption{{{tex(table.caption)}}}\\",
         r"\toprule",
         heads + r" \\",
         r"\midrule\endhead",
         *rows,
         r"\bottomrule",
-        r"\end{longtable}",
+        r"\end{longtable}}",
     ]
     return "\n".join(lines)
+
+
+def _latex_columns(table: Table) -> Iterator[str]:
+    """Columns as wide as their longest text, of which a page has WIDEST together; heads, and what is longer, break."""
+    heads = [[(len(column.title) + 1) // 2] for column in table.columns]
+    cells = [[len(text) for text in _cells(table, row, str, str)] for row in table.rows]
+    needs = [min(LONGEST, max(each)) + 2 for each in zip(*zip(*heads, strict=True), *cells, strict=True)]
+    for column, need in zip(table.columns, needs, strict=True):
+        side = "raggedright" if column.kind in ("text", "code") else "raggedleft"
+        share = need / max(WIDEST, sum(needs))
+        yield rf">{{\{side}\arraybackslash}}p{{\dimexpr{share:.4f}\linewidth-2\tabcolsep\relax}}"
+
+
+def _tex_code(text: str) -> str:
+    """Text in the letters of code, which may go on in the next line after every few of them."""
+    pieces = [tex(text[i : i + 4]) for i in range(0, len(text), 4)]
+    return rf"\texttt{{{BREAK.join(pieces)}}}"
 
 
 def _cells(table: Table, row: tuple[Cell, ...], escaped: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
