@@ -16,7 +16,7 @@ from hoitool.diagnose.bootstrap import Sampling
 from hoitool.diagnose.compare import Entry, compare
 from hoitool.diagnose.comparison import Comparison
 from hoitool.errors import DataError, MissingData, UsageError
-from hoitool.eval import Result
+from hoitool.eval import PROTOCOLS, Result
 from hoitool.eval.by_split import add_split
 from hoitool.eval.ledger import Ledger, weighable_of
 from hoitool.files import write_text
@@ -73,8 +73,11 @@ def _path(source: Source) -> str:
 
 def _entry(source: Source, setting: str, split: str) -> Entry:
     """A source with its ledger, and the rows of its result that are asked for."""
-    if source.inputs is None and not source.missing:
-        raise UsageError(f"{source.name}: searches over feature stores ({source.result.protocol}) are not compared")
+    if source.result.protocol not in PROTOCOLS:
+        raise UsageError(
+            f"{source.name}: searches over feature stores ({source.result.protocol}) are not compared; "
+            "`hoitool eval --ci` says how sure each is"
+        )
     if source.inputs is None:
         raise MissingData(f"{source.name} cannot be compared image by image: {source.missing}")
     result, added, shown = with_named(source.result, split)

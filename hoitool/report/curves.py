@@ -15,6 +15,7 @@ from hoitool import splits
 from hoitool.data.dataset import Array
 from hoitool.diagnose.curves import COUNTS, mean_curve, pr_curve, recall_curve
 from hoitool.errors import MissingData, UsageError
+from hoitool.eval import PROTOCOLS
 from hoitool.eval.by_split import add_split
 from hoitool.eval.ledger import Ledger, Ranked, ledger_of
 from hoitool.files import refuse_overwrite
@@ -129,6 +130,8 @@ def _methods(sources: Sequence[Source], asked: Asked) -> list[Method]:
         raise UsageError(f"curves of {told} do not belong into one figure")
     made = []
     for source in sources:
+        if source.result.protocol not in PROTOCOLS:
+            raise UsageError(f"protocol {source.result.protocol!r} has no ranking of detections by class")
         if source.inputs is None:
             raise MissingData(f"{source.name}: curves need the data that were scored: {source.missing}")
         ledger = _ledger(source, asked.split)

@@ -90,7 +90,8 @@ def _ceiling(found: Diagnosis) -> RenderableType:
 
 def _figures(found: Diagnosis) -> dict[str, str]:
     error, frequency = found.calibration.error, found.frequency
-    made = {"expected calibration error": "none: scores are no probabilities"}
+    scored = found.calibration.count.any()
+    made = {"expected calibration error": f"none: {'scores are no probabilities' if scored else 'no detections'}"}
     if not math.isnan(error):
         made = {"expected calibration error": f"{percent(error)} %"}
     if frequency is None:
@@ -111,7 +112,8 @@ def _worst(found: Diagnosis, kind: str, top: int) -> RenderableType:
         gains = {name: value for name, value in row["gains"].items() if name not in TOGETHER}
         best = max(gains, key=lambda name: gains[name])
         lost = (1 - row["mAP"]) * row["classes"]
-        held.append((lost, [row["name"], f"{row['classes']:,}", percent(row["mAP"]), told(best), _points(gains[best])]))
+        costs = [told(best) if gains[best] > 0 else "-", _points(gains[best])]
+        held.append((lost, [row["name"], f"{row['classes']:,}", percent(row["mAP"]), *costs]))
     held.sort(key=lambda each: -each[0])
     heads = [kind, "classes", "mAP (%)", "costs most", "mAP gained there"]
     return grid(f"{kind.capitalize()}s that lose most", heads, [cells for _, cells in held[:top]])

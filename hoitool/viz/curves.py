@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from hoitool.data.dataset import Array
 from hoitool.viz.figure import COLOURS, STYLE, plain_counts, write
 
@@ -81,17 +83,17 @@ def draw_curves(
             if at >= len(panels):
                 place.set_axis_off()
                 continue
-            _panel(place, panels[at], axes, names)
+            _panel(place, panels[at], axes, names, 0.7 * wide / across)
             place.set_xlabel(axes.x if at + across >= len(panels) else "")
             place.set_ylabel(axes.y if at % across == 0 else "")
             place.tick_params(labelbottom=at + across >= len(panels))
         if len(names) > 1:
-            _legend(figure, grid, columns)
+            _legend(figure, grid, columns, wide)
 
     write(paint, (wide, high), paths, {**STYLE, **FINE}, DPI)
 
 
-def _panel(place: Any, panel: Panel, axes: Axes, names: Sequence[str]) -> None:
+def _panel(place: Any, panel: Panel, axes: Axes, names: Sequence[str], wide: float) -> None:
     for series in panel.series:
         i = names.index(series.name) % SERIES
         style = {"color": COLOURS[i], "linestyle": DASHES[i], "label": series.name}
@@ -103,11 +105,13 @@ def _panel(place: Any, panel: Panel, axes: Axes, names: Sequence[str]) -> None:
             pale: Any = {"markeredgewidth": 0, "markersize": 2.6, "alpha": 0.35, "linestyle": "none", "clip_on": False}
             place.plot(factor * x, 100 * y, marker=MARKERS[i], color=COLOURS[i], zorder=1, **pale)
         place.plot(factor * series.x, 100 * series.y, zorder=3, **style)
-    place.set_title(panel.title)
+    place.set_title(_short(panel.title, wide))
     place.set_ylim(0, 102)
     place.grid(True)
     place.set_axisbelow(True)
     if axes.counts:
+        if all(series.points is None and not np.isfinite(series.y).any() for series in panel.series):
+            place.set_xlim(1, 10)  # nothing to show, and a log scale of nothing is none
         place.set_xscale("log")
         _ticks(place)
     else:
@@ -120,13 +124,20 @@ def _legend_columns(names: Sequence[str], wide: float) -> int:
     return max(1, min(len(names), int(wide / entry)))
 
 
-def _legend(figure: Any, grid: Any, columns: int) -> None:
+def _legend(figure: Any, grid: Any, columns: int, wide: float) -> None:
     held: dict[str, Any] = {}
     for place in grid.flat:
         for handle, name in zip(*place.get_legend_handles_labels(), strict=True):
             held.setdefault(name, handle)
     style: Any = {"frameon": False, "handlelength": 2.6, "columnspacing": 1.2, "labelspacing": 0.25, "borderpad": 0}
-    figure.legend(held.values(), held.keys(), loc="outside upper left", ncols=columns, fontsize=7.5, **style)
+    told = [_short(name, wide - 0.6) for name in held]
+    figure.legend(held.values(), told, loc="outside upper left", ncols=columns, fontsize=7.5, **style)
+
+
+def _short(name: str, wide: float) -> str:
+    """A name that fits into so many inches, without its middle: names of runs often differ at the end."""
+    most = int(wide / LETTER)
+    return name if len(name) <= most else f"{name[: (most - 1) // 2]}…{name[len(name) - most // 2 :]}"
 
 
 def _ticks(place: Any) -> None:

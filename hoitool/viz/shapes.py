@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -216,7 +217,12 @@ def _pdf(page: Page, path: Path) -> None:
     from matplotlib.font_manager import FontProperties
 
     style: Any = {"text.parse_math": False, "pdf.fonttype": 42}
-    with mpl.rc_context(style), tempfile.NamedTemporaryFile(suffix=".ttf") as letters:
+    with (
+        mpl.rc_context(style),
+        warnings.catch_warnings(),
+        tempfile.NamedTemporaryFile(suffix=".ttf") as letters,
+    ):
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in other scripts show as boxes
         letters.write(getattr(font(10), "font_bytes", b""))
         letters.flush()
         figure = Figure(figsize=(page.width / 72, page.height / 72))

@@ -133,6 +133,21 @@ def test_v_coco_has_no_objects_and_asks_for_training_data(hoitool, tmp_path):
     assert not (tmp_path / "why" / "frequency.png").exists()
 
 
+def test_where_no_repair_gains_anything_none_is_named(small, files, hoitool, tmp_path):
+    write(select_pairs(small.test, np.zeros(len(small.test.subject), bool)), tmp_path / "nothing.parquet")
+    made = hoitool("diagnose", files / "found.parquet", "--truth", tmp_path / "nothing.parquet")
+    assert made.code == 0, made.err
+    worst = made.out[made.out.index("Objects that lose most") :]
+    assert "+0.00" in worst and "duplicate" not in worst
+
+
+def test_no_detections_are_not_said_to_have_scores(detected, files, hoitool, tmp_path):
+    write(select_pairs(detected, np.zeros(len(detected.subject), bool)), tmp_path / "none.parquet")
+    made = hoitool("diagnose", tmp_path / "none.parquet", "--truth", files / "test.parquet")
+    assert made.code == 0, made.err
+    assert "none: no detections" in made.out and "probabilities" not in made.out
+
+
 def test_nothing_to_draw_is_drawn_without_a_warning(small, detected, tmp_path):
     none = select_pairs(detected, np.zeros(len(detected.subject), bool))
     assert all(path.exists() for path in save_diagnosis(diagnose(small.test, none), tmp_path))

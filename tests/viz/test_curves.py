@@ -59,6 +59,22 @@ def test_counts_are_on_a_log_scale_with_their_points(tmp_path):
     assert {"1", "10", "100", "1,000"} <= set(texts(tmp_path / "a.svg"))
 
 
+def test_names_too_long_for_the_figure_lose_their_middle(tmp_path):
+    held = [f"{'a' * 60}-{i}" for i in range(2)]
+    draw_curves([Panel(held[0], lines(*held))], AXES, [tmp_path / "a.png", tmp_path / "b.svg"])
+    with Image.open(tmp_path / "a.png") as made:
+        pixels = np.asarray(made.convert("L"))
+    assert (pixels[:, -4:] == 255).all()
+    shown = [text for text in texts(tmp_path / "b.svg") if "…" in text]
+    assert [text[-2:] for text in shown].count("-0") == 2 and [text[-2:] for text in shown].count("-1") == 1
+
+
+def test_nothing_on_a_log_scale_is_an_empty_figure(tmp_path):
+    nothing = Series("a", np.array([1.0, 10]), np.full(2, np.nan))
+    draw_curves([Panel("", [nothing])], Axes("detections", "recall", counts=True, marked=True), [tmp_path / "a.svg"])
+    assert {"1", "10"} <= set(texts(tmp_path / "a.svg"))
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_values_are_the_same_bytes(form, tmp_path):
     for name in ("one", "two"):

@@ -82,3 +82,8 @@ def test_a_pdf_has_the_size_of_the_page_and_embeds_its_letters(tmp_path):
     held = (tmp_path / "a.pdf").read_bytes()
     assert b"/MediaBox [ 0 0 120 104 ]" in held
     assert b"/FontFile2" in held and b"/Type3" not in held
+
+
+def test_letters_that_the_font_has_not_are_no_warning(tmp_path):
+    for form in FORMS:
+        save(Page(120, 20, (Text((10, 10), "乗る długi", BLUE, 12),)), tmp_path / f"a.{form}", form)

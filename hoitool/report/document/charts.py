@@ -20,7 +20,7 @@ MANY = 200  # points, of which more are drawn smaller
 SERIES = 6  # told apart by colour and dash or shape
 STEPS = (1, 2, 2.5, 5, 10)
 BAR, GAP, LETTER = 16, 8, 7.0  # of bars: height, distance, width of a letter
-MOST_NAME = 190.0  # width of the longest name on the left of rows
+MOST_NAME = 217.0  # width of the longest name on the left of rows
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ def _differences(found: Comparison) -> Table:
     for figure in found.figures:
         head = (title(figure.setting), title(figure.split), figure.metric, figure.values[0])
         for value, each in zip(figure.values[1:], figure.differences, strict=True):
-            verdict = "inside the noise" if each.noise else "higher" if each.value > 0 else "lower"
+            moved = "inside the noise" if each.noise else "higher" if each.value > 0 else "lower"
+            verdict = "not known" if math.isnan(each.value) else moved
             rows.append((*head, each.system, value, Estimate(each.value, *each.interval), each.corrected, verdict))
     return Table("differences", "Figures and their differences", columns, tuple(rows))
 

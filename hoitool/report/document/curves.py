@@ -32,7 +32,7 @@ def curves(methods: Sequence[Recorded]) -> Section | None:
     parts = (*(chart for chart in made if chart is not None), _recall(methods, settings[0]))
     lines = (
         "Precision is the best at a recall or beyond, as average precision takes it, in the mean over classes: the "
-        "mean of a curve at the protocol's recall points is its mAP.",
+        "mean of a curve is its mAP, at the protocol's recall points, or at all recalls where it has none.",
     )
     return Section("curves", "Precision and recall", lines, parts)
 

@@ -49,9 +49,10 @@ def sentence(method: Diagnosed) -> str:
     most = max(counts, key=lambda cause: counts[cause])
     total = sum(counts.values())
     share = f"{percent(counts[most] / total, 0)} % of them {told(most)}" if total else "no cause to name"
+    gain = f"repairing '{told(worst)}' would gain most, {percent(gains[worst])} points of mAP"
     return (
         f"{method.name} ({title(found.setting)}): {total:,} false positives, {share}, and {len(found.missed):,} missed "
-        f"pairs; repairing '{told(worst)}' would gain most, {percent(gains[worst])} points of mAP."
+        f"pairs; {gain if _zero(gains[worst]) > 0 else 'no repair would gain any mAP'}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,14 +27,17 @@ def frequency(sources: Sequence[Source]) -> Section | None:
         return None
     counts = trained(shown[0])
     assert counts is not None
-    lines = [
-        f"{source.name}: the rank correlation (Spearman) of AP with the number of training pairs is "
-        f"{spearman(counts, source.result.per_class[AP]):.2f}."
-        for source in shown
-    ]
+    lines = [_sentence(source, counts) for source in shown]
     return Section(
         "frequency", "Rare and frequent classes", tuple(lines), (_chart(shown, counts), _bins(shown, counts))
     )
+
+
+def _sentence(source: Source, counts: Array) -> str:
+    figure = "the rank correlation (Spearman) of AP with the number of training pairs"
+    value = spearman(counts, source.result.per_class[AP])
+    told = "does not exist, as one of the two is the same for all classes" if math.isnan(value) else f"is {value:.2f}"
+    return f"{source.name}: {figure} {told}."
 
 
 def trained(source: Source) -> Array | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hoitool.diagnose.bootstrap import Sampling
 from hoitool.diagnose.compare import Entry, compare
@@ -110,11 +111,12 @@ def _comparison(group: Sequence[Examined], sampling: Sampling) -> Section | None
 
 def _groups(results: Sequence[Examined]) -> list[list[Examined]]:
     """Results that can be compared, in the order in which the first of each came."""
-    made: dict[tuple[str, ...], list[Examined]] = {}
+    made: dict[tuple[Any, ...], list[Examined]] = {}
     for each in results:
         result = each.source.result
         truth = str(result.inputs.get("truth", {}).get("sha256", ""))
-        made.setdefault((result.protocol, result.variant, truth), []).append(each)
+        queries = () if truth else tuple((row.setting, row.split, row.classes) for row in result.rows)
+        made.setdefault((result.protocol, result.variant, truth, queries), []).append(each)
     return list(made.values())
 
 

@@ -54,7 +54,7 @@ class Source:
 
     name     what the method is called: its run, or its file
     inputs   the data that were scored; None where they were not read again, and `missing` says why, and for searches
-             over stores
+             over stores that were made now
     remarks  what was chosen while they were read
     training what was trained on, where the protocol looks at it; splits: those that were asked for
     """
@@ -143,7 +143,7 @@ def _kept(file: Path, wanted: Wanted) -> Source:
     result = replace(result, per_class=_per_class(file.with_name(PER_CLASS)))
     name = _name(result, file)
     if result.protocol not in PROTOCOLS:
-        return Source(name, result)
+        return Source(name, result, missing="searches are made again from their stores, not from their result")
     try:
         with working("reading again"):
             source = _again(Source(name, result), file, wanted)

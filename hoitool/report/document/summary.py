@@ -20,8 +20,8 @@ def summary(sources: Sequence[Source]) -> Section:
     lines = [_sentence(source) for source in sources]
     lines += dict.fromkeys(sampling for source in sources if (sampling := told_sampling(source)))
     lines += [
-        f"{source.name}: only what its file holds is shown, without curves, intervals and errors of its own, because "
-        f"{source.missing}."
+        f"{source.name}: only what its file holds is shown, and no curves, intervals or errors are made of its data, "
+        f"because {source.missing}."
         for source in sources
         if source.missing
     ]

@@ -21,6 +21,7 @@ from hoitool.report.document.parts import (
 )
 
 EVIL = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2"> \'"&amp; $\\x_{}$ | `'
+LONG = "By my_detector_resnet101_epoch_59_checkpoint_best_of_all (points)"  # no place to break but inside a word
 HUMAN, OBJECT = Mark((10, 10, 60, 90), "human"), Mark((50, 40, 95, 80), "object")
 TRUE = Mark((12, 12, 62, 92), "human", True), Mark((60, 40, 99, 80), "object", True)
 
@@ -85,7 +86,7 @@ def everything() -> Document:
     """A document with every kind of part."""
     plain = Table("inputs", "Inputs", (Column("What"), Column("SHA-256", "code")), (("truth", "f" * 64), (EVIL, EVIL)))
     moved = Table(
-        "moved", "Differences", (Column("Class"), Column("By", "difference")), (("a", Estimate(-0.01, -0.02, 0.01)),)
+        "moved", "Differences", (Column("Class"), Column(LONG, "difference")), (("a", Estimate(-0.01, -0.02, 0.01)),)
     )
     return Document(
         f"one and {EVIL}",

@@ -109,6 +109,12 @@ def test_columns_sort_by_keyboard_and_say_so(page):
     assert ask(page, "column(2)") == [str(n) for n in range(40)]
 
 
+def test_the_arrows_of_heads_are_not_read_aloud(page):
+    nodes = page.command("Accessibility.getFullAXTree")["nodes"]
+    names = [node["name"]["value"] for node in nodes if node.get("role", {}).get("value") == "columnheader"]
+    assert "Truths" in names and not any(arrow in name for name in names for arrow in "↕↑↓")
+
+
 def test_what_is_not_known_stands_last_either_way(page):
     page.run("document.querySelectorAll('#per-class thead button')[3].focus()")
     page.press(ENTER)
@@ -175,6 +181,7 @@ def test_no_window_scrolls_sideways_and_all_text_can_be_read(chromium, file, wid
     chromium.open(file)
     assert ask(chromium, "document.documentElement.scrollWidth") <= width
     assert ask(chromium, "faint()") == []
+    assert ask(chromium, "all('th').filter((head) => head.scrollWidth > head.clientWidth + 1).length") == 0
     assert min(ask(chromium, "series()")) >= 3  # of what is no text: WCAG 2.2, 1.4.11
     assert (ask(chromium, "light(paper(document.body))") < 0.5) == dark
     letter = "12 * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"

@@ -8,11 +8,13 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from builders import box_detector, box_scenes, relation_detector, relation_scenes, v_coco_detector, v_coco_scenes
 from PIL import Image
+from searches import embedded
 
-from hoitool.data import write
+from hoitool.data import select_pairs, write
 from hoitool.demo.detector import imperfect
 from hoitool.demo.draw import draw_all
 from hoitool.diagnose.diagnosis import CAUSES, MISSES
@@ -105,6 +107,17 @@ def test_several_runs_are_compared_in_words(workspace, report):
     assert any("noise" in line for line in section(held, "comparison")["lines"])
     assert {row["Against it"] for row in table(held, "differences")} == {"second"}
     assert [row["Method"] for row in table(held, "figures-mAP")] == ["first", "second"]
+
+
+def test_of_a_truth_without_pairs_nothing_is_said_that_is_not_known(workspace, report, small):
+    none = np.zeros(len(small.test.subject), bool)
+    write(select_pairs(small.test, none), workspace / "data" / "demo" / "test.parquet")
+    held = report("first", "second")
+    (line, *_) = section(held, "frequency")["lines"]
+    assert line.endswith("does not exist, as one of the two is the same for all classes.")
+    assert "no repair would gain any mAP" in section(held, "errors")["lines"][0]
+    recall = [row for row in table(held, "differences") if row["Metric"] == "recall"]
+    assert recall and {row["Verdict"] for row in recall} == {"not known"}
 
 
 def test_without_intervals_nothing_is_resampled_or_compared(workspace, hoitool, tmp_path):
@@ -314,3 +327,20 @@ def test_the_newest_run_is_taken_and_the_command_says_what_it_wrote(workspace, h
 
 def test_all_formats_have_a_suffix():
     assert {*FORMATS} == {*SUFFIXES}
+
+
+def test_results_of_searches_say_what_they_lack_and_only_those_of_the_same_queries_stand_together(
+    tmp_path, monkeypatch, report, hoitool
+):
+    monkeypatch.chdir(tmp_path)
+    for name, images in (("one", 6), ("two", 6), ("other", 7)):
+        held = embedded([5] * images, seed=len(name))
+        np.savez(tmp_path / f"{name}.npz", images=held.images, captions=held.captions)
+        assert hoitool("eval", f"{name}.npz", "-o", name).code == 0
+    lines = section(report("one", "two"), "summary")["lines"]
+    assert sum("are made of its data, because searches are made again from their stores" in line for line in lines) == 2
+    assert sections(report("one", "two", "other")) == ["summary-1", "provenance-1", "summary-2", "provenance-2"]
+    assert "[" in section(report("one.npz"), "summary")["lines"][0]
+    curves, compared = hoitool("draw", "curves", "one"), hoitool("compare", "one.npz", "two.npz")
+    assert curves.code == 2 and "'retrieval' has no ranking of detections" in curves.err
+    assert compared.code == 2 and "searches over feature stores (retrieval) are not compared" in compared.err
