@@ -130,7 +130,10 @@ def _without_arguments(block: str) -> str:
 
 
 def _flat(block: str) -> str:
-    """A table's content with blanks for what breaks lines and cells inside of a cell: makecell, a table in a table."""
+    """A table's content with blanks for what breaks lines and cells inside of a cell: makecell, a table in a table.
+
+    As it is where a brace is not closed.
+    """
     depth = 0
 
     def plain(found: re.Match[str]) -> str:
@@ -141,7 +144,8 @@ def _flat(block: str) -> str:
         depth = max(0, depth + opens - closes)
         return " " if inside or found["begin"] or found["end"] else what
 
-    return INNER.sub(plain, block)
+    made = INNER.sub(plain, block)
+    return block if depth else made
 
 
 def _latex_rows(block: str, line: int) -> Iterator[Row]:

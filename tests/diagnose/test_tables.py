@@ -129,6 +129,11 @@ A & 29.07 & 21.85 & 31.23 \\
     assert read(tmp_path, "t.tex", text) == [(4, "A", "", "", {"full": "29.07", "rare": "21.85", "non-rare": "31.23"})]
 
 
+def test_a_brace_that_is_not_closed_does_not_join_rows(tmp_path):
+    text = r"\begin{tabular}{ccc} Full & Rare & Non-Rare \\ {\bf 1.0 & 2.0 & 3.0 \\ 4.0 & 5.0 & 6.0 \\ \end{tabular}"
+    assert [figures["full"] for *_, figures in read(tmp_path, "t.tex", text)] == ["1.0", "4.0"]
+
+
 def test_a_decimal_comma_is_a_point(tmp_path):
     text = "Method;Full;Rare;Non-Rare\nA;29,07;21,85;31,23\n"
     assert read(tmp_path, "t.csv", text) == [(2, "A", "", "", {"full": "29.07", "rare": "21.85", "non-rare": "31.23"})]
