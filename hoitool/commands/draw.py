@@ -88,7 +88,7 @@ def boxes(
         show_json(drawn.to_json())
     else:
         show(f"drew {len(drawn.written):,} of {drawn.images:,} images into {drawn.folder}")
-    if not image and len(drawn.written) < drawn.images:
+    if not image and limit < drawn.images:
         say(f"--limit draws more than {limit}, --image others")
 
 

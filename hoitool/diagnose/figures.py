@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoitool.diagnose.diagnosis import Calibration, Frequency
+from hoitool.eval.rank_correlation import spearman
 from hoitool.eval.result import mean
 
 Array = NDArray[Any]
@@ -40,22 +41,6 @@ def frequency(ap: Array, trained: Array) -> Frequency | None:
     among = [ap[at == b] for b in range(len(TRAINED))]
     classes, means = np.array([len(values) for values in among]), np.array([mean(values) for values in among])
     return Frequency(np.array(TRAINED), high, classes, means, spearman(ap, trained))
-
-
-def spearman(a: Array, b: Array) -> float:
-    """The correlation of ranks, equal values sharing the mean of theirs. NaN where one does not vary."""
-    ranks = [_ranks(values) for values in (a, b)]
-    spread = [float(np.std(r)) if len(r) else 0.0 for r in ranks]
-    if min(spread) == 0:
-        return math.nan
-    centred = [r - r.mean() for r in ranks]
-    return float((centred[0] * centred[1]).mean() / (spread[0] * spread[1]))
-
-
-def _ranks(values: Array) -> Array:
-    held = np.sort(values)
-    made: Array = (np.searchsorted(held, values, side="left") + np.searchsorted(held, values, side="right") - 1) / 2
-    return made
 
 
 def _mean(total: Array, count: Array) -> Array:

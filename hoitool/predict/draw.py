@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,7 @@ from hoitool.viz.shapes import Page, save
 
 TOP = 10
 SUFFIX = ".jpg"
+Made = TypeVar("Made")
 Draw = Callable[[int, Image.Image], Page]  # of an image's place and its picture
 
 
@@ -90,7 +92,7 @@ def _place(places: dict[str, int], key: str) -> int:
     return places[key]
 
 
-def in_threads(one: Callable[[int], Path], count: int, workers: int | None = None) -> list[Path]:
+def in_threads(one: Callable[[int], Made], count: int, workers: int | None = None) -> list[Made]:
     """What `one` makes of 0 .. count - 1, in several threads, with a bar."""
     pool = ThreadPoolExecutor(workers)
     try:

@@ -19,7 +19,7 @@ from hoitool import workspace
 from hoitool.convert.inputs import load_truth, read_parts
 from hoitool.data import Dataset, select_images
 from hoitool.embed.pictures import Pictures
-from hoitool.errors import UsageError
+from hoitool.errors import DataError, HoitoolError, MissingData, UsageError
 from hoitool.files import atomic, refuse_overwrite
 from hoitool.lookup import unknown_name
 from hoitool.predict.draw import TOP, drawn_names, in_threads
@@ -72,10 +72,10 @@ class Drawn:
 
 
 def draw_pictures(path: Path, asked: Asked) -> Drawn:
-    """Draw what a dataset or predictions say on their pictures.
+    """Draw what a dataset or predictions say on their pictures; those that cannot be read are left out, with a note.
 
     Raises UsageError for an unknown format or image and for a file that is there already, MissingData for pictures that
-    are not there, and what the readers raise.
+    are not there, and what the readers raise; an image that is asked for by its key must be readable.
     """
     if asked.form not in FORMS:
         raise unknown_name("format of pictures", asked.form, FORMS)
@@ -89,9 +89,12 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
     for target in targets:
         refuse_overwrite(target, asked.overwrite)
 
-    def one(number: int) -> Path:
+    def one(number: int) -> Path | HoitoolError:
         key = keys[number]
-        picture = pictures.open(names.get(key, key))
+        try:
+            picture = pictures.open(names.get(key, key))
+        except (DataError, MissingData) as error:
+            return error
         held = {name: view[key](picture.size) for name, view in views.items() if key in view}
         nothing = Seen(next(iter(held.values())).what, [])
         seen = [(name, held.get(name, nothing)) for name in views]
@@ -101,8 +104,13 @@ def draw_pictures(path: Path, asked: Asked) -> Drawn:
             save(page, temporary, asked.form)
         return targets[number]
 
-    written = in_threads(one, len(keys), 1 if asked.form == "pdf" else None)  # matplotlib has one state for all threads
-    return Drawn(folder, written, sum(map(len, parts)), notes)
+    made = in_threads(one, len(keys), 1 if asked.form == "pdf" else None)  # matplotlib has one state for all threads
+    failed = [error for error in made if isinstance(error, HoitoolError)]
+    if failed and (asked.keys or len(failed) == len(made)):
+        raise failed[0]
+    if failed:
+        notes = [*notes, f"left out {len(failed):,} of {len(made):,} pictures, such as {failed[0]}"]
+    return Drawn(folder, [path for path in made if isinstance(path, Path)], sum(map(len, parts)), notes)
 
 
 def _read(path: Path, asked: Asked) -> tuple[dict[str, Sequence[Dataset]], list[str]]:

@@ -74,6 +74,17 @@ def test_what_is_there_stays_unless_it_may_be_replaced(folder, hoitool):
     assert hoitool(*line, "--overwrite").code == 0
 
 
+def test_pictures_that_cannot_be_read_are_left_out_and_told(folder, hoitool):
+    (folder / "pictures" / "demo_test_00000001.jpg").write_bytes(b"no picture")
+    line = ("draw", "boxes", "first.parquet", "--images", "pictures")
+    done = hoitool(*line)
+    assert (done.code, done.out) == (0, "drew 2 of 3 images into first-boxes\n")
+    assert done.err.startswith("note: left out 1 of 3 pictures, such as pictures/demo_test_00000001.jpg: not readable")
+    named = hoitool(*line, "--image", "demo_test_00000001.jpg", "-o", "named")
+    assert (named.code, named.out, named.err.count("\n")) == (1, "", 1)
+    assert not (folder / "named").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

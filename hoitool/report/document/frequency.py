@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from hoitool.data.dataset import Array
+from hoitool.diagnose.figures import TRAINED
 from hoitool.errors import HoitoolError
 from hoitool.eval.rank_correlation import spearman
 from hoitool.labels import load_labels
@@ -16,7 +18,6 @@ from hoitool.report.document.classes import class_names
 from hoitool.report.document.parts import Cell, Chart, Column, Section, Table
 from hoitool.report.document.sources import Source
 
-BINS = ((0, 0), (1, 9), (10, 99), (100, 999), (1000, 9999), (10000, None))  # training pairs, both ends included
 PROTOCOL, AP = "hico-det", "AP_default"  # recognition counts images
 
 
@@ -85,10 +86,10 @@ def _chart(sources: Sequence[Source], counts: Array) -> Chart:
 def _bins(sources: Sequence[Source], counts: Array) -> Table:
     """The mean AP of classes with about as many training pairs."""
     rows = []
-    for low, high in BINS:
-        among = (counts >= low) & (counts <= (np.inf if high is None else high))
+    for low, next_low in pairwise((*TRAINED, np.inf)):
+        among = (counts >= low) & (counts < next_low)
         if among.any():
-            name = f"{low:,} or more" if high is None else f"{low:,}" if low == high else f"{low:,} to {high:,}"
+            name = f"{low:,} or more" if next_low == np.inf else f"{low:,} to {next_low - 1:,}"
             cells: list[Cell] = [float(source.result.per_class[AP][among].mean()) for source in sources]
             rows.append((name, int(among.sum()), *cells))
     columns = (
