@@ -89,6 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app([argument for argument in given if argument != "--debug"])
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps what comes while a class is made
+            sys.exit(130)
         if debug:
             raise
         told, code = _explained(error)

@@ -47,7 +47,7 @@ class Lookup(Mapping[str, Any]):
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that a table does not hold, with the nearest names or all of them."""
-    known = list(known)
+    known = list(dict.fromkeys(known))
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(known)}."
     return UsageError(f"No {kind} named {name!r}. {hint}")

@@ -74,6 +74,27 @@ def _format(name: str) -> str:
     return {"good.parquet": "hoitool", "detections.mat": "hico-matlab-all"}.get(name, "pairs")
 
 
+def test_a_parquet_that_was_cut_off_is_told_so(files, hoitool):
+    (files / "cut.parquet").write_bytes((files / "good.parquet").read_bytes()[:-40])
+    clear(
+        hoitool("eval", "cut.parquet", "--truth", "truth.parquet"),
+        1,
+        "cut.parquet: the Parquet file is cut off",
+        "copy",
+    )
+
+
+@pytest.mark.parametrize("text", [b"file_name;human;object\n", "file_name,human".encode("utf-16"), b"one,two\n1,2\n"])
+def test_a_table_of_unknown_columns_is_told_with_its_first_line(files, hoitool, text):
+    (files / "mine.csv").write_bytes(text)
+    clear(hoitool("convert", "mine.csv", "-o", "out"), 1, "mine.csv: no format has a table that begins", "UTF-8")
+
+
+def test_an_empty_folder_is_told_as_one(files, hoitool):
+    (files / "nothing").mkdir()
+    clear(hoitool("convert", "nothing", "-o", "out"), 1, "nothing: the folder is empty")
+
+
 def test_a_parquet_of_another_kind(files, hoitool):
     import pandas
 

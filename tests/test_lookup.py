@@ -57,6 +57,7 @@ def test_a_misspelt_name_is_suggested():
 
 def test_several_near_names_are_joined_with_or():
     assert str(unknown_name("format", "abcx", ["abcd", "abce", "zz"])).endswith("Did you mean 'abce' or 'abcd'?")
+    assert str(unknown_name("split", "raer", ["rare", "rare"])).endswith("Did you mean 'rare'?")
 
 
 def test_a_name_near_to_none_gets_the_whole_list():

@@ -61,10 +61,13 @@ def report(
 ) -> None:
     """Write a report on one result or several: figures, curves, classes, errors, pictures, and where it all is from."""
     from hoitool.diagnose.bootstrap import Sampling
+    from hoitool.embed.pictures import Pictures
     from hoitool.report.document.making import document, target, write
     from hoitool.report.document.sources import Wanted, open_sources
 
     file, named = target(out, format, overwrite)
+    if images is not None:
+        Pictures(images)  # the folder is looked for before the work, not after it
     sampling = Sampling(resamples, seed, level) if ci else None
     sources = open_sources(paths or (), Wanted(truth, protocol, variant, subset, split, sampling))
     made = document(sources, sampling, images, gallery)

@@ -13,6 +13,7 @@ from typing import Any
 from hoitool import workspace
 from hoitool.convert.reading import Reading
 from hoitool.data import Dataset, by_subset, concat, validate
+from hoitool.data.parquet import require_ended
 from hoitool.errors import DataError, UsageError
 from hoitool.files import load_json, require
 from hoitool.lookup import Lookup, unknown_name
@@ -80,23 +81,7 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
     require(path, "data")
     name = format or sniff(path)
     if name is None:
-        if path.is_file() and path.suffix.lower() == ".json":
-            load_json(path, "JSON", object)  # says where a broken file ends
-        from hoitool.convert.hdf5 import require_whole
-
-        for file in [path] if path.is_file() else sorted(path.glob("[!.]*.h5")):
-            require_whole(file)
-        from hoitool.convert.cxc import tables_of
-
-        if tables_of(path):
-            raise UsageError(
-                f"{path}: ratings of Crisscrossed Captions, which are no dataset; `hoitool inspect` shows them, and "
-                "`hoitool eval STORE --protocol cxc --truth FOLDER` scores by them"
-            )
-        if workspace.only_pictures(path):
-            raise UsageError(f"{path}: a folder of pictures; they stay where they are, their annotations are converted")
-        known = ", ".join([*FORMATS, *PREDICTION_FORMATS])
-        raise DataError(f"{path}: no format recognises it ({known}); if it is one of them, say which with --from")
+        raise _unrecognised(path)
     held: Reading = format_named(name).read(path, truth)
     try:
         parts = _one_per_subset(held.parts)
@@ -105,6 +90,35 @@ def read(path: Path, format: str | None = None, truth: Dataset | None = None) ->
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     return replace(held, parts=parts)
+
+
+def _unrecognised(path: Path) -> Exception:
+    """What to say of a path that no format recognises: why, where that can be seen."""
+    from hoitool.convert.cxc import tables_of
+    from hoitool.convert.hdf5 import require_whole
+
+    if path.is_file() and path.suffix.lower() == ".json":
+        load_json(path, "JSON", object)  # says where a broken file ends
+    for file in [path] if path.is_file() else sorted(path.glob("[!.]*.h5")):
+        require_whole(file)
+    require_ended(path)
+    if tables_of(path):
+        return UsageError(
+            f"{path}: ratings of Crisscrossed Captions, which are no dataset; `hoitool inspect` shows them, and "
+            "`hoitool eval STORE --protocol cxc --truth FOLDER` scores by them"
+        )
+    if workspace.only_pictures(path):
+        return UsageError(f"{path}: a folder of pictures; they stay where they are, their annotations are converted")
+    if path.is_dir() and not any(path.iterdir()):
+        return DataError(f"{path}: the folder is empty (data expected)")
+    if path.is_file() and path.suffix.lower() == ".csv":
+        with path.open("rb") as stream:
+            begins = stream.readline(80).decode("utf-8", "replace").strip()
+        return DataError(
+            f"{path}: no format has a table that begins {begins!r}; columns are known by their names, with commas "
+            "between them, in UTF-8 (`hoitool convert --explain csv`, or pairs)"
+        )
+    return DataError(f"{path}: no format recognises it; --from says which it is of those of `hoitool convert --list`")
 
 
 def _one_per_subset(parts: list[Dataset]) -> list[Dataset]:

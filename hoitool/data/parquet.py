@@ -8,6 +8,7 @@ once beside the file, as labels-<hash>.json. Specification: hoitool/convert/page
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from hoitool.labels import LabelSpace, difference
 from hoitool.labels.beside import labels_of_file, write_labels
 
 KEY = b"hoitool"
+MAGIC = b"PAR1"  # begins and ends every Parquet file
 VERSION = 1
 ROW_GROUP = 4096  # images
 DENSE_BYTES = 1 << 25  # dense scores in one row group, so that reading them takes little more memory than they do
@@ -122,12 +124,25 @@ def is_ours(path: Path) -> bool:
     if path.is_dir():
         first = next(iter(sorted(path.glob("[!.]*.parquet"))), None)
         return first is not None and first.is_file() and is_ours(first)
-    if not starts_with(path, b"PAR1"):
+    if not starts_with(path, MAGIC):
         return False
     try:
         return KEY in (pq.read_metadata(path).metadata or {})
     except (pa.ArrowException, OSError, ValueError):
         return False
+
+
+def require_ended(path: Path) -> None:
+    """Raise DataError for a file that begins as Parquet and does not end so: it was cut off, whoever wrote it."""
+    if not starts_with(path, MAGIC):
+        return
+    with path.open("rb") as stream:
+        stream.seek(-len(MAGIC), os.SEEK_END)
+        if stream.read() != MAGIC:
+            size = stream.tell()
+            raise DataError(
+                f"{path}: the Parquet file is cut off after {size:,} bytes, its end is not there; copy it again"
+            )
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -203,7 +218,7 @@ def _to_header(data: Dataset) -> dict[str, Any]:
 def _open(path: Path) -> tuple[Any, dict[str, Any]]:
     """An open Parquet file of hoitool's, and its checked metadata."""
     with reading(path, "Parquet"):
-        if not starts_with(path, b"PAR1"):
+        if not starts_with(path, MAGIC):
             raise DataError(f"{path}: not a Parquet file")
         file = pq.ParquetFile(path, memory_map=True)
         return file, _header(file.schema_arrow, path)

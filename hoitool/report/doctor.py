@@ -62,7 +62,7 @@ class Examined:
 
     def told(self) -> dict[str, str]:
         """Named facts about the computer, for people."""
-        shells = (f"{shell} {'installed' if on else 'not installed'}" for shell, on in self.completions.items())
+        shells = (f"{'in' if on else 'not in'} {shell}" for shell, on in self.completions.items())
         hint = "" if all(self.completions.values()) else " (hoitool --install-completion, in that shell)"
         shown = f"{', '.join(shells)}{hint}" if self.completions else "no known shell"
         found = ", ".join([*self.gpus, *filter(None, [self.gpu_note])])
@@ -121,14 +121,20 @@ def lacking(command: str, held: tuple[Package, ...]) -> str:
     missing = [package for package in held if package.extra in ("", extra) and package.lacking]
     if not missing:
         return ""
-    told = ", ".join(f"{package.name} is {package.lacking}" for package in missing)
     install = f"hoitool[{extra}]" if any(package.extra for package in missing) else "hoitool"
-    return f"{told}: pip install '{install}'{f' ({without})' if without else ''}"
+    return f"{_by_reason(missing)}: pip install '{install}'{f' ({without})' if without else ''}"
 
 
 def _state(held: list[Package]) -> list[str]:
-    wrong = [f"{package.name} {package.lacking}" for package in held if package.lacking]
-    return [f"{len(held) - len(wrong)} of {len(held)}", ", ".join(wrong) or "-"]
+    wrong = [package for package in held if package.lacking]
+    return [f"{len(held) - len(wrong)} of {len(held)}", _by_reason(wrong) or "-"]
+
+
+def _by_reason(held: list[Package]) -> str:
+    """Packages with what is wrong with them, said once for all that lack the same: torch, timm not installed."""
+    reasons = dict.fromkeys(package.lacking for package in held)
+    names = {reason: ", ".join(p.name for p in held if p.lacking == reason) for reason in reasons}
+    return "; ".join(f"{listed} {reason}" for reason, listed in names.items())
 
 
 def _workspace() -> dict[str, list[str]]:

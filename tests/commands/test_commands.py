@@ -373,3 +373,12 @@ def test_a_source_whose_format_is_not_decided_stops_only_itself(workspace, hoito
     done = hoitool("convert")
     assert (done.code, "could be hico-matlab or hico-matlab-alphabetical" in done.err) == (2, True)
     assert (workspace / "runs/mine/predictions-test.parquet").exists()
+
+
+def test_an_interrupt_while_modules_load_is_no_error_of_ours(hoitool, monkeypatch):
+    def interrupted(arguments):
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr("hoitool.cli.app", interrupted)
+    assert hoitool("eval").code == 130
+    assert hoitool("eval").err == ""

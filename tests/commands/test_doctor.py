@@ -49,12 +49,20 @@ def test_a_command_that_lacks_something_is_exit_code_4(hoitool, monkeypatch):
     with_packages(monkeypatch, HERE[0], Package("torch", "2.6", "torch", None))
     done = hoitool("doctor", "--for", "train")
     assert (done.code, done.out) == (4, "")
-    assert done.err == "hoitool: hoitool train: torch is not installed: pip install 'hoitool[torch]'\n"
+    assert done.err == "hoitool: hoitool train: torch not installed: pip install 'hoitool[torch]'\n"
     assert "--zero-shot needs nothing" in hoitool("doctor", "--for", "predict").err
     assert hoitool("doctor", "--for", "eval").out == "hoitool eval is ready\n"
     assert hoitool("doctor").code == 0
     with_packages(monkeypatch, Package("numpy", "1.26", "", "1.20.1"))
-    assert "numpy is older than 1.26: pip install 'hoitool'" in hoitool("doctor", "--for", "eval").err
+    assert "numpy older than 1.26: pip install 'hoitool'" in hoitool("doctor", "--for", "eval").err
+
+
+def test_what_is_lacking_is_said_once_for_all_packages(hoitool, monkeypatch):
+    gone = [Package(name, "1", "torch", None) for name in ("torch", "timm", "accelerate")]
+    with_packages(monkeypatch, HERE[0], *gone, Package("open_clip", "2", "torch", "1.9"))
+    done = hoitool("doctor", "--for", "train")
+    assert "train: torch, timm, accelerate not installed; open_clip older than 2: pip install" in done.err
+    assert "│ torch, timm, accelerate not installed; open_clip older than 2" in hoitool("doctor").out
 
 
 def test_without_an_installation_it_says_that_nothing_is_known(hoitool, monkeypatch):

@@ -83,7 +83,8 @@ def open_sources(paths: Sequence[Path], wanted: Wanted | None = None) -> list[So
 
 
 def _opened(path: Path, wanted: Wanted) -> Source:
-    path = path if path.exists() else workspace.run_named(str(path))
+    if not path.exists() and workspace.run_named(str(path)).exists():
+        path = workspace.run_named(str(path))
     require(path, "a result, a run, or predictions")
     kept = _result_file(path)
     if kept is not None:

@@ -285,7 +285,7 @@ def test_a_split_is_reported_on_with_intervals(workspace, report, hoitool, small
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["nothing-here"], 4, "no such file or folder"),
+        (["nothing-here"], 4, "hoitool: nothing-here: no such file or folder"),
         (["first", "-o", "data"], 2, "is a folder"),
         (["first", "-o", "report.docx"], 2, "another name needs --format"),
         (["first", "--format", "pdf"], 2, "No format of reports named 'pdf'"),
@@ -302,6 +302,13 @@ def test_what_cannot_be_done_is_told_in_one_line_and_leaves_nothing(workspace, h
     assert ran.code == code, ran.err
     assert message in ran.err.splitlines()[-1]
     assert not (workspace / "report.html").exists()
+
+
+def test_a_folder_of_pictures_that_is_not_there_is_told_before_the_work(workspace, hoitool, monkeypatch):
+    from hoitool.report.document import sources
+
+    monkeypatch.setattr(sources, "open_sources", lambda *_: pytest.fail("the work was begun"))
+    assert "nowhere: no such folder" in hoitool("report", "first", "--images", "nowhere").err
 
 
 def test_a_report_is_not_replaced_unasked(workspace, hoitool):
