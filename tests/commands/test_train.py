@@ -274,7 +274,7 @@ def test_weights_that_are_no_numbers_write_nothing(inside, hoitool, tmp_path):
             *("--recipe", "recipe.yaml", "--labels", "data/demo/test.parquet", "--task", task, "--workers", 0),
         )
         assert made.code == 1, task
-        assert "no finite numbers" in made.err
+        assert "numbers that are not finite" in made.err
         assert not (tmp_path / "p.parquet").exists()
 
 
