@@ -91,10 +91,10 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def refuse_overwrite(path: Path, overwrite: bool) -> None:
-    """Raise UsageError when `path` exists and may not be replaced."""
+def refuse_overwrite(path: Path, overwrite: bool, option: str = "") -> None:
+    """Raise UsageError when `path`, which nobody named if there is an `option` to name it, exists and has to stay."""
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists; --overwrite replaces it")
+        raise UsageError(f"{path} exists; {f'{option} names another, ' if option else ''}--overwrite replaces it")
 
 
 def sha256(path: Path) -> str:

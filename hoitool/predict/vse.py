@@ -82,7 +82,7 @@ def predict_for(model: Opened, path: Path, sources: Sequence[Path], asked: Asked
     images = images_of(card, data, stores, asked.pictures, say)
     out = asked.out or _default_out(path, data)
     require_suffix(out)
-    refuse_overwrite(out, asked.overwrite)
+    refuse_overwrite(out, asked.overwrite, "" if asked.out else "-o")
     return embed(model, card, data, images, out, asked.pace)
 
 

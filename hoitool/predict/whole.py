@@ -206,7 +206,7 @@ def check_out(out: Path, asked: Asked) -> None:
     for path in (out, *([asked.pseudo] if asked.pseudo is not None else [])):
         if path.suffix != ".parquet":
             raise UsageError(f"{path}: expected a name that ends in .parquet")
-        refuse_overwrite(path, asked.overwrite)
+        refuse_overwrite(path, asked.overwrite, "" if asked.out or path != out else "-o")
     if asked.pseudo is not None:
         if asked.pseudo.resolve() == out.resolve():
             raise UsageError(f"{out}: the predictions' name; --as-dataset needs another")

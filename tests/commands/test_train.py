@@ -346,3 +346,12 @@ def test_two_processes_are_one_with_the_whole_batch(workspace, hoitool):
     found = (workspace / "runs" / name / "predictions-test.parquet" for name in ("one", "two"))
     labels = [load(path).label.tolist() for path in found]
     assert labels[0] == labels[1]
+
+
+def test_predictions_that_are_there_stay_and_another_name_is_said(inside, hoitool):
+    kept = (inside / "runs" / "recipe" / "predictions-test.parquet").read_bytes()
+    made = hoitool("predict", "runs/recipe", "data/demo/test.parquet", "--task", "recognition", "--workers", 0)
+    path = "runs/recipe/predictions-test.parquet"
+    assert (made.code, made.out) == (2, "")
+    assert made.err.endswith(f"hoitool: {path} exists; -o names another, --overwrite replaces it\n")
+    assert (inside / path).read_bytes() == kept

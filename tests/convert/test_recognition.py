@@ -112,7 +112,10 @@ def test_without_a_truth_the_classes_are_hicos(tmp_path):
     [
         ({"scores": SCORES.T, "file_name": names(CLASSES)}, rf"scores is \[{CLASSES}, 3\].*transpose it"),
         ({"scores": SCORES[:, 1:]}, rf"scores is \[3, {CLASSES - 1}\], expected a row of {CLASSES} \(interactions of"),
-        ({"scores": SCORES, "file_name": names(4)[1:]}, "image in row 2 is 'image-3.jpg', which is none of the 3 images of the truth"),
+        (
+            {"scores": SCORES, "file_name": names(4)[1:]},
+            "image in row 2 is 'image-3.jpg', which is none of the 3 images of the truth",
+        ),
         ({"scores": SCORES, "image": np.array([0, 1, 3])}, r"image in row 2 is 3, expected 0\.\.2"),
         ({"scores": SCORES, "file_name": np.array([0, 1, 2])}, "file_name is int64, expected names"),
         ({"scores": SCORES, "image": np.array([0, 1, 1])}, "'image-1.jpg' stands twice, in rows 1 and 2"),
