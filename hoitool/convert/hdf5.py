@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hoitool.files import reading, starts_with
 SMALL = 64 * 2**20  # bytes that are read without asking
 MOST_PACKED = 1100  # values are never packed more tightly than this, by any common filter
 MAGIC = b"\x89HDF"
+HEAP = b"GCOL\x01\0\0\0"  # how a heap of texts begins
 
 
 def names_in(path: Path) -> set[str]:
@@ -53,6 +56,32 @@ def array_in(file: Any, name: str) -> NDArray[Any]:
         raise DataError(
             f"{file.filename}: {name!r} says it is {list(held.shape)}, for which the file has {stored} bytes"
         )
-    if h5py.check_string_dtype(held.dtype) is None:
+    text = h5py.check_string_dtype(held.dtype)
+    if text is None:
         return np.asarray(held[()])
+    if text.length is None:
+        _require_heaps(Path(file.filename))
     return np.array(held.asstr()[()], object)
+
+
+def _require_heaps(path: Path) -> None:
+    """Raise DataError where texts lie in a damaged heap, in which the HDF5 library would go round for ever.
+
+    A heap (`GCOL`) is a chain of objects, each of which says where the next one is: number (2 bytes), references (2),
+    four bytes of nothing, size (8), and the object itself unless it is number 0, the free rest whose size holds its
+    head. Source: HDF5 File Format Specification 3.0, III.E, Global Heap.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        at = held.find(HEAP)
+        while at >= 0:
+            end = min(at + struct.unpack_from("<Q", held, at + 8)[0], len(held)) if at + 16 <= len(held) else at
+            place = at + 16
+            while place + 16 <= end:
+                number, size = struct.unpack_from("<H6xQ", held, place)
+                step = size if number == 0 else 16 + -(-size // 8) * 8
+                if step < 16:
+                    raise DataError(
+                        f"{path}: the texts from byte {at} on are damaged, a free place in them has no size"
+                    )
+                place += step
+            at = held.find(HEAP, at + 1)

@@ -72,18 +72,23 @@ def drawer(data: Predictions, top: int, min_score: float) -> Draw:
 def drawn_names(names: Sequence[str], suffix: str = SUFFIX) -> list[str]:
     """A name for each drawn picture, all different, none of which leads out of a folder."""
     inside = [PurePosixPath(*_parts(name)) for name in names]
-    shared = Counter(str(path.with_suffix("")) for path in inside)
+    shared = Counter(map(_stem, inside))
     made: dict[str, None] = {}
     for path in inside:
-        stem = str(path.with_suffix("")) if shared[str(path.with_suffix(""))] == 1 else str(path)
+        stem = _stem(path) if shared[_stem(path)] == 1 else str(path)
         tries = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(names) + 2))
         made[next(name for tried in tries if (name := f"{tried}{suffix}") not in made)] = None
     return list(made)
 
 
+def _stem(path: PurePosixPath) -> str:
+    """A path without its suffix, or as it is where only dots would be left of its name."""
+    return str(path.parent / path.stem) if path.stem.strip(".") else str(path)
+
+
 def _parts(name: str) -> list[str]:
     """The parts of a path that stay inside a folder."""
-    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")] or ["picture"]
+    return [part for part in name.replace("\\", "/").split("/") if part.strip(".")] or ["picture"]
 
 
 def _place(places: dict[str, int], key: str) -> int:

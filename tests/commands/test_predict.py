@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hoitool.data import offsets_of, strings, write
 from hoitool.store import Layout, Manifest, Writer
 
 IMAGES, DIM = 12, 16
+NEEDS_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="a model needs torch")
 
 
 def save(path, manifest, keys, rows, failed=()):
@@ -93,7 +95,7 @@ def test_images_left_out_are_told_and_then_missed(workspace, hoitool):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["images.h5", "labels.h5"], 2, "--zero-shot"),
+        pytest.param(["images.h5", "labels.h5"], 2, "--zero-shot", marks=NEEDS_TORCH),
         (["--zero-shot", "images.h5", "absent.h5"], 4, "absent.h5: no such file"),
         (["--zero-shot", "labels.h5", "images.h5"], 1, "labels.h5 is not what is needed: of is 'labels'"),
         (["--zero-shot", "images.h5", "data/hico/test.parquet"], 1, "test.parquet: not an HDF5 file"),

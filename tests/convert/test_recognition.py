@@ -14,6 +14,7 @@ from builders import image_predictions_of, image_truth_of, names
 from strategies import DEMO
 
 from hoitool.convert import PREDICTION_FORMATS, load, read, sniff
+from hoitool.convert.hdf5 import array_in
 from hoitool.data import align, write
 from hoitool.errors import DataError, MissingData, UsageError
 from hoitool.eval import score
@@ -264,3 +265,20 @@ def test_the_example_of_the_page_is_read(tmp_path, monkeypatch):
     exec(compile(block, "recognition.md", "exec"), {})
     for name in ("scores.h5", "scores.npz"):
         assert load(tmp_path / name).image_scores.shape == (2, 600)
+
+
+def test_texts_whose_heap_goes_round_for_ever_are_refused(tmp_path, truth):
+    """A free place of no size made the HDF5 library look at it again and again (found by fuzzing)."""
+    many = np.array([f"image-{i}.jpg" + "x" * (i % 50) for i in range(2000)], object)
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file["file_name"] = many
+    with h5py.File(tmp_path / "whole.h5") as file:
+        assert array_in(file, "file_name").tolist() == many.tolist()
+    data = (tmp_path / "whole.h5").read_bytes()
+    at = data.index(b"GCOL")
+    size = int.from_bytes(data[at + 24 : at + 32], "little")
+    free = at + 16 + 16 + -(-size // 8) * 8
+    (tmp_path / "bad.h5").write_bytes(data[:free] + bytes(16) + data[free + 16 :])
+    told = f"the texts from byte {at} on are damaged"
+    with h5py.File(tmp_path / "bad.h5") as file, pytest.raises(DataError, match=told):
+        array_in(file, "file_name")

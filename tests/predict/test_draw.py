@@ -119,6 +119,10 @@ def test_names_are_always_different_and_inside(names):
     assert not any(part in ("..", "") for name in made for part in name.split("/"))
 
 
+def test_names_of_dots_stay_names():
+    assert drawn_names(["..2", "...", ".a", "a/..2/b.png"]) == ["..2.jpg", "picture.jpg", ".a.jpg", "a/..2/b.jpg"]
+
+
 def test_meta_is_needed_for_nothing_else():
     data = Predictions(
         meta=Meta(HICO), key=strings(["a"]), image_scores=np.zeros((1, 600)), score=np.empty(0), **no_pairs(1)
