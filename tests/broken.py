@@ -88,6 +88,13 @@ def _json(path: Path) -> Broken:
         yield what, json.dumps(tree).replace(f'"{MARK}"', DEEP).encode()
 
 
+def _json_lines(path: Path) -> Broken:
+    """Lines of JSON, the first of them changed."""
+    first, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    for what, tree in changed(json.loads(first), [*VALUES, MARK]):
+        yield what, f"{json.dumps(tree)}\n{rest}".replace(f'"{MARK}"', DEEP).encode()
+
+
 def changed(tree: Any, values: list[Any] = VALUES) -> Iterator[tuple[str, Any]]:
     """The tree without each distinct field, with each replaced by each value, and with entries of lists twice."""
     yield "the top in a list", [tree]
@@ -379,6 +386,7 @@ SUFFIXES: dict[str, Callable[[Path], Broken]] = {
     ".csv": _csv,
     ".ids": _lines,
     ".txt": _lines,
+    ".jsonl": _json_lines,
     ".yaml": _yaml,
     ".npy": _npy,
     ".pt": _torch,
